@@ -1,0 +1,1 @@
+//! Consumers: effects and position in one transaction.

@@ -1,0 +1,1 @@
+//! Real Postgres and real Kafka on this machine, without Docker.

@@ -1,0 +1,1 @@
+//! All that two services must agree on: messages, topics, ids, money, problems. No I/O.

@@ -1,0 +1,2 @@
+//! People, passwords and tokens.
+fn main() {}

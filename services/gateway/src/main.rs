@@ -1,0 +1,2 @@
+//! The HTTP front door: routes, authentication, problems.
+fn main() {}

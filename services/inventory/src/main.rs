@@ -1,0 +1,2 @@
+//! Catalogue, stock and reservations.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Order owns the life of an order.

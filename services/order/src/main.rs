@@ -1,0 +1,2 @@
+//! Order owns the life of an order.
+fn main() {}

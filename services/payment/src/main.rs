@@ -1,0 +1,2 @@
+//! Charges and voids, and the ledger.
+fn main() {}

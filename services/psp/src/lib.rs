@@ -1,0 +1,1 @@
+//! A stand-in card network with its own books.

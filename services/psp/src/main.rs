@@ -1,0 +1,2 @@
+//! A stand-in card network with its own books.
+fn main() {}

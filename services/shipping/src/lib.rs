@@ -1,0 +1,1 @@
+//! Shipments, the first follower.

@@ -1,0 +1,2 @@
+//! Shipments, the first follower.
+fn main() {}
