@@ -1,1 +1,17 @@
 //! What every service process shares: configuration, telemetry, ops endpoints, database pool, graceful drain.
+//!
+//! A service's `main` is [`start`] with its own command line. It knows no order, payment or stock.
+
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod ops;
+pub mod telemetry;
+
+mod error;
+mod shutdown;
+mod start;
+
+pub use error::Error;
+pub use shutdown::Shutdown;
+pub use start::start;

@@ -1,0 +1,96 @@
+//! Asking another service: a deadline on every call, the trace handed on, and calls that never reached the other side
+//! tried again.
+
+use std::{future::Future, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable};
+use contracts::problem::ProblemCode;
+use service_runtime::{Error, telemetry};
+use tokio::time::{Instant, timeout_at};
+use tonic::{
+    Code, Request, Response, Status, Streaming,
+    transport::{Channel, Endpoint},
+};
+
+use crate::status;
+
+/// How long opening a connection may take.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How often an idle connection is asked whether it still lives, and how long it may take to say so.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// Tries of one call, the first included.
+const TRIES_MAX: usize = 3;
+
+/// A connection to the service at `url`, opened at the first call and again whenever it breaks.
+pub fn channel(url: &str) -> Result<Channel, Error> {
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(|error| Error::Config(format!("{url} is no URL like http://127.0.0.1:50051: {error}")))?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_DEADLINE)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true)
+        .connect_lazy())
+}
+
+/// Asks, and while the service is UNAVAILABLE asks again until `budget` is used up. For calls that may be repeated:
+/// reads, and changes that carry a key.
+pub async fn ask<Q, A, C, F>(budget: Duration, message: Q, call: C) -> Result<A, Status>
+where
+    Q: Clone,
+    C: Fn(Request<Q>) -> F,
+    F: Future<Output = Result<Response<A>, Status>>,
+{
+    let deadline = Instant::now() + budget;
+    let tries = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_jitter()
+        .with_max_times(TRIES_MAX - 1);
+    let asking = (|| ask_until(deadline, message.clone(), &call))
+        .retry(tries)
+        .when(|status: &Status| status.code() == Code::Unavailable);
+    timeout_at(deadline, asking).await.unwrap_or_else(|_| Err(too_late()))
+}
+
+/// Asks once. For changes that must not be repeated.
+pub async fn ask_once<Q, A, C, F>(budget: Duration, message: Q, call: C) -> Result<A, Status>
+where
+    C: Fn(Request<Q>) -> F,
+    F: Future<Output = Result<Response<A>, Status>>,
+{
+    ask_until(Instant::now() + budget, message, &call).await
+}
+
+/// Asks about a list of one and gives its outcome.
+pub async fn ask_one<Q, A, C, F>(budget: Duration, message: Q, call: C) -> Result<A, Status>
+where
+    Q: Clone,
+    C: Fn(Request<Q>) -> F,
+    F: Future<Output = Result<Response<Streaming<A>>, Status>>,
+{
+    let deadline = Instant::now() + budget;
+    let mut outcomes = ask(budget, message, call).await?;
+    let first = timeout_at(deadline, outcomes.message()).await.unwrap_or_else(|_| Err(too_late()))?;
+    first.ok_or_else(|| status(ProblemCode::Unavailable, "the call ended without an outcome"))
+}
+
+async fn ask_until<Q, A, C, F>(deadline: Instant, message: Q, call: &C) -> Result<A, Status>
+where
+    C: Fn(Request<Q>) -> F,
+    F: Future<Output = Result<Response<A>, Status>>,
+{
+    let mut request = Request::new(message);
+    request.set_timeout(deadline.saturating_duration_since(Instant::now()));
+    if let Some(traceparent) = telemetry::traceparent().and_then(|text| text.parse().ok()) {
+        request.metadata_mut().insert("traceparent", traceparent);
+    }
+    let answered = timeout_at(deadline, call(request)).await.unwrap_or_else(|_| Err(too_late()));
+    answered.map(Response::into_inner)
+}
+
+fn too_late() -> Status {
+    status(ProblemCode::DeadlineExceeded, "the answer did not come in time")
+}

@@ -1,0 +1,105 @@
+//! Answering calls: limits, health, reflection, the caller's trace, and work that a caller who hangs up cannot cut.
+
+use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+
+use contracts::problem::ProblemCode;
+use service_runtime::{Error, Shutdown, telemetry};
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tonic::{
+    Response, Status,
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+use tracing::{Instrument, Span, error, info, info_span};
+
+use crate::status;
+
+/// The most items in one list call.
+pub const LIST_ITEMS_MAX: usize = 100;
+
+/// The deadline of a call that brings none.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Calls under way on one connection.
+const STREAMS_MAX: u32 = 1_024;
+
+/// Idle connections are asked this often whether they still live.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Serves `routes` with health (`grpc.health.v1`) and reflection until the end is requested and calls under way are
+/// answered.
+pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown) -> Result<(), Error> {
+    let listener = TcpListener::bind(listen_addr)
+        .await
+        .map_err(|error| Error::Config(format!("LISTEN_ADDR {listen_addr}: {error}")))?;
+    // without it, Nagle and delayed acknowledgements cost 40 ms a call
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    // serving at all is being healthy: the empty service name answers SERVING from the start
+    let (_reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(contracts::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| Error::other("building reflection", error))?;
+    info!(address = %listen_addr, "answering calls");
+    Server::builder()
+        .timeout(DEFAULT_DEADLINE)
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .trace_fn(span_of)
+        .add_routes(routes.add_service(health).add_service(reflection))
+        .serve_with_incoming_shutdown(incoming, shutdown.clone().requested_owned())
+        .await
+        .map_err(|error| Error::other("serving gRPC", error))
+}
+
+fn span_of<B>(request: &tonic::codegen::http::Request<B>) -> Span {
+    let span = info_span!("call", rpc = request.uri().path());
+    if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
+        telemetry::set_parent(&span, traceparent);
+    }
+    span
+}
+
+/// The answer to a list call: each outcome as soon as it is there.
+pub type Outcomes<O> = Pin<Box<dyn Stream<Item = Result<O, Status>> + Send>>;
+
+/// Answers each item of a list on its own. The work is spawned: a caller who hangs up loses the answer, never half of
+/// a transaction. A list that is empty or longer than [`LIST_ITEMS_MAX`] is refused.
+pub fn outcomes<I, O, F>(
+    shutdown: &Shutdown,
+    items: Vec<I>,
+    each: impl Fn(I) -> F,
+) -> Result<Response<Outcomes<O>>, Status>
+where
+    O: Send + 'static,
+    F: Future<Output = O> + Send + 'static,
+{
+    if items.is_empty() || items.len() > LIST_ITEMS_MAX {
+        let detail = format!("a list has 1 to {LIST_ITEMS_MAX} items, this one has {}", items.len());
+        return Err(status(ProblemCode::Invalid, detail));
+    }
+    let (settled, outcomes) = mpsc::channel(items.len());
+    for item in items {
+        let settled = settled.clone();
+        let work = each(item);
+        let work = async move {
+            // a send fails only when the caller has hung up
+            let _ = settled.send(Ok(work.await)).await;
+        };
+        shutdown.spawn_work(work.instrument(Span::current()));
+    }
+    Ok(Response::new(Box::pin(ReceiverStream::new(outcomes))))
+}
+
+/// Runs `work` to its end even if the caller hangs up.
+pub async fn uncut<T, F>(shutdown: &Shutdown, work: F) -> Result<T, Status>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Status>> + Send + 'static,
+{
+    shutdown.spawn_work(work.instrument(Span::current())).await.unwrap_or_else(|panic| {
+        error!(%panic, "a call's work ended in a panic");
+        Err(status(ProblemCode::Internal, "a fault of ours"))
+    })
+}

@@ -1,0 +1,24 @@
+//! Where time comes from. Code is given a [`Clock`], so that tests can give it another.
+
+use jiff::Timestamp;
+
+/// A source of the present time. It stamps letters and logs; whether something has expired, only a database decides.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Clock {
+    /// The machine's clock.
+    #[default]
+    System,
+    /// A clock that stands still, for tests.
+    Fixed(Timestamp),
+}
+
+impl Clock {
+    /// The present time.
+    pub fn now(self) -> Timestamp {
+        match self {
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+            Self::System => Timestamp::now(),
+            Self::Fixed(time) => time,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Settings that services share. Each is an environment variable and a flag of the same name.
+//!
+//! A service flattens the groups that it needs into its own `Config`. Its ports are its own, so the groups with an
+//! address have no default here: the service names it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+use secrecy::SecretString;
+
+/// Where `/livez`, `/readyz` and `/metrics` are served. Never public.
+#[derive(Debug, Clone, Args)]
+pub struct OpsConfig {
+    /// Address of the ops endpoints.
+    #[arg(long, env = "OPS_ADDR")]
+    pub ops_addr: SocketAddr,
+}
+
+/// The database that the service serves from, as the login that may not change tables.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:port/database`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: SecretString,
+
+    /// The most connections this process opens.
+    #[arg(long, env = "DATABASE_CONNECTIONS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub database_connections: u32,
+
+    /// How long a request waits for a free connection before it is shed, in milliseconds.
+    #[arg(long, env = "DATABASE_ACQUIRE_TIMEOUT_MS", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub database_acquire_timeout_ms: u64,
+}
+
+impl DatabaseConfig {
+    /// How long a request waits for a free connection.
+    pub const fn acquire_timeout(&self) -> Duration {
+        Duration::from_millis(self.database_acquire_timeout_ms)
+    }
+}
+
+/// The database that `migrate` changes, as the role that owns it.
+#[derive(Debug, Clone, Args)]
+pub struct MigrateConfig {
+    /// `postgres://owner:password@host:port/database`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: SecretString,
+}
+
+/// The brokers.
+#[derive(Debug, Clone, Args)]
+pub struct KafkaConfig {
+    /// `host:port`, several separated by commas.
+    #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS", default_value = "127.0.0.1:19092")]
+    pub kafka_bootstrap_servers: String,
+
+    /// Put before each topic and consumer group, so that two platforms can share a cluster.
+    #[arg(long, env = "KAFKA_NAMESPACE", default_value = "")]
+    pub kafka_namespace: String,
+}

@@ -1,0 +1,88 @@
+//! `/livez`, `/readyz` and `/metrics`: what operators and supervisors ask a service, on a port that is never public.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tracing::error;
+
+use crate::{Error, Shutdown, config::OpsConfig};
+
+/// How long a readiness check may take.
+const CHECK_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How often metrics are folded; without it, histograms that nobody reads grow.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// What must work for the service to be ready. Kafka is not in it: letters wait in the outbox.
+#[derive(Debug, Clone)]
+pub enum Readiness {
+    /// Ready as soon as it serves.
+    Always,
+    /// Ready while its database answers.
+    Database(PgPool),
+}
+
+impl Readiness {
+    async fn check(&self) -> Result<(), String> {
+        let Self::Database(pool) = self else { return Ok(()) };
+        let pool = pool.clone();
+        // spawned: a check that is dropped in the middle would poison the connection that it borrowed
+        let asking = tokio::spawn(async move { sqlx::query("SELECT 1").execute(&pool).await });
+        match tokio::time::timeout(CHECK_DEADLINE, asking).await {
+            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(format!("the database does not answer: {error}")),
+            Ok(Err(error)) => Err(format!("the check failed: {error}")),
+            Err(_) => Err(format!("the database did not answer in {CHECK_DEADLINE:?}")),
+        }
+    }
+}
+
+struct Ops {
+    readiness: Readiness,
+    metrics: PrometheusHandle,
+    shutdown: Shutdown,
+}
+
+/// Serves the ops endpoints until the end of the process, also while it drains, so that a balancer sees it go.
+pub async fn serve(config: &OpsConfig, readiness: Readiness, shutdown: &Shutdown) -> Result<(), Error> {
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| Error::other("installing the metrics recorder", error))?;
+    let listener = TcpListener::bind(config.ops_addr)
+        .await
+        .map_err(|error| Error::Config(format!("OPS_ADDR {}: {error}", config.ops_addr)))?;
+    tokio::spawn({
+        let metrics = metrics.clone();
+        async move {
+            loop {
+                tokio::time::sleep(METRICS_UPKEEP).await;
+                metrics.run_upkeep();
+            }
+        }
+    });
+    let ops = Arc::new(Ops { readiness, metrics, shutdown: shutdown.clone() });
+    let routes = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(|State(ops): State<Arc<Ops>>| async move { ops.metrics.render() }))
+        .with_state(ops);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            error!(%error, "the ops endpoints ended");
+        }
+    });
+    Ok(())
+}
+
+async fn readyz(State(ops): State<Arc<Ops>>) -> (StatusCode, String) {
+    if ops.shutdown.token().is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
+    }
+    match ops.readiness.check().await {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}

@@ -1,0 +1,115 @@
+//! From the command line to the exit code.
+
+use std::{future::Future, process::ExitCode};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+use crate::{Error, Shutdown, telemetry};
+
+/// Runs a service process: parses its command line and environment, starts telemetry, runs `service`, and when
+/// SIGTERM or SIGINT comes or the service returns, drains what is under way.
+///
+/// Exit codes: 0 done, 64 bad configuration (one line that names the variable), 69 a dependency is unreachable, 1
+/// anything else.
+pub fn start<C, F, S>(name: &'static str, service: S) -> ExitCode
+where
+    C: Parser,
+    F: Future<Output = Result<(), Error>> + Send,
+    S: FnOnce(C, Shutdown) -> F,
+{
+    let cli = match C::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("{}", one_line(&error));
+            return ExitCode::from(64);
+        }
+        Err(help) => {
+            // nothing can be done about a closed standard output
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    telemetry::init(name);
+    // two threads: the machines that a service is planned for have few cores, and nine services share them
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Error::other("starting the async runtime", error)),
+    };
+    runtime.block_on(async {
+        let shutdown = Shutdown::new();
+        if let Err(error) = request_on_signals(&shutdown) {
+            return fail(&error);
+        }
+        let result = service(cli, shutdown.clone()).await;
+        shutdown.drain().await;
+        match result {
+            Ok(()) => {
+                info!("ended");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error),
+        }
+    })
+}
+
+fn fail(error: &Error) -> ExitCode {
+    error!("{error}");
+    error.exit_code()
+}
+
+fn request_on_signals(shutdown: &Shutdown) -> Result<(), Error> {
+    let listen = |kind| signal(kind).map_err(|error| Error::other("listening for signals", error));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM"),
+            _ = interrupt.recv() => info!("SIGINT"),
+        }
+        shutdown.request();
+    });
+    Ok(())
+}
+
+/// What clap says in several lines, as one that names the flag and its variable.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let told: Vec<&str> = told.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
+    let told = told.join(" ");
+    // a value from the environment is reported under the flag's name: name the variable as well
+    match told.split("--").nth(1).and_then(|rest| rest.split([' ', '\'', '=']).next()) {
+        Some(flag) if !flag.is_empty() => {
+            format!("{told} (environment variable {})", flag.to_uppercase().replace('-', "_"))
+        }
+        _ => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        database: crate::config::DatabaseConfig,
+    }
+
+    #[test]
+    fn a_bad_setting_is_told_in_one_line_that_names_its_variable() {
+        let args = ["service", "--database-url", "postgres://x", "--database-connections", "0"];
+        let line = one_line(&Cli::try_parse_from(args).unwrap_err());
+        assert!(line.contains("DATABASE_CONNECTIONS") && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn a_missing_setting_is_told_in_one_line_that_names_its_variable() {
+        let line = one_line(&Cli::try_parse_from(["service"]).unwrap_err());
+        assert!(line.contains("DATABASE_URL") && !line.contains('\n'), "{line}");
+    }
+}

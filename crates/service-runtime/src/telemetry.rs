@@ -1,0 +1,52 @@
+//! Logs and trace context. Metrics are recorded with the `metrics` crate and served by [`crate::ops`].
+
+use opentelemetry::{
+    global,
+    trace::{TraceContextExt, TracerProvider},
+};
+use opentelemetry_sdk::{
+    propagation::TraceContextPropagator,
+    trace::{Sampler, SdkTracerProvider},
+};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Starts logs on standard error (`RUST_LOG` chooses, `LOG_FORMAT=json` for machines) and W3C trace context.
+pub(crate) fn init(service: &'static str) {
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    // spans are made for their context alone, which travels in calls and letters; nothing is exported yet
+    let provider = SdkTracerProvider::builder().with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))).build();
+    let context =
+        tracing_opentelemetry::layer().with_tracer(provider.tracer(service)).with_filter(EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=warn,librdkafka=warn"));
+    let json = std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json");
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if json { lines.json().boxed() } else { lines.with_target(false).compact().boxed() };
+    tracing_subscriber::registry().with(context).with(lines.with_filter(filter)).init();
+}
+
+/// The trace id of the current span, 32 hex digits; all zeros outside of any trace.
+pub fn trace_id() -> String {
+    Span::current().context().span().span_context().trace_id().to_string()
+}
+
+/// The current span as a W3C `traceparent`, when there is one.
+pub fn traceparent() -> Option<String> {
+    let context = Span::current().context();
+    let span = context.span();
+    let span = span.span_context();
+    span.is_valid().then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8()))
+}
+
+/// Makes the span of a `traceparent` the parent of `span`. Text that is none is passed over: a trace is no reason to
+/// refuse work.
+pub fn set_parent(span: &Span, traceparent: &str) {
+    let carrier = std::collections::HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
+    let context = global::get_text_map_propagator(|propagator| propagator.extract(&carrier));
+    if context.span().span_context().is_valid() {
+        // refused only once the span was entered, which is its maker's mistake and costs the link alone
+        let _ = span.set_parent(context);
+    }
+}
