@@ -1,22 +1,36 @@
+# What a user of this repository types. Needs Rust, a C compiler, Java 17 and Maven; no Docker.
+
+SHELL := /bin/sh
 .DEFAULT_GOAL := help
+.PHONY: help build up down demo test servers
 
-.PHONY: help
-help: ## What there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+# make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere
+UP = $(if $(DETACH),--detach) $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(PROFILE),--profile $(PROFILE)) \
+     $(if $(BROKERS),--brokers $(BROKERS))
+WHERE = $(if $(DATA),--data $(DATA))
+POSTBOX = target/release/postbox
 
-# --- checks -----------------------------------------------------------------------------------------------------------
-# The quick ones first. What Rust does not bring along is fetched by scripts/tool at first use.
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
-.PHONY: check
-check: ## Format, lints, licences, unused dependencies, protos
-	cargo fmt --all --check
-	scripts/no-unfinished-code
-	scripts/tool buf lint
-	scripts/tool cargo-machete
-	scripts/tool cargo-deny --locked check bans licenses sources
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+build: ## every program, optimised
+	cargo build --release --workspace --bins
 
-# Apart from `check`, because the advisory database is a git repository on github.com, which not every network reaches.
-.PHONY: advisories
-advisories: ## Known vulnerabilities and yanked versions among the dependencies (needs github.com)
-	scripts/tool cargo-deny --locked check advisories
+up: build ## the whole platform on this machine; DETACH=1: in the background
+	$(POSTBOX) up $(UP) $(WHERE)
+
+down: ## stops what `make up` started
+	$(POSTBOX) down $(WHERE)
+
+demo: build ## starts the platform afresh, plays the main story, stops; fails when anything was not seen
+	@data=$$(mktemp -d /tmp/postbox-demo.XXXXXX) && chmod 755 "$$data" || exit 1; \
+	trap '$(POSTBOX) down --data "$$data" && rm -rf "$$data"' EXIT; trap 'exit 130' INT TERM; \
+	$(POSTBOX) up --detach --data "$$data" $(if $(PORT_BASE),--port-base $(PORT_BASE)) && \
+	$(POSTBOX) demo --data "$$data"
+
+test: ## every test but the fault rows, with a real Postgres and a real Kafka
+	cargo build --workspace --bins
+	cargo run -q -p testkit --bin with-servers -- cargo test --workspace
+
+servers: ## a Postgres and a Kafka for tests in another terminal; prints what to source there
+	@cargo run -q -p testkit --bin with-servers
