@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test servers
+.PHONY: help build up down demo test servers check advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere
 UP = $(if $(DETACH),--detach) $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(PROFILE),--profile $(PROFILE)) \
@@ -34,3 +34,16 @@ test: ## every test but the fault rows, with a real Postgres and a real Kafka
 
 servers: ## a Postgres and a Kafka for tests in another terminal; prints what to source there
 	@cargo run -q -p testkit --bin with-servers
+
+# what Rust does not bring along is fetched by scripts/tool at first use; the quick checks come first
+check: ## format, lints, licences, unused dependencies, protos
+	cargo fmt --all --check
+	scripts/no-unfinished-code
+	scripts/tool buf lint
+	scripts/tool cargo-machete
+	scripts/tool cargo-deny --locked check bans licenses sources
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# apart from check: the advisory database is a git repository on github.com, which not every network reaches
+advisories: ## known vulnerabilities and yanked versions among the dependencies; needs github.com
+	scripts/tool cargo-deny --locked check advisories
