@@ -1,1 +1,74 @@
 //! Order owns the life of an order.
+//!
+//! Start at [`grpc`], where the order path begins, then [`place_order`], then [`carry_on`]. What each answer means is the
+//! table in [`saga`]; what a crash left behind is picked up by [`recovery`].
+
+pub mod answer;
+pub mod carry_on;
+pub mod config;
+//CONS pub mod consumers;
+pub mod encode;
+pub mod error;
+pub mod events;
+pub mod grpc;
+pub mod order;
+pub mod place_order;
+pub mod recovery;
+pub mod saga;
+pub mod store;
+pub mod telephone;
+
+use contracts::order::v1::order_service_server::OrderServiceServer;
+use outbox::{Relay, RelayConfig, Waker};
+use service_runtime::{
+    Error, Shutdown,
+    clock::Clock,
+    database,
+    ops::{self, Readiness},
+};
+use sqlx::{PgPool, migrate::Migrator};
+use tonic::service::Routes;
+
+use crate::{config::Config, grpc::OrderApi, telephone::Telephone};
+
+/// The tables of order.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
+
+/// What the use cases work with.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// The database of order.
+    pub pool: PgPool,
+    /// Inventory and payment.
+    pub telephone: Telephone,
+    /// Told after each commit that wrote a letter.
+    pub relay: Waker,
+    /// Stamps changes and letters. Whether an order has expired, the database decides.
+    pub clock: Clock,
+    /// Runs work that must not be cut short.
+    pub shutdown: Shutdown,
+}
+
+/// Serves until the end is requested.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let pool = database::connect(&config.database).await?;
+    let relay = Relay::new(RelayConfig {
+        database_url: config.database.database_url.clone(),
+        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers.clone(),
+        kafka_namespace: config.kafka.kafka_namespace.clone(),
+        retention_days: RelayConfig::RETENTION_DAYS,
+    })
+    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+    let deps = Deps {
+        pool: pool.clone(),
+        telephone: Telephone::new(rpc::channel(&config.inventory_url)?, rpc::channel(&config.payment_url)?),
+        relay: relay.waker(),
+        clock: Clock::System,
+        shutdown: shutdown.clone(),
+    };
+    shutdown.spawn_part("relay", relay.run(shutdown.token()));
+    shutdown.spawn_part("recovery", recovery::run(deps.clone()));
+    //CONS shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
+    ops::serve(&config.ops, Readiness::Database(pool), &shutdown).await?;
+    rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
+}

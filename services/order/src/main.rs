@@ -1,2 +1,30 @@
-//! Order owns the life of an order.
-fn main() {}
+//! The process of order: `order migrate` and `order serve`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Order owns the life of an order.
+#[derive(Debug, Parser)]
+#[command(version)]
+enum Cli {
+    /// Brings the database to the shape of this version, as its owner.
+    Migrate(MigrateConfig),
+    /// Serves.
+    Serve(order::config::Config),
+}
+
+fn main() -> ExitCode {
+    service_runtime::start("order", run)
+}
+
+async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
+    match cli {
+        Cli::Migrate(config) => database::migrate(&config, &[&outbox::MIGRATOR, &order::MIGRATOR]).await,
+        Cli::Serve(config) => order::run(config, shutdown).await,
+    }
+}

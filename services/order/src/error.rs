@@ -1,0 +1,86 @@
+//! What can go wrong in order, and how it is told.
+
+use contracts::{ids::OrderId, problem::ProblemCode};
+use tonic::Status;
+use tracing::error;
+
+/// Why a call was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// A field of the request is wrong.
+    #[error("{field}: {detail}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// There is no such order, or not for this viewer.
+    #[error("there is no order {0}")]
+    NotFound(OrderId),
+    /// The key was used for another body.
+    #[error("this Idempotency-Key was used for order {0} with another body; use a new key")]
+    KeyReused(OrderId),
+    /// The first request with this key is still being answered.
+    #[error("order {0} is being placed with this Idempotency-Key; ask again with the same key in a moment")]
+    KeyInFlight(OrderId),
+    /// The id that the caller proposed belongs to another order.
+    #[error("the order id {0} is taken; propose a new one")]
+    IdTaken(OrderId),
+    /// The database is away or refused.
+    #[error("the database of order: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The letter could not be written.
+    #[error("the outbox of order: {0}")]
+    Outbox(#[from] outbox::Error),
+    /// A row says what no order can be.
+    #[error("order {id} cannot be read back: {detail}")]
+    Corrupt {
+        /// The order.
+        id: OrderId,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl OrderError {
+    /// The word that the outside is told.
+    pub const fn code(&self) -> ProblemCode {
+        match self {
+            Self::Invalid { .. } | Self::IdTaken(_) => ProblemCode::Invalid,
+            Self::NotFound(_) => ProblemCode::NotFound,
+            Self::KeyReused(_) => ProblemCode::IdempotencyKeyReused,
+            Self::KeyInFlight(_) => ProblemCode::IdempotencyKeyInFlight,
+            Self::Database(_) | Self::Outbox(_) => ProblemCode::Unavailable,
+            Self::Corrupt { .. } => ProblemCode::Internal,
+        }
+    }
+
+    /// What the outside is told beside the word. What happened inside goes to the log, here and only here.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Invalid { .. } | Self::NotFound(_) | Self::KeyReused(_) | Self::KeyInFlight(_) | Self::IdTaken(_) => {
+                self.to_string()
+            }
+            Self::Database(_) | Self::Outbox(_) => {
+                error!("{self}");
+                "order cannot reach its database; try again with the same key".to_owned()
+            }
+            Self::Corrupt { .. } => {
+                error!("{self}");
+                "a fault of ours".to_owned()
+            }
+        }
+    }
+
+    /// A field that is not what it should be.
+    pub fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid { field, detail: detail.into() }
+    }
+}
+
+impl From<OrderError> for Status {
+    fn from(error: OrderError) -> Self {
+        rpc::status(error.code(), error.detail())
+    }
+}

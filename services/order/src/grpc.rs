@@ -1,0 +1,140 @@
+//! The order path starts here: decode, call, encode.
+
+use contracts::{
+    ids::{AccountId, OrderId},
+    order::v1::{
+        DecidedAnswer, GetOrderRequest, GetOrderResponse, ListOrdersRequest, ListOrdersResponse, OrderStatus,
+        PlaceOrder as PlaceOrderMessage, PlaceOrdersRequest, PlaceOrdersResponse, Viewer as ViewerMessage,
+        decided_answer::Answer, order_service_server::OrderService, place_orders_response::Outcome, viewer::Who,
+    },
+    problem::v1::Problem,
+};
+use rpc::Outcomes;
+use service_runtime::telemetry;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Deps, encode,
+    error::OrderError,
+    place_order::{PlaceOrder, Placed, place_order},
+    store::{self, Page, Viewer},
+};
+
+/// The longest list of orders.
+const PAGE_MAX: u32 = 100;
+
+/// Answers calls to order.
+#[derive(Debug, Clone)]
+pub struct OrderApi {
+    deps: Deps,
+}
+
+impl OrderApi {
+    /// Answers with these.
+    pub const fn new(deps: Deps) -> Self {
+        Self { deps }
+    }
+}
+
+#[tonic::async_trait]
+impl OrderService for OrderApi {
+    type PlaceOrdersStream = Outcomes<PlaceOrdersResponse>;
+
+    async fn place_orders(
+        &self,
+        request: Request<PlaceOrdersRequest>,
+    ) -> Result<Response<Self::PlaceOrdersStream>, Status> {
+        rpc::outcomes(&self.deps.shutdown, request.into_inner().items, |item| {
+            let deps = self.deps.clone();
+            async move { place_one(&deps, item).await }
+        })
+    }
+
+    async fn get_order(&self, request: Request<GetOrderRequest>) -> Result<Response<GetOrderResponse>, Status> {
+        let request = request.into_inner();
+        let viewer = viewer(request.viewer)?;
+        let id: OrderId = request.order_id.parse().map_err(|error| invalid("order_id", error))?;
+        let pool = self.deps.pool.clone();
+        let found = rpc::uncut(&self.deps.shutdown, async move { Ok(store::find(&pool, id, viewer).await?) }).await?;
+        let order = found.ok_or(OrderError::NotFound(id))?.order;
+        Ok(Response::new(GetOrderResponse { order: Some(encode::order(&order)) }))
+    }
+
+    async fn list_orders(&self, request: Request<ListOrdersRequest>) -> Result<Response<ListOrdersResponse>, Status> {
+        let page = page(&request.into_inner())?;
+        let limit = page.limit;
+        let pool = self.deps.pool.clone();
+        // one more than asked for tells whether there is another page
+        let page = Page { limit: limit + 1, ..page };
+        let mut orders = rpc::uncut(&self.deps.shutdown, async move { Ok(store::list(&pool, &page).await?) }).await?;
+        let limit = usize::try_from(limit).expect("at most 100");
+        let more = orders.len() > limit;
+        orders.truncate(limit);
+        let next_cursor = if more { orders.last().map(|order| order.id.to_string()) } else { None };
+        Ok(Response::new(ListOrdersResponse {
+            items: orders.iter().map(encode::order).collect(),
+            next_cursor: next_cursor.unwrap_or_default(),
+        }))
+    }
+}
+
+async fn place_one(deps: &Deps, item: PlaceOrderMessage) -> PlaceOrdersResponse {
+    let requested_order_id = item.order_id.clone();
+    let placed = match PlaceOrder::try_from(item) {
+        Ok(command) => place_order(deps, command).await,
+        Err(error) => Err(error),
+    };
+    let (outcome, replayed) = match placed {
+        Ok(Placed::Decided { answer, replayed }) => (decided(answer), replayed),
+        Ok(Placed::Accepted { order, replayed }) => (Outcome::Accepted(encode::order(&order)), replayed),
+        Err(error) => (Outcome::Refused(problem(&error)), false),
+    };
+    PlaceOrdersResponse { requested_order_id, replayed, outcome: Some(outcome) }
+}
+
+fn decided(answer: DecidedAnswer) -> Outcome {
+    match answer.answer.expect("an answer is written with one") {
+        Answer::Placed(order) => Outcome::Placed(order),
+        Answer::Refused(problem) => Outcome::Refused(problem),
+    }
+}
+
+fn problem(error: &OrderError) -> Problem {
+    Problem {
+        code: error.code().word().to_owned(),
+        detail: error.detail(),
+        trace_id: telemetry::trace_id(),
+        order_id: String::new(),
+    }
+}
+
+fn viewer(message: Option<ViewerMessage>) -> Result<Viewer, OrderError> {
+    match message.and_then(|viewer| viewer.who) {
+        Some(Who::CustomerId(id)) => Ok(Viewer::Customer(id.parse().map_err(|error| invalid("viewer", error))?)),
+        Some(Who::Operator(_)) => Ok(Viewer::Operator),
+        None => Err(OrderError::invalid("viewer", "a read names its viewer")),
+    }
+}
+
+fn page(request: &ListOrdersRequest) -> Result<Page, OrderError> {
+    if !(1..=PAGE_MAX).contains(&request.limit) {
+        return Err(OrderError::invalid("limit", format!("a page has 1 to {PAGE_MAX} orders")));
+    }
+    let customer_id = (!request.customer_id.is_empty()).then(|| request.customer_id.parse::<AccountId>());
+    let before = (!request.cursor.is_empty()).then(|| request.cursor.parse::<OrderId>());
+    Ok(Page {
+        viewer: viewer(request.viewer.clone())?,
+        customer_id: customer_id.transpose().map_err(|error| invalid("customer_id", error))?,
+        status: match request.status() {
+            OrderStatus::Unspecified => None,
+            status => Some(status),
+        },
+        before: before.transpose().map_err(|_| OrderError::invalid("cursor", "this cursor was not given by us"))?,
+        limit: request.limit,
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
+fn invalid(field: &'static str, error: contracts::ids::InvalidId) -> OrderError {
+    OrderError::invalid(field, error.to_string())
+}

@@ -1,0 +1,259 @@
+//! Placing an order by telephone: keep it, carry it on while the customer waits, answer.
+
+use std::{collections::HashSet, time::Duration};
+
+use contracts::{
+    ids::{AccountId, OrderId, Quantity, Sku},
+    order::v1::{DecidedAnswer, PlaceOrder as PlaceOrderMessage},
+};
+use prost::Message;
+use service_runtime::telemetry;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use tracing::{Instrument, Span, warn};
+
+use crate::{
+    Deps,
+    carry_on::carry_on,
+    error::OrderError,
+    events,
+    order::{Line, Order, PlacedBy},
+    saga::State,
+    store::{self, Kept, KeptByKey},
+};
+
+/// How long a customer waits for an answer at most. Until then the order belongs to its request, and recovery leaves it
+/// alone.
+pub const FIRST_DEADLINE: Duration = Duration::from_secs(5);
+
+/// An order by telephone that is not decided by then is unwound.
+const DECIDE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Kept back from the caller's budget, so that our answer arrives before the caller gives up.
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
+
+/// The longest card token.
+const CARD_TOKEN_MAX: usize = 128;
+
+/// The most lines of an order.
+const LINES_MAX: usize = 100;
+
+/// A request to place an order, every value a right one.
+#[derive(Debug, Clone)]
+pub struct PlaceOrder {
+    /// The id that the order will have.
+    pub order_id: OrderId,
+    /// Who pays.
+    pub customer_id: AccountId,
+    /// The customer's name for this request.
+    pub idempotency_key: String,
+    /// What is ordered; not empty, each SKU once.
+    pub lines: Vec<(Sku, Quantity)>,
+    /// What the card network knows the card by.
+    pub card_token: String,
+    /// How long the caller waits.
+    pub budget: Duration,
+}
+
+/// What the customer is told.
+#[derive(Debug, Clone)]
+pub enum Placed {
+    /// The order is decided.
+    Decided {
+        /// Its answer, fixed for ever.
+        answer: DecidedAnswer,
+        /// Whether an earlier request made it.
+        replayed: bool,
+    },
+    /// The order is kept and goes on by itself.
+    Accepted {
+        /// How it stands.
+        order: Box<Order>,
+        /// Whether an earlier request made it.
+        replayed: bool,
+    },
+}
+
+/// Places an order, or tells how the one stands that the same key placed before. After the order was kept this does not
+/// fail: whatever happens, the order goes on.
+pub async fn place_order(deps: &Deps, command: PlaceOrder) -> Result<Placed, OrderError> {
+    let until = Instant::now() + command.budget.min(FIRST_DEADLINE).saturating_sub(ANSWER_MARGIN);
+    let Some(kept) = keep_new(deps, &command).await? else {
+        let earlier = store::find_by_key(&deps.pool, command.customer_id, &command.idempotency_key).await?;
+        return replay(&command, earlier.ok_or(OrderError::IdTaken(command.order_id))?);
+    };
+    let order = Box::new(kept.order.clone());
+    // spawned: the answer must leave in time even if a statement hangs, and the work must not be dropped for that
+    let carrying_on = deps.shutdown.spawn_work({
+        let deps = deps.clone();
+        async move { carry_on(&deps, kept, None, until).await }.instrument(Span::current())
+    });
+    Ok(match tokio::time::timeout_at(until + ANSWER_MARGIN / 2, carrying_on).await {
+        Ok(Ok(Ok(kept))) => answer(kept, false),
+        Ok(Ok(Err(error))) => {
+            warn!(order.id = %order.id, %error, "recovery will carry the order on");
+            Placed::Accepted { order, replayed: false }
+        }
+        Ok(Err(panic)) => {
+            tracing::error!(order.id = %order.id, %panic, "placing an order ended in a panic, recovery will carry it on");
+            Placed::Accepted { order, replayed: false }
+        }
+        Err(_) => Placed::Accepted { order, replayed: false },
+    })
+}
+
+/// Commits the order before anybody is called: whoever loses the key calls nobody. `None` when the key or the id has an
+/// order.
+async fn keep_new(deps: &Deps, command: &PlaceOrder) -> Result<Option<Kept>, OrderError> {
+    let now = deps.clock.now();
+    let line = |(sku, quantity): &(Sku, Quantity)| Line { sku: sku.clone(), quantity: *quantity, unit_price: None };
+    let order = Order {
+        id: command.order_id,
+        customer_id: command.customer_id,
+        state: State::AwaitingStock,
+        version: 1,
+        placed_by: PlacedBy::Telephone,
+        lines: command.lines.iter().map(line).collect(),
+        total: None,
+        card_token: Some(command.card_token.clone()),
+        shipment: None,
+        trace_id: telemetry::trace_id(),
+        created_at: now,
+        updated_at: now,
+    };
+    let mut tx = deps.pool.begin().await?;
+    if !store::insert_in_tx(&mut tx, &order, command, FIRST_DEADLINE, DECIDE_WITHIN).await? {
+        tx.rollback().await?;
+        return Ok(None);
+    }
+    outbox::append_in_tx(&mut tx, contracts::topics::ORDERS, &events::created(&order)).await?;
+    tx.commit().await?;
+    deps.relay.wake();
+    Ok(Some(Kept { order, answer: None }))
+}
+
+/// The answer to a request whose key has an order.
+fn replay(command: &PlaceOrder, earlier: KeptByKey) -> Result<Placed, OrderError> {
+    let order_id = earlier.kept.order.id;
+    if earlier.fingerprint != command.fingerprint() {
+        return Err(OrderError::KeyReused(order_id));
+    }
+    let is_decided = earlier.kept.answer.is_some();
+    // the caller's own second try (same id) is no second request: it is told how the order stands
+    if !is_decided && earlier.first_deadline_is_ahead && order_id != command.order_id {
+        return Err(OrderError::KeyInFlight(order_id));
+    }
+    Ok(answer(earlier.kept, true))
+}
+
+fn answer(kept: Kept, replayed: bool) -> Placed {
+    match kept.answer {
+        Some(answer) => Placed::Decided { answer, replayed },
+        None => Placed::Accepted { order: Box::new(kept.order), replayed },
+    }
+}
+
+impl PlaceOrder {
+    /// A digest of what is asked for, equal for equal requests: of the values, not of their spelling.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let message = PlaceOrderMessage {
+            lines: self.lines.iter().map(|(sku, quantity)| line_message(sku, *quantity)).collect(),
+            card_token: self.card_token.clone(),
+            ..PlaceOrderMessage::default()
+        };
+        Sha256::digest(message.encode_to_vec()).into()
+    }
+}
+
+fn line_message(sku: &Sku, quantity: Quantity) -> contracts::order::v1::OrderLine {
+    contracts::order::v1::OrderLine { sku: sku.to_string(), quantity: quantity.get() }
+}
+
+impl TryFrom<PlaceOrderMessage> for PlaceOrder {
+    type Error = OrderError;
+
+    fn try_from(message: PlaceOrderMessage) -> Result<Self, OrderError> {
+        let invalid = |field, error: contracts::ids::InvalidId| OrderError::invalid(field, error.to_string());
+        let key_is_right = (8..=100).contains(&message.idempotency_key.len())
+            && message.idempotency_key.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        if !key_is_right {
+            return Err(OrderError::invalid("idempotency_key", "a key is 8 to 100 printable ASCII characters"));
+        }
+        if !(1..=CARD_TOKEN_MAX).contains(&message.card_token.len()) {
+            return Err(OrderError::invalid("card_token", format!("a card token has 1 to {CARD_TOKEN_MAX} bytes")));
+        }
+        if !(1..=LINES_MAX).contains(&message.lines.len()) {
+            return Err(OrderError::invalid("lines", format!("an order has 1 to {LINES_MAX} lines")));
+        }
+        let mut seen = HashSet::new();
+        let mut lines = Vec::with_capacity(message.lines.len());
+        for line in message.lines {
+            let sku = Sku::try_from(line.sku).map_err(|error| invalid("lines.sku", error))?;
+            let quantity = Quantity::try_from(line.quantity).map_err(|error| invalid("lines.quantity", error))?;
+            if !seen.insert(sku.clone()) {
+                return Err(OrderError::invalid("lines.sku", format!("{sku} is in two lines; add them up")));
+            }
+            lines.push((sku, quantity));
+        }
+        Ok(Self {
+            order_id: message.order_id.parse().map_err(|error| invalid("order_id", error))?,
+            customer_id: message.customer_id.parse().map_err(|error| invalid("customer_id", error))?,
+            idempotency_key: message.idempotency_key,
+            lines,
+            card_token: message.card_token,
+            budget: Duration::from_millis(u64::from(message.budget_ms)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::order::v1::OrderLine;
+
+    use super::*;
+
+    fn message() -> PlaceOrderMessage {
+        PlaceOrderMessage {
+            order_id: OrderId::new().to_string(),
+            customer_id: AccountId::new().to_string(),
+            idempotency_key: "a-key-of-mine".to_owned(),
+            lines: vec![OrderLine { sku: "mug".to_owned(), quantity: 2 }],
+            card_token: "tok_visa".to_owned(),
+            budget_ms: 5_000,
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_is_refused_by_its_name() {
+        let line = |sku: &str, quantity| OrderLine { sku: sku.to_owned(), quantity };
+        let mug = message();
+        let cases = [
+            ("order_id", PlaceOrderMessage { order_id: "1".to_owned(), ..mug.clone() }),
+            ("customer_id", PlaceOrderMessage { customer_id: String::new(), ..mug.clone() }),
+            ("idempotency_key", PlaceOrderMessage { idempotency_key: "short".to_owned(), ..mug.clone() }),
+            ("idempotency_key", PlaceOrderMessage { idempotency_key: "with\nline break".to_owned(), ..mug.clone() }),
+            ("card_token", PlaceOrderMessage { card_token: String::new(), ..mug.clone() }),
+            ("lines", PlaceOrderMessage { lines: vec![], ..mug.clone() }),
+            ("lines.sku", PlaceOrderMessage { lines: vec![line("Mug", 1)], ..mug.clone() }),
+            ("lines.sku", PlaceOrderMessage { lines: vec![line("mug", 1), line("mug", 2)], ..mug.clone() }),
+            ("lines.quantity", PlaceOrderMessage { lines: vec![line("mug", 0)], ..mug.clone() }),
+            ("lines.quantity", PlaceOrderMessage { lines: vec![line("mug", 10_001)], ..mug.clone() }),
+        ];
+        for (wrong, message) in cases {
+            match PlaceOrder::try_from(message) {
+                Err(OrderError::Invalid { field, .. }) => assert_eq!(field, wrong),
+                other => panic!("{wrong} was not refused: {other:?}"),
+            }
+        }
+        assert!(PlaceOrder::try_from(mug).is_ok());
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_what_is_asked_for_alone() {
+        let command = |message: PlaceOrderMessage| PlaceOrder::try_from(message).unwrap();
+        let same = PlaceOrderMessage { order_id: OrderId::new().to_string(), budget_ms: 1, ..message() };
+        assert_eq!(command(message()).fingerprint(), command(same).fingerprint());
+        let other = PlaceOrderMessage { card_token: "tok_other".to_owned(), ..message() };
+        assert_ne!(command(message()).fingerprint(), command(other).fingerprint());
+    }
+}

@@ -1,0 +1,397 @@
+//! All SQL of order.
+//!
+//! A changed order is written by compare-and-set on its version, in one transaction with its letter. Expiry and leases
+//! are decided by this database's clock alone.
+
+use std::time::Duration;
+
+use contracts::{
+    ids::{AccountId, OrderId, Quantity, Sku},
+    money::Money,
+    order::v1::{DecidedAnswer, OrderStatus, ShipmentStatus},
+};
+use jiff_sqlx::ToSqlx;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use uuid::Uuid;
+
+use crate::{
+    error::OrderError,
+    order::{Line, Order, PlacedBy, Shipment},
+    place_order::PlaceOrder,
+    saga::{Reason, State},
+};
+
+/// An order as the database has it.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The order.
+    pub order: Order,
+    /// The answer that was given, once decided.
+    pub answer: Option<DecidedAnswer>,
+}
+
+/// The order that an Idempotency-Key made.
+#[derive(Debug)]
+pub struct KeptByKey {
+    /// The order.
+    pub kept: Kept,
+    /// What the request asked for, digested.
+    pub fingerprint: Vec<u8>,
+    /// Whether the first request may still be waiting for its answer.
+    pub first_deadline_is_ahead: bool,
+}
+
+/// An order that recovery has claimed.
+#[derive(Debug)]
+pub struct Due {
+    /// The order.
+    pub kept: Kept,
+    /// Whether `decide_by` has passed.
+    pub is_overdue: bool,
+}
+
+/// On whose behalf orders are read. Every read takes one.
+#[derive(Debug, Clone, Copy)]
+pub enum Viewer {
+    /// Sees this customer's orders only.
+    Customer(AccountId),
+    /// Sees everyone's.
+    Operator,
+}
+
+/// Which orders to list.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// On whose behalf.
+    pub viewer: Viewer,
+    /// This customer's only.
+    pub customer_id: Option<AccountId>,
+    /// These only.
+    pub status: Option<OrderStatus>,
+    /// Older than this order.
+    pub before: Option<OrderId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// The columns of an [`OrderRow`].
+macro_rules! columns {
+    () => {
+        "order_id, customer_id, saga_state, reason, version, placed_by, lines, total_minor, currency, card_token,
+         shipment_status, tracking_number, shipment_version, trace_id, created_at, updated_at, answer"
+    };
+}
+
+/// Writes a new order, PENDING. `None` when its id or its key has an order already: read it back with [`find_by_key`],
+/// in a new statement, which sees what the other transaction committed.
+pub async fn insert_in_tx(
+    conn: &mut PgConnection,
+    order: &Order,
+    command: &PlaceOrder,
+    first_deadline: Duration,
+    decide_within: Duration,
+) -> Result<bool, OrderError> {
+    let inserted = sqlx::query(
+        "INSERT INTO orders (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
+             placed_by, lines, card_token, created_at, updated_at, attempt_at, decide_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11,
+             now() + make_interval(secs => $12), now() + make_interval(secs => $13))
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(order.id.as_uuid())
+    .bind(order.customer_id.as_uuid())
+    .bind(&command.idempotency_key)
+    .bind(command.fingerprint().as_slice())
+    .bind(&order.trace_id)
+    .bind(order.state.name())
+    .bind(order.version)
+    .bind(placed_by_name(order.placed_by))
+    .bind(Json(order.lines.iter().map(LineRow::from).collect::<Vec<_>>()))
+    .bind(&order.card_token)
+    .bind(order.created_at.to_sqlx())
+    .bind(first_deadline.as_secs_f64())
+    .bind(decide_within.as_secs_f64())
+    .execute(conn)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// The order that a customer's key made.
+pub async fn find_by_key(pool: &PgPool, customer_id: AccountId, key: &str) -> Result<Option<KeptByKey>, OrderError> {
+    #[derive(FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        order: OrderRow,
+        fingerprint: Vec<u8>,
+        first_deadline_is_ahead: bool,
+    }
+    let row: Option<Row> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        ", fingerprint, attempts = 0 AND coalesce(attempt_at > now(), false) AS first_deadline_is_ahead
+         FROM orders WHERE customer_id = $1 AND idempotency_key = $2"
+    ))
+    .bind(customer_id.as_uuid())
+    .bind(key)
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| {
+        Ok(KeptByKey {
+            kept: row.order.try_into()?,
+            fingerprint: row.fingerprint,
+            first_deadline_is_ahead: row.first_deadline_is_ahead,
+        })
+    })
+    .transpose()
+}
+
+/// One order, for somebody who may see it.
+pub async fn find(pool: &PgPool, id: OrderId, viewer: Viewer) -> Result<Option<Kept>, OrderError> {
+    let owner = viewer.owner();
+    let row: Option<OrderRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM orders WHERE order_id = $1 AND ($2::uuid IS NULL OR customer_id = $2)"
+    ))
+    .bind(id.as_uuid())
+    .bind(owner.map(AccountId::as_uuid))
+    .fetch_optional(pool)
+    .await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// One order, for order itself.
+pub async fn find_own(pool: &PgPool, id: OrderId) -> Result<Option<Kept>, OrderError> {
+    find(pool, id, Viewer::Operator).await
+}
+
+/// One order, locked until the transaction ends, so that a letter about it is applied to what it says now.
+pub async fn lock_in_tx(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, OrderError> {
+    let row: Option<OrderRow> =
+        sqlx::query_as(concat!("SELECT ", columns!(), " FROM orders WHERE order_id = $1 FOR NO KEY UPDATE"))
+            .bind(id.as_uuid())
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.map(Kept::try_from).transpose()?.map(|kept| kept.order))
+}
+
+/// Orders, newest first.
+pub async fn list(pool: &PgPool, page: &Page) -> Result<Vec<Order>, OrderError> {
+    let customer = page.viewer.owner().or(page.customer_id);
+    let rows: Vec<OrderRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM orders
+         WHERE ($1::uuid IS NULL OR customer_id = $1) AND ($2::text[] IS NULL OR saga_state = ANY ($2))
+             AND ($3::uuid IS NULL OR order_id < $3)
+         ORDER BY order_id DESC LIMIT $4"
+    ))
+    .bind(customer.map(AccountId::as_uuid))
+    .bind(page.status.map(state_names))
+    .bind(page.before.map(OrderId::as_uuid))
+    .bind(i64::from(page.limit))
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(|row| Ok(Kept::try_from(row)?.order)).collect()
+}
+
+/// Writes a changed order over the version before it. False when somebody else has changed it since: nothing was
+/// written, read it again.
+pub async fn update_in_tx(
+    conn: &mut PgConnection,
+    order: &Order,
+    answer: Option<&DecidedAnswer>,
+) -> Result<bool, OrderError> {
+    let (shipment_status, tracking_number, shipment_version) = match &order.shipment {
+        Some(shipment) => (shipment_name(shipment.status), shipment.tracking_number.as_str(), shipment.version),
+        None => (None, "", 0),
+    };
+    let updated = sqlx::query(
+        "UPDATE orders SET saga_state = $3, reason = $4, version = $5, lines = $6, total_minor = $7, currency = $8,
+             card_token = $9, shipment_status = $10, tracking_number = $11, shipment_version = $12, updated_at = $13,
+             answer = coalesce(answer, $14), attempt_at = CASE WHEN $15 THEN NULL ELSE attempt_at END
+         WHERE order_id = $1 AND version = $2",
+    )
+    .bind(order.id.as_uuid())
+    .bind(order.version - 1)
+    .bind(order.state.name())
+    .bind(order.state.reason().map(Reason::name))
+    .bind(order.version)
+    .bind(Json(order.lines.iter().map(LineRow::from).collect::<Vec<_>>()))
+    .bind(order.total.map(Money::minor_units))
+    .bind(order.total.map(Money::currency_code))
+    .bind(&order.card_token)
+    .bind(shipment_status)
+    .bind(tracking_number)
+    .bind(shipment_version)
+    .bind(order.updated_at.to_sqlx())
+    .bind(answer.map(Message::encode_to_vec))
+    .bind(order.state.is_decided())
+    .execute(conn)
+    .await?;
+    Ok(updated.rows_affected() == 1)
+}
+
+/// Claims orders that nobody carries on, for `lease`. Whoever claims and then crashes loses the lease, nothing else.
+pub async fn claim_due(pool: &PgPool, orders_max: i64, lease: Duration) -> Result<Vec<Due>, OrderError> {
+    #[derive(FromRow)]
+    struct Row {
+        #[sqlx(flatten)]
+        order: OrderRow,
+        is_overdue: bool,
+    }
+    let rows: Vec<Row> = sqlx::query_as(concat!(
+        "UPDATE orders SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
+         WHERE order_id IN (
+             -- SKIP LOCKED: two processes take different orders instead of waiting for each other
+             SELECT order_id FROM orders WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+         RETURNING ",
+        columns!(),
+        ", decide_by <= now() AS is_overdue"
+    ))
+    .bind(orders_max)
+    .bind(lease.as_secs_f64())
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(|row| Ok(Due { kept: row.order.try_into()?, is_overdue: row.is_overdue })).collect()
+}
+
+/// Gives a claimed order back, to be taken up again after a pause that doubles with each attempt, up to `pause_max`. An
+/// order that is still wanted is taken up at `decide_by` at the latest.
+pub async fn postpone(pool: &PgPool, id: OrderId, pause_max: Duration) -> Result<(), OrderError> {
+    sqlx::query(
+        "UPDATE orders SET attempt_at = CASE
+             WHEN decide_by > now() THEN least(decide_by, now() + pause)
+             ELSE now() + pause END
+         FROM (SELECT make_interval(secs => least($2, 0.25 * 2 ^ least(attempts, 20))) AS pause
+               FROM orders WHERE order_id = $1) AS backoff
+         WHERE order_id = $1 AND attempt_at IS NOT NULL",
+    )
+    .bind(id.as_uuid())
+    .bind(pause_max.as_secs_f64())
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+impl Viewer {
+    /// The customer that a query is limited to.
+    const fn owner(self) -> Option<AccountId> {
+        match self {
+            Self::Customer(id) => Some(id),
+            Self::Operator => None,
+        }
+    }
+}
+
+/// A line inside the column `lines`. Its currency is the order's.
+#[derive(Debug, Serialize, Deserialize)]
+struct LineRow {
+    sku: String,
+    quantity: u32,
+    unit_price_minor: Option<i64>,
+}
+
+impl From<&Line> for LineRow {
+    fn from(line: &Line) -> Self {
+        Self {
+            sku: line.sku.to_string(),
+            quantity: line.quantity.get(),
+            unit_price_minor: line.unit_price.map(Money::minor_units),
+        }
+    }
+}
+
+#[derive(FromRow)]
+struct OrderRow {
+    order_id: Uuid,
+    customer_id: Uuid,
+    saga_state: String,
+    reason: Option<String>,
+    version: i64,
+    placed_by: String,
+    lines: Json<Vec<LineRow>>,
+    total_minor: Option<i64>,
+    currency: Option<String>,
+    card_token: Option<String>,
+    shipment_status: Option<String>,
+    tracking_number: String,
+    shipment_version: i64,
+    trace_id: String,
+    created_at: jiff_sqlx::Timestamp,
+    updated_at: jiff_sqlx::Timestamp,
+    answer: Option<Vec<u8>>,
+}
+
+impl TryFrom<OrderRow> for Kept {
+    type Error = OrderError;
+
+    fn try_from(row: OrderRow) -> Result<Self, OrderError> {
+        let id = OrderId::from(row.order_id);
+        let corrupt = |detail: &str| OrderError::Corrupt { id, detail: detail.to_owned() };
+        let reason = row.reason.as_deref().and_then(Reason::from_name);
+        let state = State::from_name(&row.saga_state, reason).ok_or_else(|| corrupt("its state"))?;
+        let currency = row.currency.as_deref();
+        let priced = |minor: i64| Money::from_code(minor, currency.unwrap_or_default()).map_err(|_| corrupt("a price"));
+        let line = |line: LineRow| {
+            Ok(Line {
+                sku: Sku::try_from(line.sku).map_err(|_| corrupt("a SKU"))?,
+                quantity: Quantity::try_from(line.quantity).map_err(|_| corrupt("a quantity"))?,
+                unit_price: line.unit_price_minor.map(priced).transpose()?,
+            })
+        };
+        let shipment = row.shipment_status.map(|name| {
+            Ok::<_, OrderError>(Shipment {
+                status: shipment_from_name(&name).ok_or_else(|| corrupt("its shipment's status"))?,
+                tracking_number: row.tracking_number,
+                version: row.shipment_version,
+            })
+        });
+        let answer = row.answer.map(|bytes| DecidedAnswer::decode(bytes.as_slice()));
+        Ok(Self {
+            order: Order {
+                id,
+                customer_id: row.customer_id.into(),
+                state,
+                version: row.version,
+                placed_by: placed_by_from_name(&row.placed_by).ok_or_else(|| corrupt("how it was placed"))?,
+                lines: row.lines.0.into_iter().map(line).collect::<Result<_, OrderError>>()?,
+                total: row.total_minor.map(priced).transpose()?,
+                card_token: row.card_token,
+                shipment: shipment.transpose()?,
+                trace_id: row.trace_id,
+                created_at: row.created_at.to_jiff(),
+                updated_at: row.updated_at.to_jiff(),
+            },
+            answer: answer.transpose().map_err(|_| corrupt("its answer"))?,
+        })
+    }
+}
+
+const fn placed_by_name(placed_by: PlacedBy) -> &'static str {
+    match placed_by {
+        PlacedBy::Telephone => "TELEPHONE",
+        PlacedBy::Letter => "LETTER",
+    }
+}
+
+fn placed_by_from_name(name: &str) -> Option<PlacedBy> {
+    [PlacedBy::Telephone, PlacedBy::Letter].into_iter().find(|&placed_by| placed_by_name(placed_by) == name)
+}
+
+const SHIPMENT_PREFIX: &str = "SHIPMENT_STATUS_";
+
+fn shipment_name(status: ShipmentStatus) -> Option<&'static str> {
+    status.as_str_name().strip_prefix(SHIPMENT_PREFIX)
+}
+
+fn shipment_from_name(name: &str) -> Option<ShipmentStatus> {
+    ShipmentStatus::from_str_name(&format!("{SHIPMENT_PREFIX}{name}"))
+}
+
+/// The states that the outside sees as `status`.
+fn state_names(status: OrderStatus) -> Vec<&'static str> {
+    State::all().filter(|state| state.status() == status).map(State::name).collect()
+}
