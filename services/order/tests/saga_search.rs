@@ -128,7 +128,7 @@ impl Search {
             successors.push(World { deadline_passed: true, ..world.clone() });
         }
         for &call in &world.calls {
-            successors.extend(self.arrive(world, ACTIONS[usize::from(call)]));
+            successors.push(self.arrive(world, ACTIONS[usize::from(call)]));
         }
         for (index, process) in world.processes.iter().enumerate() {
             let with = |process| {
@@ -146,10 +146,10 @@ impl Search {
                 continue; // and hears nothing before it has
             }
             for &answer in &world.answers {
-                successors.extend(self.hear(world, index, process, FACTS[usize::from(answer)]));
+                successors.push(self.hear(world, index, process, FACTS[usize::from(answer)]));
             }
             if world.deadline_passed && process.read.position == process.believes {
-                successors.extend(self.hear(world, index, process, Fact::DeadlinePassed));
+                successors.push(self.hear(world, index, process, Fact::DeadlinePassed));
             }
         }
         successors
@@ -178,7 +178,7 @@ impl Search {
         Process { read: world.row, believes: world.row.position }
     }
 
-    fn hear(&self, world: &World, index: usize, process: Process, fact: Fact) -> Option<World> {
+    fn hear(&self, world: &World, index: usize, process: Process, fact: Fact) -> World {
         let mut world = world.clone();
         let heard = match next(self.state(process.believes), fact) {
             Step::Advance(state) => Process { believes: self.position(state), ..process },
@@ -186,11 +186,11 @@ impl Search {
             Step::Contradiction => panic!("a contradiction: {fact:?} in {:?}, {world:?}", self.state(process.believes)),
         };
         world.processes[index] = Some(heard);
-        Some(world)
+        world
     }
 
     /// A call takes effect and its answer leaves.
-    fn arrive(&self, world: &World, action: Action) -> Option<World> {
+    fn arrive(&self, world: &World, action: Action) -> World {
         let mut world = world.clone();
         let answer = match action {
             Action::Reserve => {
@@ -224,12 +224,12 @@ impl Search {
                     world.captures += u8::from(world.payment == Payment::Captured);
                 }
                 match world.payment {
-                    Payment::Captured if self.card == Card::NeverReplies => return Some(world),
+                    Payment::Captured if self.card == Card::NeverReplies => return world,
                     Payment::Captured => Fact::Captured,
                     Payment::Declined => Fact::Declined,
                     Payment::UnknownCard => Fact::CardUnknown,
                     Payment::Voided => Fact::Voided,
-                    Payment::None => return Some(world),
+                    Payment::None => return world,
                 }
             }
             Action::Void => {
@@ -238,7 +238,7 @@ impl Search {
             }
         };
         world.answers.insert(place(&FACTS, &answer));
-        Some(world)
+        world
     }
 
     /// What must hold in every world that can be.
