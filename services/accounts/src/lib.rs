@@ -1,1 +1,58 @@
-//! People, passwords and tokens.
+//! Accounts owns people: who they are, how they prove it, where their parcels go. No other service keeps personal data.
+//!
+//! Start at [`grpc`]; then one file per use case: [`register`], [`login`], [`contact`].
+
+pub mod account;
+pub mod config;
+pub mod contact;
+pub mod error;
+pub mod grpc;
+pub mod login;
+pub mod operators;
+pub mod password;
+pub mod register;
+pub mod signing_key;
+
+mod store;
+
+use std::sync::Arc;
+
+use contracts::accounts::v1::accounts_service_server::AccountsServiceServer;
+use service_runtime::{
+    Error, Shutdown,
+    clock::Clock,
+    config::OpsConfig,
+    database,
+    ops::{self, Readiness},
+};
+use sqlx::{PgPool, migrate::Migrator};
+use tonic::service::Routes;
+
+use crate::{config::ServeConfig, grpc::Accounts, password::Hasher, signing_key::SigningKey};
+
+/// The tables of this service.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accounts");
+
+/// What the use cases need.
+#[derive(Debug)]
+pub struct Deps {
+    /// The database `accounts`.
+    pub pool: PgPool,
+    /// Hashes passwords, a few at a time.
+    pub hasher: Hasher,
+    /// Signs tokens.
+    pub signing_key: SigningKey,
+    /// Stamps tokens.
+    pub clock: Clock,
+}
+
+/// Serves until the end is requested.
+pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
+    let signing_key = SigningKey::from_file(&config.accounts_signing_key_file)?;
+    let pool = database::connect(&config.database).await?;
+    let ops = OpsConfig { ops_addr: config.ops_addr };
+    ops::serve(&ops, Readiness::Database(pool.clone()), &shutdown).await?;
+    let deps = Deps { pool, hasher: Hasher::new(), signing_key, clock: Clock::System };
+    let service = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
+    rpc::server::serve(config.listen_addr, Routes::new(service), &shutdown).await
+}

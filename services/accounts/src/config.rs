@@ -1,0 +1,84 @@
+//! The command line. Each flag is also an environment variable of the same name.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use service_runtime::config::{DatabaseConfig, MigrateConfig};
+
+/// `accounts <command>`.
+#[derive(Debug, Parser)]
+#[command(version, about = "People, passwords and tokens")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the process does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves until SIGTERM or SIGINT.
+    Serve(ServeConfig),
+    /// Brings the database to the shape that this version expects.
+    Migrate(MigrateConfig),
+    /// Makes the accounts that a profile begins with; those that exist stay as they are.
+    Seed(SeedConfig),
+    /// Makes an operator's account. The password is read from standard input.
+    CreateOperator(CreateOperatorConfig),
+}
+
+/// Settings of `accounts serve`.
+#[derive(Debug, Args)]
+pub struct ServeConfig {
+    /// Address of the gRPC interface.
+    #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50051")]
+    pub listen_addr: SocketAddr,
+
+    /// Address of `/livez`, `/readyz` and `/metrics`.
+    #[arg(long, env = "OPS_ADDR", default_value = "127.0.0.1:9051")]
+    pub ops_addr: SocketAddr,
+
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+
+    /// The Ed25519 key that tokens are signed with: PKCS#8, PEM.
+    #[arg(long, env = "ACCOUNTS_SIGNING_KEY_FILE")]
+    pub accounts_signing_key_file: PathBuf,
+}
+
+/// Settings of `accounts seed`.
+#[derive(Debug, Args)]
+pub struct SeedConfig {
+    /// Which profile.
+    pub profile: Profile,
+
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+}
+
+/// Whose accounts to make. Both begin with one operator.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Profile {
+    /// For looking around.
+    Demo,
+    /// For measuring.
+    Bench,
+}
+
+/// Settings of `accounts create-operator`.
+#[derive(Debug, Args)]
+pub struct CreateOperatorConfig {
+    /// The operator's email.
+    #[arg(long)]
+    pub email: String,
+
+    /// The operator's name.
+    #[arg(long, default_value = "Operator")]
+    pub name: String,
+
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+}

@@ -1,0 +1,91 @@
+//! The telephone of accounts: decode, do, encode. Database work is never cut short by a caller that hangs up.
+
+use std::sync::Arc;
+
+use contracts::{
+    accounts::v1::{
+        GetAccountRequest, GetAccountResponse, GetAddressRequest, GetAddressResponse, JwksRequest, JwksResponse,
+        LoginRequest, LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
+        accounts_service_server::AccountsService,
+    },
+    ids::AccountId,
+};
+use service_runtime::Shutdown;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Deps,
+    account::{Address, Role},
+    contact::{get_account, set_address},
+    error::AccountsError,
+    login::login,
+    register::{NewAccount, register},
+    signing_key::LIFE_SECONDS,
+};
+
+/// The service `accounts.v1.AccountsService`.
+#[derive(Debug)]
+pub struct Accounts {
+    deps: Arc<Deps>,
+    shutdown: Shutdown,
+}
+
+impl Accounts {
+    /// The service, on these dependencies.
+    pub fn new(deps: Arc<Deps>, shutdown: Shutdown) -> Self {
+        Self { deps, shutdown }
+    }
+}
+
+#[tonic::async_trait]
+impl AccountsService for Accounts {
+    async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
+        let new = NewAccount::try_from(request.into_inner())?;
+        let deps = self.deps.clone();
+        let account =
+            rpc::uncut(
+                &self.shutdown,
+                async move { Ok(register(&deps.pool, &deps.hasher, new, Role::Customer).await?) },
+            );
+        Ok(Response::new(RegisterResponse { account: Some(account.await?.into()) }))
+    }
+
+    async fn login(&self, request: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
+        let LoginRequest { email, password } = request.into_inner();
+        let deps = self.deps.clone();
+        let token = rpc::uncut(&self.shutdown, async move { Ok(login(&deps, email, password).await?) });
+        Ok(Response::new(LoginResponse { access_token: token.await?, expires_in_seconds: LIFE_SECONDS }))
+    }
+
+    async fn jwks(&self, _: Request<JwksRequest>) -> Result<Response<JwksResponse>, Status> {
+        Ok(Response::new(JwksResponse { jwks_json: self.deps.signing_key.jwks_json().to_owned() }))
+    }
+
+    async fn get_account(&self, request: Request<GetAccountRequest>) -> Result<Response<GetAccountResponse>, Status> {
+        let id = account_id(&request.into_inner().account_id)?;
+        let deps = self.deps.clone();
+        let account = rpc::uncut(&self.shutdown, async move { Ok(get_account(&deps, id).await?) });
+        Ok(Response::new(GetAccountResponse { account: Some(account.await?.into()) }))
+    }
+
+    async fn set_address(&self, request: Request<SetAddressRequest>) -> Result<Response<SetAddressResponse>, Status> {
+        let SetAddressRequest { account_id: id, address } = request.into_inner();
+        let id = account_id(&id)?;
+        let address = Address::try_from(address.unwrap_or_default())?;
+        let deps = self.deps.clone();
+        let account = rpc::uncut(&self.shutdown, async move { Ok(set_address(&deps, id, &address).await?) });
+        Ok(Response::new(SetAddressResponse { account: Some(account.await?.into()) }))
+    }
+
+    async fn get_address(&self, request: Request<GetAddressRequest>) -> Result<Response<GetAddressResponse>, Status> {
+        let id = account_id(&request.into_inner().account_id)?;
+        let deps = self.deps.clone();
+        let account = rpc::uncut(&self.shutdown, async move { Ok(get_account(&deps, id).await?) }).await?;
+        let recipient = account.name.as_str().to_owned();
+        Ok(Response::new(GetAddressResponse { recipient, address: account.address.map(Into::into) }))
+    }
+}
+
+fn account_id(text: &str) -> Result<AccountId, AccountsError> {
+    text.parse().map_err(|_| AccountsError::Invalid { field: "account_id", rule: "must be a UUID".to_owned() })
+}

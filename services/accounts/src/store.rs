@@ -1,0 +1,102 @@
+//! All SQL of this service.
+
+use contracts::ids::AccountId;
+use sqlx::{FromRow, PgConnection, PgPool, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use crate::{
+    account::{Account, Address, Email, Name, Role},
+    error::AccountsError,
+};
+
+/// What a login is checked against.
+pub struct Credentials {
+    pub id: AccountId,
+    pub role: Role,
+    pub password_hash: String,
+}
+
+/// Keeps a new account. The unique index says whether the email is free.
+pub async fn insert_account_in_tx(
+    tx: &mut PgConnection,
+    account: &Account,
+    role: Role,
+    password_hash: &str,
+) -> Result<(), AccountsError> {
+    sqlx::query("INSERT INTO account (account_id, email, password_hash, name, role) VALUES ($1, $2, $3, $4, $5)")
+        .bind(account.id.as_uuid())
+        .bind(account.email.as_str())
+        .bind(password_hash)
+        .bind(account.name.as_str())
+        .bind(role.word())
+        .execute(tx)
+        .await
+        .map_err(|error| on_constraint(error, "account_email_key", AccountsError::EmailTaken))?;
+    Ok(())
+}
+
+/// Keeps the address of an account, in place of the one before.
+pub async fn put_address(connection: &mut PgConnection, id: AccountId, address: &Address) -> Result<(), AccountsError> {
+    let [line1, line2, city, postal_code, country] = address.columns();
+    sqlx::query(
+        "INSERT INTO address (account_id, line1, line2, city, postal_code, country) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (account_id) DO UPDATE
+         SET (line1, line2, city, postal_code, country, updated_at)
+           = (EXCLUDED.line1, EXCLUDED.line2, EXCLUDED.city, EXCLUDED.postal_code, EXCLUDED.country, now())",
+    )
+    .bind(id.as_uuid())
+    .bind(line1)
+    .bind(line2)
+    .bind(city)
+    .bind(postal_code)
+    .bind(country)
+    .execute(connection)
+    .await
+    .map_err(|error| on_constraint(error, "address_account_fkey", AccountsError::NoSuchAccount))?;
+    Ok(())
+}
+
+/// The account with this id.
+pub async fn find_account(pool: &PgPool, id: AccountId) -> Result<Option<Account>, AccountsError> {
+    let row = sqlx::query(
+        "SELECT account_id, email, name, line1, line2, city, postal_code, country
+         FROM account LEFT JOIN address USING (account_id) WHERE account_id = $1",
+    )
+    .bind(id.as_uuid())
+    .fetch_optional(pool)
+    .await?;
+    row.as_ref().map(account).transpose()
+}
+
+/// What the login with this email is checked against.
+pub async fn find_credentials(pool: &PgPool, email: &Email) -> Result<Option<Credentials>, AccountsError> {
+    let row: Option<(Uuid, String, String)> =
+        sqlx::query_as("SELECT account_id, role, password_hash FROM account WHERE lower(email) = lower($1)")
+            .bind(email.as_str())
+            .fetch_optional(pool)
+            .await?;
+    let credentials = |(id, role, password_hash): (Uuid, String, String)| {
+        let role = Role::from_word(&role).ok_or(AccountsError::BrokenRow("account"))?;
+        Ok(Credentials { id: id.into(), role, password_hash })
+    };
+    row.map(credentials).transpose()
+}
+
+fn account(row: &PgRow) -> Result<Account, AccountsError> {
+    let broken = |_| AccountsError::BrokenRow("account");
+    let has_address = row.try_get::<Option<String>, _>("line1")?.is_some();
+    Ok(Account {
+        id: row.try_get::<Uuid, _>("account_id")?.into(),
+        email: Email::try_from(row.try_get::<String, _>("email")?).map_err(broken)?,
+        name: Name::try_from(row.try_get::<String, _>("name")?).map_err(broken)?,
+        address: if has_address { Some(Address::from_row(row)?) } else { None },
+    })
+}
+
+/// The error that the broken rule `constraint` stands for.
+fn on_constraint(error: sqlx::Error, constraint: &str, meaning: AccountsError) -> AccountsError {
+    match &error {
+        sqlx::Error::Database(told) if told.constraint() == Some(constraint) => meaning,
+        _ => error.into(),
+    }
+}
