@@ -72,7 +72,9 @@ mod tests {
 
     fn after(floor: i64, ids: &[i64]) -> Progress {
         let mut progress = Progress::new(floor, []);
-        ids.iter().for_each(|&id| progress.insert(id));
+        for &id in ids {
+            progress.insert(id);
+        }
         progress
     }
 

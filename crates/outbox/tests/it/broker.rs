@@ -17,12 +17,14 @@ async fn letters_written_while_the_broker_is_away_arrive_in_order_when_it_is_bac
     let mut own = own_kafka(1).await;
     let world = World::with_kafka(own.kafka.clone()).await;
     let relay = world.start_relay();
-    world.start_writers(4, 10).join_all().await;
-    let mut writers = world.start_writers(4, 50);
+    let writers = world.start_writers(4);
+    writers.write_more(200).await;
     own.server.kill().await.unwrap();
-    while writers.join_next().await.is_some() {}
+    writers.write_more(1_000).await;
     assert!(relay.is_running());
     own.server.start().await.unwrap();
+    writers.write_more(200).await;
+    writers.stop().await;
     world.everything_arrives_in_order().await;
     relay.stop().await;
 }

@@ -15,15 +15,14 @@ async fn a_leader_that_is_paused_is_followed_and_does_no_harm_when_it_goes_on() 
     let mut paused = world.spawn_relay();
     eventually(SOON, "the first leads", async || world.epoch().await == 1).await;
     let mut follower = world.spawn_relay();
-    let mut writers = world.start_writers(4, 100);
-    eventually(SOON, "the first publishes", async || world.floor().await > 0).await;
+    let writers = world.start_writers(2);
+    eventually(SOON, "the first publishes", async || world.done().await > 100).await;
 
     signal(&paused, Signal::SIGSTOP);
     eventually(TAKEOVER, "the second leads", async || world.epoch().await == 2).await;
-    while writers.join_next().await.is_some() {}
-    let mut writers = world.start_writers(4, 100);
     signal(&paused, Signal::SIGCONT);
-    while writers.join_next().await.is_some() {}
+    writers.write_more(500).await;
+    writers.stop().await;
     world.everything_arrives_in_order().await;
     assert_eq!(world.epoch().await, 2, "the first stands by now");
     assert!(paused.try_wait().unwrap().is_none(), "the first still runs");
@@ -61,8 +60,10 @@ async fn a_leader_whose_session_is_ended_leads_again() {
         .unwrap()
     });
     sqlx::query("SELECT pg_terminate_backend($1)").bind(session.await).execute(&world.database.app).await.unwrap();
-    world.start_writers(2, 10).join_all().await;
-    world.everything_arrives_in_order().await;
+    let event = world.write("an-order").await;
+    relay.waker.wake();
+    let received = world.everything_arrives_in_order().await;
+    assert_eq!(received.count(&event), 1);
     assert_eq!(world.epoch().await, 2);
     relay.stop().await;
 }
@@ -73,10 +74,12 @@ async fn of_two_relays_one_stands_by_and_follows_when_the_other_stops() {
     let first = world.start_relay();
     eventually(SOON, "the first leads", async || world.epoch().await == 1).await;
     let second = world.start_relay();
-    world.start_writers(2, 20).join_all().await;
+    let writers = world.start_writers(2);
+    writers.write_more(100).await;
     assert_eq!(world.epoch().await, 1);
     first.stop().await;
     eventually(SOON, "the second leads", async || world.epoch().await == 2).await;
+    writers.stop().await;
     let received = world.everything_arrives_in_order().await;
     assert_eq!(received.letters.len(), received.distinct(), "a leader that stops in order leaves nothing unmarked");
     second.stop().await;

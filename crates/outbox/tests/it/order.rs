@@ -13,7 +13,9 @@ use crate::{
 async fn letters_of_concurrent_writers_arrive_complete_and_each_key_in_order() {
     let world = World::new().await;
     let relay = world.start_relay();
-    world.start_writers(8, 100).join_all().await;
+    let writers = world.start_writers(6);
+    writers.write_more(2_000).await;
+    writers.stop().await;
     let received = world.everything_arrives_in_order().await;
     assert_eq!(received.letters.len(), received.distinct(), "nothing failed, so nothing is repeated");
     relay.stop().await;

@@ -11,7 +11,6 @@ async fn the_leader_makes_partitions_ahead_although_its_login_may_not() {
         sqlx::query("SELECT outbox_add_partition(current_date + 40)").execute(&world.database.app).await;
     assert!(made_by_the_login.unwrap_err().to_string().contains("permission denied"));
 
-    sqlx::query("DROP TABLE outbox_default").execute(&world.database.owner).await.unwrap();
     let tomorrow = day(&world, 1).await;
     drop_table(&world, &tomorrow).await;
     let relay = world.start_relay();

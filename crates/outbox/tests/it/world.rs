@@ -7,7 +7,7 @@ use jiff::{Timestamp, Unit};
 use outbox::{Relay, RelayConfig, Waker, append_in_tx};
 use rand::RngExt;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
-use testkit::{TestDatabase, TestKafka};
+use testkit::{TestDatabase, TestKafka, eventually};
 use tokio::{process::Child, task::JoinHandle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -78,17 +78,19 @@ impl World {
     }
 
     /// Starts writers that change random ones of a few aggregates, often the same, with rollbacks and slow commits.
-    pub fn start_writers(&self, writers: usize, transactions_each: usize) -> JoinSet<()> {
-        (0..writers)
+    pub fn start_writers(&self, writers: usize) -> Writers {
+        let enough = CancellationToken::new();
+        let writing = (0..writers)
             .map(|_| {
-                let pool = self.database.app.clone();
+                let (pool, enough) = (self.database.app.clone(), enough.clone());
                 async move {
-                    for _ in 0..transactions_each {
+                    while !enough.is_cancelled() {
                         write_at_random(&pool).await;
                     }
                 }
             })
-            .collect()
+            .collect();
+        Writers { enough, writing, pool: self.database.app.clone() }
     }
 
     /// Reads the topic until every letter of the outbox is there, and checks what was promised about them.
@@ -104,6 +106,17 @@ impl World {
     /// The letters in the outbox, by id.
     pub async fn letters(&self) -> Vec<(String, i64)> {
         sqlx::query_as("SELECT key, sequence FROM outbox ORDER BY id").fetch_all(&self.database.app).await.unwrap()
+    }
+
+    /// How many ids are done with: published, or passed.
+    pub async fn done(&self) -> i64 {
+        sqlx::query_scalar(
+            "SELECT floor + (SELECT coalesce(sum(upper(range) - lower(range)), 0) FROM unnest(published) AS range)::bigint
+             FROM outbox_progress",
+        )
+        .fetch_one(&self.database.app)
+        .await
+        .unwrap()
     }
 
     pub async fn floor(&self) -> i64 {
@@ -155,6 +168,29 @@ impl RunningRelay {
     }
 }
 
+/// Writers at work.
+pub struct Writers {
+    enough: CancellationToken,
+    writing: JoinSet<()>,
+    pool: PgPool,
+}
+
+impl Writers {
+    /// Lets them write so many letters more.
+    pub async fn write_more(&self, letters: i64) {
+        let last = async || sqlx::query_scalar("SELECT max(id) FROM outbox").fetch_one(&self.pool).await.unwrap();
+        let before: Option<i64> = last().await;
+        let until = before.unwrap_or(0) + letters;
+        eventually(TAKEOVER, "more is written", async || last().await >= Some(until)).await;
+    }
+
+    /// Lets each finish its transaction.
+    pub async fn stop(self) {
+        self.enough.cancel();
+        self.writing.join_all().await;
+    }
+}
+
 /// Changes an aggregate, which locks its row, and writes the letter; the caller commits.
 pub async fn change_in_tx(tx: &mut Transaction<'_, Postgres>, key: &str) -> Event {
     let version = sqlx::query_scalar(
@@ -201,7 +237,7 @@ async fn write_at_random(pool: &PgPool) {
         change_in_tx(&mut tx, &format!("order-{key:02}")).await;
     }
     if slow {
-        // a later id of another writer is committed and published meanwhile
+        // later ids of other writers are committed and published meanwhile
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     if roll_back {
