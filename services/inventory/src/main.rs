@@ -1,2 +1,47 @@
-//! Catalogue, stock and reservations.
-fn main() {}
+//! The inventory process.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use inventory::{Catalogue, Config};
+use service_runtime::{
+    Error, Shutdown,
+    config::{DatabaseConfig, MigrateConfig},
+    database,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Catalogue, stock and reservations.
+#[derive(Debug, Parser)]
+#[command(name = "inventory")]
+enum Cli {
+    /// Brings the database to the shape that this version expects, as its owner.
+    Migrate(MigrateConfig),
+    /// Answers calls.
+    Serve(Config),
+    /// Puts a catalogue on sale. Doing it again adds nothing and changes nothing.
+    Seed {
+        /// Which one.
+        catalogue: Catalogue,
+        /// The database of inventory.
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
+}
+
+fn main() -> ExitCode {
+    service_runtime::start("inventory", run)
+}
+
+async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
+    match cli {
+        Cli::Migrate(config) => database::migrate(&config, &[&inventory::MIGRATOR]).await,
+        Cli::Serve(config) => inventory::run(config, shutdown).await,
+        Cli::Seed { catalogue, database } => {
+            let pool = database::connect(&database).await?;
+            inventory::seed(&pool, catalogue).await.map_err(|error| Error::other("seeding the catalogue", error))
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong in inventory, and how it is told.
+
+use contracts::{
+    ids::{OrderId, Sku},
+    problem::ProblemCode,
+};
+use tonic::Status;
+use tracing::{error, warn};
+
+/// Why a call was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// A field of the request is wrong.
+    #[error("{field}: {detail}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// There is no product with this SKU.
+    #[error("there is no product {0}")]
+    UnknownProduct(Sku),
+    /// The key was used for a delivery of something else.
+    #[error("this Idempotency-Key was used for a delivery of {quantity} × {sku}; use a new key")]
+    KeyReused {
+        /// What was delivered.
+        sku: String,
+        /// How many pieces.
+        quantity: i64,
+    },
+    /// The database is away or refused. Whether anything was changed is not known; asking again is safe.
+    #[error("the database of inventory: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The rows of an order say what no reservation can be.
+    #[error("the reservation of order {order} is not consistent: {detail}")]
+    Corrupt {
+        /// The order.
+        order: OrderId,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A row of the catalogue says what no product can be.
+    #[error("the product {sku} cannot be read back: {detail}")]
+    CorruptProduct {
+        /// The product.
+        sku: String,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl InventoryError {
+    /// A field that is not what it should be.
+    pub(crate) fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid { field, detail: detail.into() }
+    }
+
+    /// As [`Self::invalid`], for `map_err`.
+    pub(crate) fn in_field<E: ToString>(field: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::invalid(field, error.to_string())
+    }
+
+    /// The word that the outside is told.
+    pub const fn code(&self) -> ProblemCode {
+        match self {
+            Self::Invalid { .. } => ProblemCode::Invalid,
+            Self::UnknownProduct(_) => ProblemCode::NotFound,
+            Self::KeyReused { .. } => ProblemCode::IdempotencyKeyReused,
+            Self::Database(_) => ProblemCode::Unavailable,
+            Self::Corrupt { .. } | Self::CorruptProduct { .. } => ProblemCode::Internal,
+        }
+    }
+
+    /// What the outside is told beside the word. What happened inside goes to the log, here and only here.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Invalid { .. } | Self::UnknownProduct(_) | Self::KeyReused { .. } => self.to_string(),
+            Self::Database(_) => {
+                warn!("{self}");
+                "inventory cannot reach its database; try again".to_owned()
+            }
+            Self::Corrupt { .. } | Self::CorruptProduct { .. } => {
+                error!("{self}");
+                "a fault of ours".to_owned()
+            }
+        }
+    }
+}
+
+impl From<InventoryError> for Status {
+    fn from(error: InventoryError) -> Self {
+        rpc::status(error.code(), error.detail())
+    }
+}

@@ -1,0 +1,181 @@
+//! The calls that inventory answers: decode and validate, act, encode.
+
+use std::collections::BTreeMap;
+
+use contracts::{
+    ids::{OrderId, Sku},
+    inventory::v1::{
+        self as proto, AlreadyReleased, GetProductRequest, GetProductResponse, ListProductsRequest,
+        ListProductsResponse, MixedCurrencies, OutOfStock, PutProductRequest, PutProductResponse, ReleaseRequest,
+        ReleaseResponse, Released, ReserveRequest, ReserveResponse, Reserved, ReservedLine, RestockRequest,
+        RestockResponse, TryAgain, UnknownSku, inventory_service_server::InventoryService, release_response,
+        reserve_response,
+    },
+    money::Money,
+};
+use rpc::Outcomes;
+use service_runtime::Shutdown;
+use sqlx::PgPool;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    InventoryError,
+    product::ProductDetails,
+    release::release,
+    reservation::{Answer, PricedLine, Refusal, Reserve},
+    reserve::reserve,
+    restock::{Delivery, Restocked, restock},
+    store,
+};
+
+/// The most products on one page.
+const PAGE_LIMIT_MAX: u32 = 100;
+
+/// The most deliveries in one call.
+const DELIVERIES_MAX: usize = 1_000;
+
+/// Answers calls from its database.
+#[derive(Debug)]
+pub(crate) struct Inventory {
+    pool: PgPool,
+    shutdown: Shutdown,
+}
+
+impl Inventory {
+    pub(crate) fn new(pool: PgPool, shutdown: Shutdown) -> Self {
+        Self { pool, shutdown }
+    }
+}
+
+#[tonic::async_trait]
+impl InventoryService for Inventory {
+    async fn list_products(
+        &self,
+        request: Request<ListProductsRequest>,
+    ) -> Result<Response<ListProductsResponse>, Status> {
+        let ListProductsRequest { limit, cursor } = request.into_inner();
+        if !(1..=PAGE_LIMIT_MAX).contains(&limit) {
+            let detail = format!("a page has 1 to {PAGE_LIMIT_MAX} products");
+            return Err(InventoryError::invalid("limit", detail).into());
+        }
+        let after = match cursor.as_str() {
+            "" => None,
+            sku => {
+                Some(sku.parse::<Sku>().map_err(|_| InventoryError::invalid("cursor", "this is no cursor of ours"))?)
+            }
+        };
+        let pool = self.pool.clone();
+        let page =
+            rpc::uncut(&self.shutdown, async move { Ok(store::list_products(&pool, after.as_ref(), limit).await?) });
+        let (products, next_cursor) = page.await?;
+        Ok(Response::new(ListProductsResponse {
+            items: products.into_iter().map(Into::into).collect(),
+            next_cursor: next_cursor.map(|sku| sku.to_string()).unwrap_or_default(),
+        }))
+    }
+
+    async fn get_product(&self, request: Request<GetProductRequest>) -> Result<Response<GetProductResponse>, Status> {
+        let sku: Sku = request.into_inner().sku.parse().map_err(InventoryError::in_field("sku"))?;
+        let pool = self.pool.clone();
+        let found = rpc::uncut(&self.shutdown, async move {
+            Ok(store::find_product(&pool, &sku).await?.ok_or(InventoryError::UnknownProduct(sku))?)
+        });
+        Ok(Response::new(GetProductResponse { product: Some(found.await?.into()) }))
+    }
+
+    async fn put_product(&self, request: Request<PutProductRequest>) -> Result<Response<PutProductResponse>, Status> {
+        let details = ProductDetails::try_from(request.into_inner())?;
+        let pool = self.pool.clone();
+        let put = rpc::uncut(&self.shutdown, async move { Ok(store::put_product(&pool, &details).await?) });
+        Ok(Response::new(PutProductResponse { product: Some(put.await?.into()) }))
+    }
+
+    type ReserveStream = Outcomes<ReserveResponse>;
+
+    async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<Self::ReserveStream>, Status> {
+        // all are decoded before any is reserved: a call with a malformed item changes nothing
+        let wishes = request.into_inner().items.into_iter().map(Reserve::try_from).collect::<Result<Vec<_>, _>>()?;
+        rpc::outcomes(&self.shutdown, wishes, |wish| {
+            let pool = self.pool.clone();
+            async move { reserve_response(wish.order, reserve(&pool, &wish).await) }
+        })
+    }
+
+    type ReleaseStream = Outcomes<ReleaseResponse>;
+
+    async fn release(&self, request: Request<ReleaseRequest>) -> Result<Response<Self::ReleaseStream>, Status> {
+        let ids = request.into_inner().order_ids.into_iter();
+        let orders = ids
+            .map(|id| id.parse::<OrderId>().map_err(InventoryError::in_field("order_ids")))
+            .collect::<Result<Vec<_>, _>>()?;
+        rpc::outcomes(&self.shutdown, orders, |order| {
+            let pool = self.pool.clone();
+            async move { release_response(order, release(&pool, order).await) }
+        })
+    }
+
+    async fn restock(&self, request: Request<Streaming<RestockRequest>>) -> Result<Response<RestockResponse>, Status> {
+        let mut requests = request.into_inner();
+        let mut restocked = BTreeMap::new();
+        let mut replayed = true;
+        let mut count = 0;
+        // each delivery counts on its own: after a failure the caller sends all of them again
+        while let Some(request) = requests.message().await? {
+            count += 1;
+            if count > DELIVERIES_MAX {
+                let detail = format!("a call has 1 to {DELIVERIES_MAX} deliveries");
+                return Err(InventoryError::invalid("deliveries", detail).into());
+            }
+            let delivery = Delivery::try_from(request)?;
+            let sku = delivery.sku().clone();
+            let pool = self.pool.clone();
+            let (outcome, product) = rpc::uncut(&self.shutdown, async move {
+                let outcome = restock(&pool, &delivery).await?;
+                let product = store::find_product(&pool, delivery.sku()).await?;
+                Ok((outcome, product.ok_or(InventoryError::UnknownProduct(delivery.sku().clone()))?))
+            })
+            .await?;
+            replayed &= outcome == Restocked::Before;
+            restocked.insert(sku, product);
+        }
+        if count == 0 {
+            return Err(InventoryError::invalid("deliveries", "a call has at least one delivery").into());
+        }
+        Ok(Response::new(RestockResponse { items: restocked.into_values().map(Into::into).collect(), replayed }))
+    }
+}
+
+fn reserve_response(order: OrderId, answer: Result<Answer, InventoryError>) -> ReserveResponse {
+    use reserve_response::Outcome;
+    let words = |skus: Vec<Sku>| skus.iter().map(Sku::to_string).collect();
+    let outcome = match answer {
+        Ok(Answer::Held(lines)) => Outcome::Reserved(reserved(lines)),
+        Ok(Answer::Refused(Refusal::OutOfStock(skus))) => Outcome::OutOfStock(OutOfStock { skus: words(skus) }),
+        Ok(Answer::Refused(Refusal::UnknownSku(skus))) => Outcome::UnknownSku(UnknownSku { skus: words(skus) }),
+        Ok(Answer::Refused(Refusal::MixedCurrencies)) => Outcome::MixedCurrencies(MixedCurrencies {}),
+        Ok(Answer::Released) => Outcome::AlreadyReleased(AlreadyReleased {}),
+        Err(error) => Outcome::TryAgain(TryAgain { detail: error.detail() }),
+    };
+    ReserveResponse { order_id: order.to_string(), outcome: Some(outcome) }
+}
+
+fn reserved(lines: Vec<PricedLine>) -> Reserved {
+    let totals = lines.iter().map(PricedLine::total);
+    let total = totals.reduce(|sum, line| sum.plus(line).expect("a reservation has one currency and limited prices"));
+    let encode = |line: PricedLine| ReservedLine {
+        sku: line.line.sku.to_string(),
+        quantity: line.line.quantity.get(),
+        unit_price: Some(line.unit_price.into()),
+        line_total: Some(line.total().into()),
+    };
+    Reserved { lines: lines.into_iter().map(encode).collect(), total: total.map(Money::into) }
+}
+
+fn release_response(order: OrderId, released: Result<(), InventoryError>) -> ReleaseResponse {
+    use release_response::Outcome;
+    let outcome = match released {
+        Ok(()) => Outcome::Released(Released {}),
+        Err(error) => Outcome::TryAgain(proto::TryAgain { detail: error.detail() }),
+    };
+    ReleaseResponse { order_id: order.to_string(), outcome: Some(outcome) }
+}

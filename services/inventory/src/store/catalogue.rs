@@ -1,0 +1,161 @@
+//! Products, and the pieces that were received of them.
+
+use contracts::{ids::Sku, money::Money};
+use sqlx::{PgConnection, PgPool, prelude::FromRow};
+
+use super::Recorded;
+use crate::{
+    InventoryError,
+    product::{Product, ProductDetails},
+    restock::Delivery,
+};
+
+#[derive(Debug, FromRow)]
+struct ProductRow {
+    sku: String,
+    name: String,
+    price_minor: i64,
+    currency: String,
+    version: i64,
+    available: i64,
+}
+
+impl TryFrom<ProductRow> for Product {
+    type Error = InventoryError;
+
+    fn try_from(row: ProductRow) -> Result<Self, InventoryError> {
+        let corrupt = |detail: String| InventoryError::CorruptProduct { sku: row.sku.clone(), detail };
+        let sku = row.sku.parse::<Sku>().map_err(|error| corrupt(error.to_string()))?;
+        let price = Money::from_code(row.price_minor, &row.currency).map_err(|error| corrupt(error.to_string()))?;
+        let details = ProductDetails::new(sku, row.name, price).map_err(|error| corrupt(error.to_string()))?;
+        Ok(Self { details, available: row.available, version: row.version })
+    }
+}
+
+/// A page of products by SKU, and the cursor of the page after it.
+pub(crate) async fn list_products(
+    pool: &PgPool,
+    after: Option<&Sku>,
+    limit: u32,
+) -> Result<(Vec<Product>, Option<Sku>), InventoryError> {
+    // one more than the page holds tells whether there is another page
+    let rows: Vec<ProductRow> = sqlx::query_as(
+        "SELECT sku, name, price_minor, currency, version, available
+         FROM product JOIN stock USING (sku)
+         WHERE sku > $1
+         ORDER BY sku
+         LIMIT $2",
+    )
+    .bind(after.map_or("", Sku::as_str))
+    .bind(i64::from(limit) + 1)
+    .fetch_all(pool)
+    .await?;
+    let mut products = rows.into_iter().map(Product::try_from).collect::<Result<Vec<_>, _>>()?;
+    let limit = usize::try_from(limit).expect("a page limit fits usize");
+    let more = products.len() > limit;
+    products.truncate(limit);
+    let next = products.last().filter(|_| more).map(|product| product.details.sku().clone());
+    Ok((products, next))
+}
+
+/// The product with this SKU.
+pub(crate) async fn find_product(pool: &PgPool, sku: &Sku) -> Result<Option<Product>, InventoryError> {
+    let row: Option<ProductRow> = sqlx::query_as(
+        "SELECT sku, name, price_minor, currency, version, available
+         FROM product JOIN stock USING (sku)
+         WHERE sku = $1",
+    )
+    .bind(sku.as_str())
+    .fetch_optional(pool)
+    .await?;
+    row.map(Product::try_from).transpose()
+}
+
+/// Creates the product or changes its name and price. What is already so is no change.
+pub(crate) async fn put_product(pool: &PgPool, details: &ProductDetails) -> Result<Product, InventoryError> {
+    let mut tx = pool.begin().await?;
+    if add_product_in_tx(&mut tx, details).await? == Recorded::Before {
+        sqlx::query(
+            "UPDATE product
+             SET name = $2, price_minor = $3, currency = $4, version = version + 1
+             WHERE sku = $1 AND (name, price_minor, currency) IS DISTINCT FROM ($2, $3, $4)",
+        )
+        .bind(details.sku().as_str())
+        .bind(details.name())
+        .bind(details.price().minor_units())
+        .bind(details.price().currency_code())
+        .execute(&mut *tx)
+        .await?;
+    }
+    let row: ProductRow = sqlx::query_as(
+        "SELECT sku, name, price_minor, currency, version, available
+         FROM product JOIN stock USING (sku)
+         WHERE sku = $1",
+    )
+    .bind(details.sku().as_str())
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    row.try_into()
+}
+
+/// Adds a product of which nothing is in stock, unless its SKU is there.
+pub(crate) async fn add_product_in_tx(
+    conn: &mut PgConnection,
+    details: &ProductDetails,
+) -> Result<Recorded, InventoryError> {
+    let added = sqlx::query(
+        "WITH added AS (
+             INSERT INTO product (sku, name, price_minor, currency)
+             VALUES ($1, $2, $3, $4)
+             ON CONFLICT (sku) DO NOTHING
+             RETURNING sku
+         )
+         INSERT INTO stock (sku) SELECT sku FROM added",
+    )
+    .bind(details.sku().as_str())
+    .bind(details.name())
+    .bind(details.price().minor_units())
+    .bind(details.price().currency_code())
+    .execute(conn)
+    .await?;
+    Ok(if added.rows_affected() == 1 { Recorded::Now } else { Recorded::Before })
+}
+
+/// Records that a delivery came, unless its key is there.
+pub(crate) async fn record_receipt_in_tx(
+    conn: &mut PgConnection,
+    delivery: &Delivery,
+) -> Result<Recorded, InventoryError> {
+    let recorded = sqlx::query(
+        "INSERT INTO restock_receipt (idempotency_key, sku, quantity)
+         VALUES ($1, $2, $3)
+         ON CONFLICT (idempotency_key) DO NOTHING",
+    )
+    .bind(delivery.idempotency_key())
+    .bind(delivery.sku().as_str())
+    .bind(delivery.quantity())
+    .execute(conn)
+    .await
+    .map_err(|error| match error.as_database_error().and_then(|error| error.constraint()) {
+        Some("restock_receipt_sku_fkey") => InventoryError::UnknownProduct(delivery.sku().clone()),
+        _ => error.into(),
+    })?;
+    Ok(if recorded.rows_affected() == 1 { Recorded::Now } else { Recorded::Before })
+}
+
+/// What the delivery with this key was: SKU and pieces.
+pub(crate) async fn find_receipt(conn: &mut PgConnection, key: &str) -> Result<(String, i64), InventoryError> {
+    let receipt = sqlx::query_as("SELECT sku, quantity FROM restock_receipt WHERE idempotency_key = $1");
+    Ok(receipt.bind(key).fetch_one(conn).await?)
+}
+
+/// Adds the pieces of a delivery to the stock.
+pub(crate) async fn add_stock_in_tx(conn: &mut PgConnection, delivery: &Delivery) -> Result<(), InventoryError> {
+    let added = sqlx::query("UPDATE stock SET available = available + $2, received = received + $2 WHERE sku = $1")
+        .bind(delivery.sku().as_str())
+        .bind(delivery.quantity())
+        .execute(conn)
+        .await?;
+    if added.rows_affected() == 1 { Ok(()) } else { Err(InventoryError::UnknownProduct(delivery.sku().clone())) }
+}

@@ -1,0 +1,20 @@
+//! All SQL of inventory.
+
+mod catalogue;
+mod reservations;
+
+pub(crate) use catalogue::{
+    add_product_in_tx, add_stock_in_tx, find_product, find_receipt, list_products, put_product, record_receipt_in_tx,
+};
+pub(crate) use reservations::{
+    bury_in_tx, find_reservation, give_back_in_tx, hold_in_tx, lock_stock_in_tx, lock_stock_of_in_tx, refuse_in_tx,
+};
+
+/// Whether a row that is written once was written now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// By this call.
+    Now,
+    /// By an earlier one, which has committed.
+    Before,
+}
