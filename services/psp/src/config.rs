@@ -1,0 +1,29 @@
+//! The command line, each flag also an environment variable.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser};
+
+/// `psp serve`.
+#[derive(Debug, Parser)]
+#[command(version, about = "A stand-in card network with its own books")]
+pub enum Cli {
+    /// Serves until SIGTERM or SIGINT.
+    Serve(Config),
+}
+
+/// Settings of `psp serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address of the HTTP interface.
+    #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50060")]
+    pub listen_addr: SocketAddr,
+
+    /// Address of `/livez`, `/readyz` and `/metrics`.
+    #[arg(long, env = "OPS_ADDR", default_value = "127.0.0.1:9060")]
+    pub ops_addr: SocketAddr,
+
+    /// The file that holds the books; made when it is not there.
+    #[arg(long, env = "PSP_BOOKS")]
+    pub psp_books: PathBuf,
+}
