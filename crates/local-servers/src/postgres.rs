@@ -62,14 +62,20 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// Fails when the account that PostgreSQL would run under cannot reach `data`.
+    pub fn check_reachable(data: &Path) -> Result<(), Error> {
+        match account::for_postgres()? {
+            Some(account) => account.check_can_reach(data),
+            None => Ok(()),
+        }
+    }
+
     /// Makes the data folder ready: the first time with `initdb` (about a second), later nothing is left to do. Does not
     /// start the server.
     pub async fn prepare(distribution: &Distribution, options: PostgresOptions) -> Result<Self, Error> {
         let PostgresOptions { data, port } = options;
+        Self::check_reachable(&data)?;
         let account = account::for_postgres()?;
-        if let Some(account) = &account {
-            account.check_can_reach(&data)?;
-        }
         std::fs::create_dir_all(&data).map_err(Error::io("create", &data))?;
         if let Some(account) = &account {
             account.own(&data)?;

@@ -1,0 +1,137 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An order platform on one machine: telephone where you must have the answer now, postbox where you need not wait.
+#[derive(Debug, Parser)]
+#[command(name = "postbox", version)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The data folder: databases, letters, logs, and where everything is [default: .postbox in the workspace]
+    #[arg(long, global = true, env = "POSTBOX_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The workspace, a folder with services/ [default: found from the current folder, then from this program's]
+    #[arg(long, global = true, env = "POSTBOX_ROOT", value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start PostgreSQL, Kafka and every service, and keep them running
+    Up(UpOptions),
+    /// Stop what `up` started; the data stays
+    Down,
+    /// Tell what runs: exit code 0 all is ready, 1 something is not, 69 nothing runs
+    Status,
+    /// Print the log of a service, of `postgres` or of `kafka-1`
+    Logs(LogsOptions),
+    /// Tell what is missing or misconfigured on this machine, and its cure
+    Doctor,
+    /// Place an order with the running platform
+    Order(OrderOptions),
+    /// Play the main story against the running platform: exit code 0 only when all of it was seen
+    Demo,
+}
+
+/// How to start the platform.
+#[derive(Debug, Clone, Args)]
+pub struct UpOptions {
+    /// Return when everything is ready, and keep it running in the background
+    #[arg(long)]
+    pub detach: bool,
+    /// Kafka brokers; a data folder keeps the number that it was made with
+    #[arg(long, default_value_t = Brokers::One, value_enum, value_name = "N")]
+    pub brokers: Brokers,
+    /// What the databases begin with
+    #[arg(long, default_value_t = Profile::Demo, value_enum)]
+    pub profile: Profile,
+    /// Take all ports from N upwards instead of the usual ones, so that two platforms can run side by side
+    #[arg(long, value_name = "N")]
+    pub port_base: Option<u16>,
+    /// This is the process that `--detach` left behind
+    #[arg(long, hide = true)]
+    pub in_background: bool,
+}
+
+/// How many Kafka brokers. Two would be as good as one: both are needed for a majority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Brokers {
+    /// Enough for work.
+    #[value(name = "1")]
+    One = 1,
+    /// One may be lost.
+    #[value(name = "3")]
+    Three = 3,
+}
+
+impl std::fmt::Display for Brokers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", *self as u16)
+    }
+}
+
+/// What the databases begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// An operator and a small catalogue
+    Demo,
+    /// Demo, 2,000 products that never run out, no rate limits, and Kafka at full speed
+    Bench,
+    /// Nothing
+    None,
+}
+
+impl Profile {
+    /// As it is typed, and as the manifests have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Bench => "bench",
+            Self::None => "none",
+        }
+    }
+}
+
+impl std::fmt::Display for Profile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Which log.
+#[derive(Debug, Clone, Args)]
+pub struct LogsOptions {
+    /// As `status` calls it, or `postgres`, `kafka-1`, `supervisor`
+    pub service: String,
+}
+
+/// What to order.
+#[derive(Debug, Clone, Args)]
+pub struct OrderOptions {
+    /// The product
+    #[arg(long, default_value = "mug")]
+    pub sku: String,
+    /// How many
+    #[arg(long, default_value_t = 1)]
+    pub quantity: u32,
+    /// The card, which chooses what the stand-in card network does
+    #[arg(long, default_value = "tok_visa", value_name = "TOKEN")]
+    pub card: String,
+    /// The Idempotency-Key; the same key never orders twice [default: a new one]
+    #[arg(long)]
+    pub key: Option<String>,
+}

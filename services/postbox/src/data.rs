@@ -1,0 +1,163 @@
+//! The data folder: databases, letters, logs, secrets, and the state of what runs.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use local_servers::Postgres;
+
+use crate::cli::Common;
+use crate::failure::Failure;
+use crate::manifest::Secret;
+use crate::state::State;
+use crate::workspace::Workspace;
+
+/// A data folder, which may not exist yet.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    /// Absolute.
+    pub path: PathBuf,
+    chosen: bool,
+}
+
+impl DataFolder {
+    /// The folder of `--data`, else `.postbox` in the workspace.
+    pub fn find(common: &Common) -> Result<Self, Failure> {
+        let (path, chosen) = match &common.data {
+            Some(path) => (path.clone(), true),
+            None => (Workspace::find(common.root.as_deref())?.root.join(".postbox"), false),
+        };
+        let path = std::path::absolute(&path).map_err(Failure::io("find", &path))?;
+        Ok(Self { path, chosen })
+    }
+
+    /// Makes the folder when it is missing, and holds it for this process until the returned file is dropped.
+    pub fn lock(&self) -> Result<File, Failure> {
+        let logs = self.logs();
+        std::fs::create_dir_all(&logs).map_err(Failure::io("create", &logs))?;
+        let path = self.path.join("lock");
+        let file = File::create(&path).map_err(Failure::io("create", &path))?;
+        file.try_lock().map_err(|_| {
+            let path = self.path.display();
+            Failure::try_again(format!(
+                "a Postbox already runs from {path}: `postbox down` first, or give another --data"
+            ))
+        })?;
+        Ok(file)
+    }
+
+    /// What runs here; the failure says that nothing does.
+    pub fn running(&self) -> Result<State, Failure> {
+        let nothing = || Failure::unreachable(format!("nothing runs from {}: `postbox up`", self.path.display()));
+        State::read(&self.state_file())?.filter(|state| state.supervisor.is_running()).ok_or_else(nothing)
+    }
+
+    /// Where the state is kept.
+    pub fn state_file(&self) -> PathBuf {
+        self.path.join("state.json")
+    }
+
+    /// Where the log of `name` is kept.
+    pub fn log(&self, name: &str) -> PathBuf {
+        match name {
+            "postgres" => self.postgres().join("postgres.log"),
+            _ if name.starts_with("kafka-") => self.kafka().join(name.replace("kafka", "broker")).join("broker.log"),
+            _ => self.logs().join(format!("{name}.log")),
+        }
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Where Kafka keeps its data.
+    pub fn kafka(&self) -> PathBuf {
+        self.path.join("kafka")
+    }
+
+    /// Where PostgreSQL keeps its data. It cannot run as root; when root started it in a workspace that is closed to
+    /// others (`/root/postbox`), its data lies in `/var/lib/postbox`. A folder that the user chose is never left.
+    pub fn postgres(&self) -> PathBuf {
+        let inside = self.path.join("postgres");
+        if self.chosen || Postgres::check_reachable(&inside).is_ok() {
+            return inside;
+        }
+        let name = self.path.to_string_lossy().trim_matches('/').replace('/', "-");
+        Path::new("/var/lib/postbox").join(name)
+    }
+
+    /// The path of a service's file, in a folder that exists.
+    pub fn file(&self, inside: &Path) -> Result<PathBuf, Failure> {
+        let path = self.path.join(inside);
+        let folder = path.parent().expect("the file lies in the data folder");
+        std::fs::create_dir_all(folder).map_err(Failure::io("create", folder))?;
+        Ok(path)
+    }
+
+    /// The path of a service's secret, which is made when it is missing. Readable by its owner only.
+    pub fn secret(&self, service: &str, variable: &str, secret: Secret) -> Result<PathBuf, Failure> {
+        let path = self.file(&Path::new("secrets").join(service).join(variable.to_lowercase()))?;
+        if !path.exists() {
+            let Secret::Ed25519Pem = secret;
+            let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path);
+            let written = file.as_mut().map(|file| file.write_all(ed25519_pem(rand::random()).as_bytes()));
+            written
+                .map_err(|error| Failure::unreachable(format!("cannot create {}: {error}", path.display())))?
+                .map_err(Failure::io("write", &path))?;
+        }
+        Ok(path)
+    }
+}
+
+/// An Ed25519 private key as a PEM file: the seed, behind the fixed beginning that PKCS #8 gives every such key (RFC 8410,
+/// section 7).
+fn ed25519_pem(seed: [u8; 32]) -> String {
+    const PREFIX: [u8; 16] =
+        [0x30, 0x2e, 0x02, 0x01, 0, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let der = [PREFIX.as_slice(), &seed].concat();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(path: &Path) -> DataFolder {
+        DataFolder { path: path.to_owned(), chosen: true }
+    }
+
+    #[test]
+    fn the_example_key_of_rfc_8410_is_written_as_it_stands_there() {
+        let seed = [
+            0xd4, 0xee, 0x72, 0xdb, 0xf9, 0x13, 0x58, 0x4a, 0xd5, 0xb6, 0xd8, 0xf1, 0xf7, 0x69, 0xf8, 0xad, 0x3a, 0xfe,
+            0x7c, 0x28, 0xcb, 0xf1, 0xd4, 0xfb, 0xe0, 0x97, 0xa8, 0x8f, 0x44, 0x75, 0x58, 0x42,
+        ];
+        let expected = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
+        assert_eq!(ed25519_pem(seed).lines().nth(1), Some(expected));
+    }
+
+    #[test]
+    fn a_secret_is_made_once() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let data = folder(temporary.path());
+        let read = || {
+            let path = data.secret("accounts", "KEY_FILE", Secret::Ed25519Pem).expect("it is made");
+            std::fs::read_to_string(path).expect("it is readable")
+        };
+        assert_eq!(read(), read());
+    }
+
+    #[test]
+    fn two_platforms_never_share_a_data_folder() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let data = folder(temporary.path());
+        let held = data.lock().expect("nobody holds it");
+        let refused = data.lock().expect_err("it is held").to_string();
+        assert!(refused.starts_with("a Postbox already runs from"), "{refused}");
+        drop(held);
+        assert!(data.lock().is_ok());
+    }
+}

@@ -1,0 +1,140 @@
+//! Talking to a running platform as a customer does: HTTP through the gateway.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::state::State;
+
+/// The gateway answers an order within 5 s, whatever happens behind it.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A customer at the gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    client: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+/// An answer, as it came.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The body, byte for byte.
+    pub body: String,
+    /// True when the gateway says that it has given this answer before.
+    pub replayed: bool,
+}
+
+/// A customer's name and password.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Credentials {
+    pub email: String,
+    pub password: String,
+}
+
+impl Credentials {
+    /// A customer whom nobody knows yet.
+    pub fn new() -> Self {
+        let random: u128 = rand::random();
+        Self { email: format!("customer-{:016x}@example.com", random >> 64), password: format!("{random:032x}") }
+    }
+}
+
+impl Gateway {
+    /// Registers the customer when the gateway does not know them, and logs in.
+    pub async fn enter(state: &State, customer: &Credentials) -> Result<Self, Failure> {
+        let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build();
+        let client = client.expect("a client without TLS can always be built");
+        let mut gateway = Self { client, url: state.service("gateway")?.url.clone(), token: String::new() };
+        if let Some(token) = gateway.log_in(customer).await? {
+            gateway.token = token;
+            return Ok(gateway);
+        }
+        let account = json!({
+            "email": customer.email, "password": customer.password, "name": "Jo Customer",
+            "address": { "line1": "1 Pillar Lane", "city": "Utrecht", "postal_code": "3511 AB", "country": "NL" },
+        });
+        gateway.send(gateway.post("/v1/accounts").json(&account)).await?.expect(StatusCode::CREATED)?;
+        let token = gateway.log_in(customer).await?;
+        gateway.token =
+            token.ok_or_else(|| Failure::found("the gateway does not know an account that it has just made"))?;
+        Ok(gateway)
+    }
+
+    /// Places an order for one product.
+    pub async fn place_order(&self, key: &str, sku: &str, quantity: u32, card: &str) -> Result<Answer, Failure> {
+        let order = json!({ "lines": [{ "sku": sku, "quantity": quantity }], "payment": { "card_token": card } });
+        self.send(self.post("/v1/orders").header("Idempotency-Key", key).json(&order)).await
+    }
+
+    /// The order as it is now.
+    pub async fn order(&self, id: &str) -> Result<Value, Failure> {
+        self.read(&format!("/v1/orders/{id}")).await
+    }
+
+    /// The product as it is now.
+    pub async fn product(&self, sku: &str) -> Result<Value, Failure> {
+        self.read(&format!("/v1/products/{sku}")).await
+    }
+
+    /// A token; `None` when the gateway knows no such customer.
+    async fn log_in(&self, customer: &Credentials) -> Result<Option<String>, Failure> {
+        let answer = self.send(self.post("/v1/tokens").json(customer)).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            return Ok(None);
+        }
+        let token = answer.expect(StatusCode::OK)?;
+        let token =
+            token["access_token"].as_str().ok_or_else(|| Failure::found("the answer to a log-in has no token"))?;
+        Ok(Some(token.to_owned()))
+    }
+
+    async fn read(&self, path: &str) -> Result<Value, Failure> {
+        let request = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
+        self.send(request).await?.expect(StatusCode::OK)
+    }
+
+    fn post(&self, path: &str) -> RequestBuilder {
+        let request = self.client.post(format!("{}{path}", self.url));
+        if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        let unreachable = |error: reqwest::Error| {
+            Failure::unreachable(format!("the gateway at {} does not answer: {error}", self.url))
+        };
+        let answer = request.send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let replayed = answer.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
+        let body = answer.text().await.map_err(unreachable)?;
+        Ok(Answer { status, body, replayed })
+    }
+}
+
+impl Answer {
+    /// The body, when the status is the expected one.
+    pub fn expect(&self, status: StatusCode) -> Result<Value, Failure> {
+        if self.status == status { self.json() } else { Err(self.failure(status)) }
+    }
+
+    /// The body.
+    pub fn json(&self) -> Result<Value, Failure> {
+        serde_json::from_str(&self.body)
+            .map_err(|error| Failure::found(format!("the gateway answered {} with no JSON: {error}", self.status)))
+    }
+
+    fn failure(&self, expected: StatusCode) -> Failure {
+        let said = self.json().ok().and_then(|problem| Some(problem["detail"].as_str()?.to_owned()));
+        let said = said.unwrap_or_else(|| self.body.chars().take(200).collect());
+        let message = format!("the gateway answered {} instead of {expected}: {said}", self.status);
+        match self.status.as_u16() {
+            429 | 503 => Failure::try_again(message),
+            _ => Failure::found(message),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Placing one order with a running platform.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::cli::{Common, OrderOptions};
+use crate::data::DataFolder;
+use crate::failure::Failure;
+use crate::gateway::{Credentials, Gateway};
+
+/// Runs `postbox order`. An order that is refused (out of stock, declined) is something wrong: exit code 1.
+pub async fn run(common: &Common, options: &OrderOptions) -> Result<(), Failure> {
+    let data = DataFolder::find(common)?;
+    let state = data.running()?;
+    let gateway = Gateway::enter(&state, &customer(&data)?).await?;
+    let key = options.key.clone().unwrap_or_else(|| format!("postbox-{}", uuid::Uuid::now_v7()));
+    let answer = gateway.place_order(&key, &options.sku, options.quantity, &options.card).await?;
+    let body = answer.json()?;
+    if common.json {
+        println!("{}", answer.body);
+    }
+    if !matches!(answer.status, StatusCode::CREATED | StatusCode::ACCEPTED) {
+        let code = body["code"].as_str().unwrap_or("no code");
+        let detail = body["detail"].as_str().unwrap_or("no detail");
+        return Err(Failure::found(format!("{}: {code}: {detail}", answer.status)));
+    }
+    if !common.json {
+        println!("{}", summary(&body));
+    }
+    Ok(())
+}
+
+/// Orders of one data folder belong to one customer, who is kept in it.
+fn customer(data: &DataFolder) -> Result<Credentials, Failure> {
+    let path = data.file(Path::new("secrets/customer.json"))?;
+    if let Ok(text) = std::fs::read(&path) {
+        return serde_json::from_slice(&text)
+            .map_err(|error| Failure::usage(format!("{} is damaged ({error}): delete it", path.display())));
+    }
+    let customer = Credentials::new();
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let file = file.map_err(Failure::io("create", &path))?;
+    serde_json::to_writer(file, &customer).map_err(|error| Failure::io("write", &path)(error.into()))?;
+    Ok(customer)
+}
+
+/// One line about an order: `COMPLETED  2 × mug  2500 EUR (minor units)  0198…`.
+pub fn summary(order: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("–").to_owned();
+    let lines = order["lines"].as_array().into_iter().flatten();
+    let lines: Vec<String> = lines.map(|line| format!("{} × {}", line["quantity"], text(&line["sku"]))).collect();
+    format!(
+        "{}  {}  {}  {}",
+        text(&order["status"]),
+        lines.join(", "),
+        money(&order["total"]),
+        text(&order["order_id"])
+    )
+}
+
+/// Minor units as they stand in the answer: how many make a unit depends on the currency, so they are not divided.
+fn money(money: &Value) -> String {
+    match (money["amount_minor"].as_i64(), money["currency"].as_str()) {
+        (Some(amount), Some(currency)) => format!("{amount} {currency} (minor units)"),
+        _ => "not priced yet".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_order_is_told_in_one_line() {
+        let order = json!({
+            "order_id": "0198", "status": "COMPLETED", "lines": [{ "sku": "mug", "quantity": 2 }],
+            "total": { "amount_minor": 2500, "currency": "EUR" },
+        });
+        assert_eq!(summary(&order), "COMPLETED  2 × mug  2500 EUR (minor units)  0198");
+    }
+
+    #[test]
+    fn an_order_without_a_price_is_told_too() {
+        let order = json!({ "order_id": "0198", "status": "PENDING", "lines": [], "total": null });
+        assert_eq!(summary(&order), "PENDING    not priced yet  0198");
+    }
+}

@@ -1,0 +1,142 @@
+//! What runs, and whether it is ready.
+
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use futures::future::join_all;
+use serde::Serialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::cli::Common;
+use crate::data::DataFolder;
+use crate::failure::Failure;
+use crate::state::State;
+
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A running platform at one moment, as `status --json` prints it.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    services: Vec<ServiceStatus>,
+    kafka: KafkaStatus,
+    postgres: PostgresStatus,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceStatus {
+    name: String,
+    pid: Option<u32>,
+    url: String,
+    ops_url: String,
+    ready: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct KafkaStatus {
+    bootstrap: String,
+    pids: Vec<u32>,
+    ready: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PostgresStatus {
+    url: String,
+    pid: Option<u32>,
+    ready: bool,
+}
+
+impl Status {
+    fn not_ready(&self) -> Vec<&str> {
+        let servers = [("kafka", self.kafka.ready), ("postgres", self.postgres.ready)];
+        let services = self.services.iter().map(|service| (service.name.as_str(), service.ready));
+        services.chain(servers).filter(|(_, ready)| !ready).map(|(name, _)| name).collect()
+    }
+}
+
+/// Runs `postbox status`.
+pub async fn run(common: &Common) -> Result<(), Failure> {
+    let state = DataFolder::find(common)?.running()?;
+    let status = look(&state).await;
+    print(&status, common.json);
+    let not_ready = status.not_ready();
+    if not_ready.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::found(format!("not ready: {}; `postbox logs {}` tells why", not_ready.join(", "), not_ready[0])))
+}
+
+/// Looks at every process and asks every service.
+pub async fn look(state: &State) -> Status {
+    let probe = Probe::new();
+    let pid = |name: &str| state.processes.get(name).filter(|process| process.is_running()).map(|process| process.pid);
+    let services = join_all(state.services.iter().map(async |service| ServiceStatus {
+        name: service.name.clone(),
+        pid: pid(&service.name),
+        url: service.url.clone(),
+        ops_url: service.ops_url.clone(),
+        ready: probe.is_ready(&service.ops_url).await,
+    }));
+    let brokers = join_all(state.bootstrap.split(',').map(accepts));
+    let postgres_address = state.postgres_url.rsplit_once('@').map_or("", |(_, address)| address);
+    let postgres = accepts(postgres_address.split('/').next().unwrap_or_default());
+    let (services, brokers, postgres_ready) = tokio::join!(services, brokers, postgres);
+    Status {
+        services,
+        kafka: KafkaStatus {
+            bootstrap: state.bootstrap.clone(),
+            pids: state
+                .processes
+                .keys()
+                .filter(|name| name.starts_with("kafka-"))
+                .filter_map(|name| pid(name))
+                .collect(),
+            ready: brokers.iter().all(|&ready| ready),
+        },
+        postgres: PostgresStatus { url: state.postgres_url.clone(), pid: pid("postgres"), ready: postgres_ready },
+    }
+}
+
+/// Prints a table for people or JSON for programs.
+pub fn print(status: &Status, json: bool) {
+    if json {
+        println!("{}", serde_json::to_string(status).expect("a status is plain data"));
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["", "pid", "url", "ops", ""]);
+    let pid = |pid: Option<u32>| pid.map_or_else(|| "–".to_owned(), |pid| pid.to_string());
+    let ready = |ready| if ready { "ready" } else { "not ready" };
+    for service in &status.services {
+        table.add_row([&service.name, &pid(service.pid), &service.url, &service.ops_url, ready(service.ready)]);
+    }
+    let pids: Vec<String> = status.kafka.pids.iter().map(u32::to_string).collect();
+    table.add_row(["kafka", &pids.join(" "), &status.kafka.bootstrap, "", ready(status.kafka.ready)]);
+    let postgres = &status.postgres;
+    table.add_row(["postgres", &pid(postgres.pid), &postgres.url, "", ready(postgres.ready)]);
+    println!("{table}");
+}
+
+/// Asks services whether they are ready.
+#[derive(Debug)]
+pub struct Probe {
+    client: reqwest::Client,
+}
+
+impl Probe {
+    /// One for many questions.
+    pub fn new() -> Self {
+        let client = reqwest::Client::builder().no_proxy().timeout(PROBE_DEADLINE).build();
+        Self { client: client.expect("a client without TLS can always be built") }
+    }
+
+    /// True when `/readyz` says so within two seconds.
+    pub async fn is_ready(&self, ops_url: &str) -> bool {
+        let answer = self.client.get(format!("{ops_url}/readyz")).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+}
+
+async fn accepts(address: &str) -> bool {
+    timeout(PROBE_DEADLINE, TcpStream::connect(address)).await.is_ok_and(|connected| connected.is_ok())
+}
