@@ -1,2 +1,31 @@
-//! Charges and voids, and the ledger.
-fn main() {}
+//! The process of payment: `payment migrate` and `payment serve`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use payment::config::Config;
+use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Payment charges orders through the card network, and undoes charges.
+#[derive(Debug, Parser)]
+#[command(version)]
+enum Cli {
+    /// Brings the database to the shape of this version, as its owner.
+    Migrate(MigrateConfig),
+    /// Serves.
+    Serve(Config),
+}
+
+fn main() -> ExitCode {
+    service_runtime::start("payment", run)
+}
+
+async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
+    match cli {
+        Cli::Migrate(config) => database::migrate(&config, &[&payment::MIGRATOR]).await,
+        Cli::Serve(config) => payment::run(config, shutdown).await,
+    }
+}

@@ -1,0 +1,27 @@
+//! The settings of payment. Each is an environment variable and a flag of the same name.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use service_runtime::config::{DatabaseConfig, OpsConfig};
+
+/// Everything that `payment serve` can be told.
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9054")))]
+pub struct Config {
+    /// Address that calls are answered on.
+    #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50054")]
+    pub listen_addr: SocketAddr,
+
+    /// Where the card network answers; HTTP/2 without TLS.
+    #[arg(long, env = "PSP_URL", default_value = "http://127.0.0.1:50060")]
+    pub psp_url: String,
+
+    /// Where the ops endpoints are.
+    #[command(flatten)]
+    pub ops: OpsConfig,
+
+    /// The database of payment.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+}

@@ -1,0 +1,65 @@
+//! Why a charge or void has no outcome, or a request is refused.
+
+use contracts::{
+    ids::{InvalidId, OrderId},
+    money::InvalidMoney,
+    problem::ProblemCode,
+};
+use tonic::Status;
+
+use crate::payment::InvalidCardToken;
+
+/// A failure of payment. For a charge or a void each means: the outcome is unknown, ask again.
+#[derive(Debug, thiserror::Error)]
+pub enum PaymentError {
+    /// The database did not answer, or refused.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The order was asked for before with another amount or card. Asking again does not help.
+    #[error("order {0} was charged before with another amount or card; nothing was charged now")]
+    OtherTerms(OrderId),
+    /// The row of a payment was there and is not any more.
+    #[error("the payment of order {0} is gone")]
+    Gone(OrderId),
+    /// A row that this version cannot read.
+    #[error("the payment of order {order_id} has an unreadable {column}")]
+    Unreadable {
+        /// The order.
+        order_id: OrderId,
+        /// The column.
+        column: &'static str,
+    },
+}
+
+impl PaymentError {
+    /// What may be told to whoever asked. Internal detail goes to the log.
+    pub fn told(&self) -> String {
+        match self {
+            Self::OtherTerms(_) => self.to_string(),
+            Self::Database(_) | Self::Gone(_) | Self::Unreadable { .. } => "payment cannot tell now".to_owned(),
+        }
+    }
+}
+
+/// What makes a request one that can never be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRequest {
+    /// The order id.
+    #[error("order_id: {0}")]
+    OrderId(#[from] InvalidId),
+    /// The amount.
+    #[error("amount: {0}")]
+    Amount(#[from] InvalidMoney),
+    /// The card token.
+    #[error("card_token: {0}")]
+    CardToken(#[from] InvalidCardToken),
+    /// The budget.
+    #[error("budget_ms: must be at least 1")]
+    Budget,
+}
+
+impl From<InvalidRequest> for Status {
+    fn from(invalid: InvalidRequest) -> Self {
+        rpc::status(ProblemCode::Invalid, invalid.to_string())
+    }
+}

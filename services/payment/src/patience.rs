@@ -1,0 +1,45 @@
+//! How long to go on asking the card network, and how long to pause between two calls.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// The pause after the first call; it doubles with each.
+const PAUSE_MIN: Duration = Duration::from_millis(25);
+
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// The longest that one item may take, whatever its caller says.
+const BUDGET_MAX: Duration = Duration::from_secs(30);
+
+/// What is left of an item's budget.
+#[derive(Debug)]
+pub struct Patience {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    /// Begins now.
+    pub fn new(budget: Duration) -> Self {
+        Self { deadline: Instant::now() + budget.min(BUDGET_MAX), pause: PAUSE_MIN }
+    }
+
+    /// The time that is left.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Pauses before the next call. False, at once, when no time would be left for it.
+    pub async fn pause(&mut self) -> bool {
+        // a random half, so that callers who failed together do not come back together
+        let pause = self.pause.mul_f64(rand::random_range(0.5..1.0));
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        if self.left() <= pause {
+            return false;
+        }
+        sleep(pause).await;
+        true
+    }
+}
