@@ -1,0 +1,86 @@
+//! A consumer group: its name and its handlers.
+
+use std::panic::AssertUnwindSafe;
+
+use contracts::{event::Event, topics::Topic};
+use futures::FutureExt;
+use service_runtime::telemetry;
+use sqlx::{PgConnection, PgPool};
+use tracing::{Instrument, info_span};
+
+use crate::{
+    config::ConsumerConfig,
+    handler::{AnyHandler, HandlerError},
+};
+
+/// A partition of a topic, named as in the database: without the namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Partition {
+    pub topic: &'static str,
+    pub number: i32,
+}
+
+/// A group, with what its members need.
+pub(crate) struct Group {
+    pub name: &'static str,
+    pub config: ConsumerConfig,
+    pub pool: PgPool,
+    routes: Vec<(&'static str, Box<dyn AnyHandler>)>,
+}
+
+impl Group {
+    pub fn new(name: &'static str, config: ConsumerConfig, pool: PgPool) -> Self {
+        Self { name, config, pool, routes: Vec::new() }
+    }
+
+    pub fn add(&mut self, topic: Topic, handler: Box<dyn AnyHandler>) {
+        let topic = topic.name();
+        assert!(self.topics().all(|known| known != topic), "two handlers of group {} are on topic {topic}", self.name);
+        self.routes.push((topic, handler));
+    }
+
+    /// The topics, without the namespace.
+    pub fn topics(&self) -> impl Iterator<Item = &'static str> {
+        self.routes.iter().map(|&(topic, _)| topic)
+    }
+
+    /// The topic of ours that has this name.
+    pub fn topic(&self, name: &str) -> Option<&'static str> {
+        self.topics().find(|&topic| topic == name)
+    }
+
+    /// The name of a topic or group on the wire.
+    pub fn on_the_wire(&self, name: &str) -> String {
+        format!("{}{name}", self.config.namespace)
+    }
+
+    /// The partition that Kafka means.
+    pub fn partition(&self, topic_on_the_wire: &str, number: i32) -> Option<Partition> {
+        let name = topic_on_the_wire.strip_prefix(&self.config.namespace)?;
+        Some(Partition { topic: self.topic(name)?, number })
+    }
+
+    pub fn wants(&self, topic: &str, event: &Event) -> bool {
+        self.handler(topic).wants(&event.event_type)
+    }
+
+    /// Gives a letter to its handler, as a part of the letter's trace.
+    pub async fn handle(&self, topic: &str, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
+        let span = info_span!("handle", group = self.name, event.id = %event.id, event.type = event.event_type);
+        if let Some(traceparent) = &event.traceparent {
+            telemetry::set_parent(&span, traceparent);
+        }
+        let handled = async { self.handler(topic).handle(conn, event).await }.instrument(span);
+        // a handler that panics on a letter must not stop its partition, or the retries of others
+        AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|panic| {
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(HandlerError::reject(format!("the handler panicked: {message}")))
+        })
+    }
+
+    fn handler(&self, topic: &str) -> &dyn AnyHandler {
+        let route = self.routes.iter().find(|(known, _)| *known == topic);
+        &*route.expect("only letters of the group's own topics come here").1
+    }
+}

@@ -1,0 +1,131 @@
+//! What a service implements.
+
+use std::error::Error;
+
+use contracts::event::{Event, InvalidEvent};
+use futures::future::BoxFuture;
+use sqlx::PgConnection;
+
+/// Any error, as a handler met it.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// One thing that a service does on the letters of a topic.
+///
+/// `handle` does SQL only, on the connection that it is given: the transaction that also moves the group's position. It
+/// may be called again for the same letter, after a rollback or because the letter was sent twice. What needs an answer
+/// from outside, it writes down as a row for a worker. A letter of its own it writes to the outbox on the same
+/// connection.
+pub trait EventHandler: Send + Sync + 'static {
+    /// The consumer group, like `shipping.create-shipment`. Handlers of one group, each on a topic of its own, share a
+    /// Kafka consumer and the position.
+    const GROUP: &'static str;
+
+    /// What a replay means for it.
+    const KIND: Kind;
+
+    /// Whether letters of this type are handled. Of others the group's position passes by. Types are added to topics
+    /// over time, so a handler that wants only some should say so.
+    fn wants(&self, event_type: &str) -> bool {
+        let _ = event_type;
+        true
+    }
+
+    /// Makes the effects of one letter. A panic counts as [`HandlerError::Reject`].
+    fn handle(
+        &self,
+        conn: &mut PgConnection,
+        event: &Event,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send;
+}
+
+/// What it means to give a handler its letters again from the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Its tables hold nothing but what the letters say. A replay builds them anew beside the old ones, with letters of
+    /// its own switched off.
+    Projection,
+    /// It changes the world. A replay makes only what its natural key shows to be missing.
+    Effect,
+}
+
+/// Why a letter had no effect, and what that means.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// Something is away or busy. The partition waits and tries again for as long as it takes; the letter never dies.
+    #[error("{0}")]
+    Retry(#[source] BoxError),
+    /// Something is wrong with this letter. It is parked with its key, and dies if it does not get better.
+    #[error("{0}")]
+    Reject(#[source] BoxError),
+}
+
+impl HandlerError {
+    /// Refuses the letter with a sentence.
+    pub fn reject(reason: impl Into<String>) -> Self {
+        Self::Reject(reason.into().into())
+    }
+
+    /// The error with its causes, in one line.
+    pub(crate) fn text(&self) -> String {
+        let (Self::Retry(error) | Self::Reject(error)) = self;
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let error_text = error.to_string();
+            // many errors repeat their source
+            if !text.contains(&error_text) {
+                text.push_str(": ");
+                text.push_str(&error_text);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// The letter's own fault when its data break a rule of the table, or a row that must be there is not. Everything else
+/// (no connection, a deadlock, a time limit, a missing table) passes, or is repaired, without a change to the letter.
+impl From<sqlx::Error> for HandlerError {
+    fn from(error: sqlx::Error) -> Self {
+        let is_its_fault = match &error {
+            // classes of SQLSTATE: 22 data exception, 23 integrity constraint violation
+            sqlx::Error::Database(refusal) => {
+                refusal.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+            }
+            sqlx::Error::RowNotFound | sqlx::Error::Encode(_) => true,
+            _ => false,
+        };
+        if is_its_fault { Self::Reject(error.into()) } else { Self::Retry(error.into()) }
+    }
+}
+
+impl From<InvalidEvent> for HandlerError {
+    fn from(error: InvalidEvent) -> Self {
+        Self::Reject(error.into())
+    }
+}
+
+/// [`EventHandler`] behind a pointer, so that a process can have a list of them.
+pub(crate) trait AnyHandler: Send + Sync {
+    fn wants(&self, event_type: &str) -> bool;
+
+    fn handle<'a>(
+        &'a self,
+        conn: &'a mut PgConnection,
+        event: &'a Event,
+    ) -> BoxFuture<'a, Result<(), HandlerError>>;
+}
+
+impl<H: EventHandler> AnyHandler for H {
+    fn wants(&self, event_type: &str) -> bool {
+        EventHandler::wants(self, event_type)
+    }
+
+    fn handle<'a>(
+        &'a self,
+        conn: &'a mut PgConnection,
+        event: &'a Event,
+    ) -> BoxFuture<'a, Result<(), HandlerError>> {
+        Box::pin(EventHandler::handle(self, conn, event))
+    }
+}

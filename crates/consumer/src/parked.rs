@@ -1,0 +1,293 @@
+//! Letters that were set aside. All SQL on `consumer_parked`.
+//!
+//! A key is blocked for as long as it has a row, and only the first row of a key is ever tried or dead.
+
+use std::{collections::HashSet, time::Duration};
+
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+use crate::{
+    backoff,
+    batch::{Failure, Slice},
+    group::{Group, Partition},
+    letter::Letter,
+};
+
+/// The longest error that is kept, in characters.
+const ERROR_CHARS_MAX: usize = 1_000;
+
+/// Gives a dead letter, by the `id` of its row, to its handler again; so that it is tried as often as at first. The
+/// letters behind it follow once it had its effect. `false`: there is no dead letter with this id.
+pub async fn redrive(database: impl PgExecutor<'_>, id: i64) -> Result<bool, sqlx::Error> {
+    let redriven = sqlx::query(
+        "UPDATE consumer_parked
+         SET state = 'parked', retry_count = 0, next_retry_at = now(), copy_due_at = NULL
+         WHERE id = $1 AND state = 'dead'",
+    )
+    .bind(id)
+    .execute(database)
+    .await?;
+    Ok(redriven.rows_affected() == 1)
+}
+
+/// Drops a dead letter, by the `id` of its row: the group will never see it, and goes on with the letters behind it.
+/// `false`: there is no dead letter with this id.
+pub async fn discard(database: impl PgExecutor<'_>, id: i64) -> Result<bool, sqlx::Error> {
+    let discarded =
+        sqlx::query("DELETE FROM consumer_parked WHERE id = $1 AND state = 'dead'").bind(id).execute(database).await?;
+    Ok(discarded.rows_affected() == 1)
+}
+
+/// The blocked keys of a batch, and the way to park its letters.
+pub(crate) struct Parking<'g> {
+    group: &'g Group,
+    /// Topic and key.
+    blocked: HashSet<(&'static str, Vec<u8>)>,
+}
+
+impl<'g> Parking<'g> {
+    /// Looks which keys of these slices are blocked. None of them can become blocked meanwhile: only who holds the lock of
+    /// a partition's position parks its letters. One that is set free meanwhile merely gets one letter more to retry.
+    pub async fn open_in_tx(conn: &mut PgConnection, group: &'g Group, slices: &[Slice]) -> Result<Self, sqlx::Error> {
+        let mut topics = Vec::new();
+        let mut keys = Vec::new();
+        for slice in slices {
+            for key in slice.letters.iter().filter_map(|letter| letter.key.as_deref()) {
+                topics.push(slice.partition.topic);
+                keys.push(key);
+            }
+        }
+        let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
+            r#"SELECT DISTINCT topic, key FROM consumer_parked
+               WHERE "group" = $1
+                   AND (topic, key_hash) IN (
+                       SELECT topic, sha256(key) FROM unnest($2::text[], $3::bytea[]) AS asked (topic, key))"#,
+        )
+        .bind(group.name)
+        .bind(topics)
+        .bind(keys)
+        .fetch_all(conn)
+        .await?;
+        let blocked = rows.into_iter().filter_map(|(topic, key)| Some((group.topic(&topic)?, key))).collect();
+        Ok(Self { group, blocked })
+    }
+
+    pub fn is_blocked(&self, topic: &'static str, letter: &Letter) -> bool {
+        // the set is nearly always empty, and a look into it costs a copy of the key
+        !self.blocked.is_empty()
+            && letter.key.as_ref().is_some_and(|key| self.blocked.contains(&(topic, key.clone())))
+    }
+
+    /// Parks a letter whose key is blocked. Its turn comes when the letters before it are gone.
+    pub async fn add_behind_in_tx(
+        &mut self,
+        conn: &mut PgConnection,
+        partition: Partition,
+        letter: &Letter,
+    ) -> Result<(), Failure> {
+        self.insert(conn, partition, letter, "waits behind an earlier letter of its key", Duration::ZERO).await
+    }
+
+    /// Parks a letter that was refused; from now on its key is blocked.
+    pub async fn add_in_tx(
+        &mut self,
+        conn: &mut PgConnection,
+        partition: Partition,
+        letter: &Letter,
+        error: &str,
+    ) -> Result<(), Failure> {
+        self.insert(conn, partition, letter, error, backoff::nth(self.group.config.retry_backoff, 0)).await?;
+        if let Some(key) = &letter.key {
+            self.blocked.insert((partition.topic, key.clone()));
+        }
+        Ok(())
+    }
+
+    async fn insert(
+        &self,
+        conn: &mut PgConnection,
+        partition: Partition,
+        letter: &Letter,
+        error: &str,
+        retry_in: Duration,
+    ) -> Result<(), Failure> {
+        let (names, values): (Vec<&str>, Vec<Option<&[u8]>>) =
+            letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).unzip();
+        let parked = sqlx::query(
+            r#"INSERT INTO consumer_parked ("group", topic, partition, "offset", key, header_names, header_values,
+                   payload, traceparent, error, next_retry_at)
+               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + $11 * interval '1 millisecond'
+               WHERE (SELECT count(*) FROM consumer_parked WHERE "group" = $1) < $12"#,
+        )
+        .bind(self.group.name)
+        .bind(partition.topic)
+        .bind(partition.number)
+        .bind(letter.offset)
+        .bind(letter.key.as_deref())
+        .bind(names)
+        .bind(values)
+        .bind(letter.payload.as_deref())
+        .bind(letter.traceparent())
+        .bind(storable(error))
+        .bind(milliseconds(retry_in))
+        .bind(i64::from(self.group.config.parked_letters_max))
+        .execute(conn)
+        .await?;
+        if parked.rows_affected() == 1 { Ok(()) } else { Err(Failure::Full) }
+    }
+}
+
+/// A row whose turn it is.
+pub(crate) struct Parked {
+    pub id: i64,
+    pub partition: Partition,
+    pub letter: Letter,
+    pub error: String,
+    pub retry_count: i32,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    key: Option<Vec<u8>>,
+    header_names: Vec<String>,
+    header_values: Vec<Option<Vec<u8>>>,
+    payload: Option<Vec<u8>>,
+    error: String,
+    retry_count: i32,
+}
+
+impl Row {
+    fn into_parked(self, group: &Group) -> Parked {
+        let topic = group.topic(&self.topic).expect("the query asks for the group's topics only");
+        Parked {
+            id: self.id,
+            partition: Partition { topic, number: self.partition },
+            letter: Letter {
+                offset: self.offset,
+                key: self.key,
+                headers: self.header_names.into_iter().zip(self.header_values).collect(),
+                payload: self.payload,
+            },
+            error: self.error,
+            retry_count: self.retry_count,
+        }
+    }
+}
+
+/// Locks a letter that is due and the first of its key. Another member that asks meanwhile passes it by, and cannot
+/// take the second of the key either: for it the first is still there until this transaction ends.
+pub(crate) async fn lock_due_in_tx(conn: &mut PgConnection, group: &Group) -> Result<Option<Parked>, sqlx::Error> {
+    let row: Option<Row> = sqlx::query_as(
+        r#"SELECT id, topic, partition, "offset", key, header_names, header_values, payload, error, retry_count
+           FROM consumer_parked AS due
+           WHERE "group" = $1 AND topic = ANY ($2) AND state = 'parked' AND next_retry_at <= now()
+               AND NOT EXISTS (
+                   SELECT FROM consumer_parked AS earlier
+                   WHERE earlier."group" = due."group" AND earlier.topic = due.topic
+                       AND earlier.key_hash = due.key_hash AND earlier.id < due.id)
+           ORDER BY next_retry_at
+           LIMIT 1
+           FOR UPDATE SKIP LOCKED"#,
+    )
+    .bind(group.name)
+    .bind(group.topics().collect::<Vec<_>>())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| row.into_parked(group)))
+}
+
+/// The letter had its effect: the next of its key is free.
+pub(crate) async fn remove_in_tx(conn: &mut PgConnection, id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM consumer_parked WHERE id = $1").bind(id).execute(conn).await?;
+    Ok(())
+}
+
+/// The letter was refused once more and is tried again later.
+pub(crate) async fn postpone_in_tx(
+    conn: &mut PgConnection,
+    id: i64,
+    error: &str,
+    retry_count: i32,
+    retry_in: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE consumer_parked
+         SET error = $2, retry_count = $3, next_retry_at = now() + $4 * interval '1 millisecond'
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(storable(error))
+    .bind(retry_count)
+    .bind(milliseconds(retry_in))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The letter was refused for the last time.
+pub(crate) async fn bury_in_tx(
+    conn: &mut PgConnection,
+    id: i64,
+    error: &str,
+    retry_count: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE consumer_parked SET error = $2, retry_count = $3, state = 'dead', copy_due_at = now() WHERE id = $1",
+    )
+    .bind(id)
+    .bind(storable(error))
+    .bind(retry_count)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A dead letter whose copy is to be sent. For the time of the lease no other member will send it.
+pub(crate) async fn claim_copy(pool: &PgPool, group: &Group, lease: Duration) -> Result<Option<Parked>, sqlx::Error> {
+    let row: Option<Row> = sqlx::query_as(
+        r#"UPDATE consumer_parked SET copy_due_at = now() + $3 * interval '1 millisecond'
+           WHERE id = (
+               SELECT id FROM consumer_parked
+               WHERE "group" = $1 AND topic = ANY ($2) AND copy_due_at <= now()
+               ORDER BY copy_due_at
+               LIMIT 1
+               FOR UPDATE SKIP LOCKED)
+           RETURNING id, topic, partition, "offset", key, header_names, header_values, payload, error, retry_count"#,
+    )
+    .bind(group.name)
+    .bind(group.topics().collect::<Vec<_>>())
+    .bind(milliseconds(lease))
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| row.into_parked(group)))
+}
+
+/// The copy is on the dead-letter topic.
+pub(crate) async fn copied(pool: &PgPool, id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE consumer_parked SET copy_due_at = NULL WHERE id = $1").bind(id).execute(pool).await?;
+    Ok(())
+}
+
+/// How many letters of a group are parked, and how many are dead.
+pub(crate) async fn count(pool: &PgPool, group: &Group) -> Result<(i64, i64), sqlx::Error> {
+    sqlx::query_as(
+        r#"SELECT count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'dead')
+           FROM consumer_parked WHERE "group" = $1"#,
+    )
+    .bind(group.name)
+    .fetch_one(pool)
+    .await
+}
+
+/// As a text column takes it: Postgres has no NUL, and an error may quote a whole letter.
+fn storable(error: &str) -> String {
+    error.chars().take(ERROR_CHARS_MAX).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect()
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

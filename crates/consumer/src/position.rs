@@ -1,0 +1,64 @@
+//! Where a group is. All SQL on `consumer_position`.
+
+use std::collections::BTreeMap;
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::group::{Group, Partition};
+
+/// A step of a group through a partition: the letters from `from` up to, not including, `to`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Move {
+    pub partition: Partition,
+    pub from: i64,
+    pub to: i64,
+}
+
+/// The positions of these partitions. One that the group has never been to gets a row, at 0.
+pub(crate) async fn read(pool: &PgPool, group: &Group, partitions: &[Partition]) -> Result<BTreeMap<Partition, i64>, sqlx::Error> {
+    let (topics, numbers): (Vec<&str>, Vec<i32>) = partitions.iter().map(|p| (p.topic, p.number)).unzip();
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        r#"WITH wanted AS MATERIALIZED (
+               SELECT * FROM unnest($2::text[], $3::integer[]) WITH ORDINALITY AS wanted (topic, partition, place)
+           ), made AS (
+               INSERT INTO consumer_position ("group", topic, partition, next)
+               SELECT $1, topic, partition, 0 FROM wanted ORDER BY topic, partition
+               ON CONFLICT DO NOTHING
+           )
+           SELECT place - 1, coalesce(next, 0)
+           FROM wanted LEFT JOIN consumer_position AS known
+               ON known."group" = $1 AND known.topic = wanted.topic AND known.partition = wanted.partition"#,
+    )
+    .bind(group.name)
+    .bind(topics)
+    .bind(numbers)
+    .fetch_all(pool)
+    .await?;
+    let place = |place: i64| usize::try_from(place).expect("the database counts from 0");
+    Ok(rows.into_iter().map(|(at, next)| (partitions[place(at)], next)).collect())
+}
+
+/// Moves the group on, in all these partitions or in none: `false` when it is not where the moves start from, because
+/// another member has moved it. Then the caller rolls back. The rows stay locked, so nobody else's batch of these
+/// partitions runs at the same time.
+pub(crate) async fn advance_in_tx(conn: &mut PgConnection, group: &Group, moves: &[Move]) -> Result<bool, sqlx::Error> {
+    let topics: Vec<&str> = moves.iter().map(|step| step.partition.topic).collect();
+    let numbers: Vec<i32> = moves.iter().map(|step| step.partition.number).collect();
+    let from: Vec<i64> = moves.iter().map(|step| step.from).collect();
+    let to: Vec<i64> = moves.iter().map(|step| step.to).collect();
+    let moved = sqlx::query(
+        r#"UPDATE consumer_position AS position
+           SET next = step.after
+           FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[]) AS step (topic, partition, before, after)
+           WHERE position."group" = $1 AND position.topic = step.topic AND position.partition = step.partition
+               AND position.next = step.before"#,
+    )
+    .bind(group.name)
+    .bind(topics)
+    .bind(numbers)
+    .bind(from)
+    .bind(to)
+    .execute(conn)
+    .await?;
+    Ok(usize::try_from(moved.rows_affected()).is_ok_and(|rows| rows == moves.len()))
+}

@@ -1,0 +1,65 @@
+//! All consumers of a process.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use contracts::topics::Topic;
+use sqlx::PgPool;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{config::ConsumerConfig, group::Group, handler::EventHandler, member, metrics, retry};
+
+/// The handlers of a process, and what they need.
+///
+/// ```no_run
+/// # use consumer::{ConsumerConfig, ConsumerService, EventHandler, HandlerError, Kind};
+/// # struct CreateShipment;
+/// # impl EventHandler for CreateShipment {
+/// #     const GROUP: &'static str = "shipping.create-shipment";
+/// #     const KIND: Kind = Kind::Effect;
+/// #     async fn handle(&self, _: &mut sqlx::PgConnection, _: &contracts::event::Event) -> Result<(), HandlerError> {
+/// #         Ok(())
+/// #     }
+/// # }
+/// # async fn serve(pool: sqlx::PgPool, cancel: tokio_util::sync::CancellationToken) {
+/// let config = ConsumerConfig::new("127.0.0.1:19092", "", "shipping");
+/// ConsumerService::new(config, pool).on(contracts::topics::ORDERS, CreateShipment).run(cancel).await;
+/// # }
+/// ```
+pub struct ConsumerService {
+    config: ConsumerConfig,
+    pool: PgPool,
+    groups: BTreeMap<&'static str, Group>,
+}
+
+impl ConsumerService {
+    /// A service without handlers. The pool's role needs what [`crate::MIGRATOR`] says.
+    pub fn new(config: ConsumerConfig, pool: PgPool) -> Self {
+        Self { config, pool, groups: BTreeMap::new() }
+    }
+
+    /// Gives the letters of a topic to a handler. Panics when its group has a handler on this topic.
+    #[must_use]
+    pub fn on<H: EventHandler>(mut self, topic: Topic, handler: H) -> Self {
+        let group = self.groups.entry(H::GROUP);
+        let group = group.or_insert_with(|| Group::new(H::GROUP, self.config.clone(), self.pool.clone()));
+        group.add(topic, Box::new(handler));
+        info!(group = H::GROUP, topic = topic.name(), kind = ?H::KIND, "a handler");
+        self
+    }
+
+    /// Consumes until it is cancelled, then finishes what is under way and leaves the groups: at most 8 s. Nothing ends
+    /// it before that: it waits for brokers and for the database as long as it takes.
+    pub async fn run(self, cancel: CancellationToken) {
+        let mut parts = JoinSet::new();
+        for group in self.groups.into_values().map(Arc::new) {
+            metrics::describe(&group);
+            parts.spawn(member::run(group.clone(), cancel.clone()));
+            parts.spawn(retry::run(group, cancel.clone()));
+        }
+        while let Some(ended) = parts.join_next().await {
+            ended.expect("a member does not panic");
+        }
+    }
+}
