@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::secret::Secret;
+
 /// What a service is called, where it listens, and what it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,14 +51,6 @@ pub enum Serve {
     Grpc,
     /// HTTP.
     Http,
-}
-
-/// How a secret is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Secret {
-    /// An Ed25519 private key, PKCS #8 in PEM.
-    #[serde(rename = "ed25519-pem")]
-    Ed25519Pem,
 }
 
 /// What is different under a profile.

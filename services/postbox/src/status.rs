@@ -78,8 +78,7 @@ pub async fn look(state: &State) -> Status {
         ready: probe.is_ready(&service.ops_url).await,
     }));
     let brokers = join_all(state.bootstrap.split(',').map(accepts));
-    let postgres_address = state.postgres_url.rsplit_once('@').map_or("", |(_, address)| address);
-    let postgres = accepts(postgres_address.split('/').next().unwrap_or_default());
+    let postgres = accepts(server_of(&state.postgres_url));
     let (services, brokers, postgres_ready) = tokio::join!(services, brokers, postgres);
     Status {
         services,
@@ -104,7 +103,7 @@ pub fn print(status: &Status, json: bool) {
         return;
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["", "pid", "url", "ops", ""]);
+    table.load_style(presets::NOTHING).set_header(["", "pid", "url", "ops", ""]);
     let pid = |pid: Option<u32>| pid.map_or_else(|| "–".to_owned(), |pid| pid.to_string());
     let ready = |ready| if ready { "ready" } else { "not ready" };
     for service in &status.services {
@@ -113,7 +112,7 @@ pub fn print(status: &Status, json: bool) {
     let pids: Vec<String> = status.kafka.pids.iter().map(u32::to_string).collect();
     table.add_row(["kafka", &pids.join(" "), &status.kafka.bootstrap, "", ready(status.kafka.ready)]);
     let postgres = &status.postgres;
-    table.add_row(["postgres", &pid(postgres.pid), &postgres.url, "", ready(postgres.ready)]);
+    table.add_row(["postgres", &pid(postgres.pid), server_of(&postgres.url), "", ready(postgres.ready)]);
     println!("{table}");
 }
 
@@ -137,6 +136,22 @@ impl Probe {
     }
 }
 
+/// `host:port` of a database URL: a password is shown to programs only.
+fn server_of(url: &str) -> &str {
+    let server = url.rsplit_once('@').map_or(url, |(_, server)| server);
+    server.split_once('/').map_or(server, |(server, _)| server)
+}
+
 async fn accepts(address: &str) -> bool {
     timeout(PROBE_DEADLINE, TcpStream::connect(address)).await.is_ok_and(|connected| connected.is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_shown_no_password() {
+        assert_eq!(server_of("postgres://postgres:secret@127.0.0.1:15432/postgres"), "127.0.0.1:15432");
+    }
 }

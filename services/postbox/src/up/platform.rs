@@ -147,6 +147,8 @@ impl Platform {
         set("LISTEN_ADDR", format!("127.0.0.1:{}", ports.serve));
         set("OPS_ADDR", format!("127.0.0.1:{}", ports.ops));
         set("KAFKA_BOOTSTRAP_SERVERS", servers.bootstrap.clone());
+        // the output goes into files
+        set("NO_COLOR", "1".to_owned());
         // the topics are made without a prefix, whatever the user's shell says
         set("KAFKA_NAMESPACE", String::new());
         if let Some(database) = &manifest.database {
