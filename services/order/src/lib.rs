@@ -6,7 +6,7 @@
 pub mod answer;
 pub mod carry_on;
 pub mod config;
-//CONS pub mod consumers;
+pub mod consumers;
 pub mod encode;
 pub mod error;
 pub mod events;
@@ -68,7 +68,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     shutdown.spawn_part("recovery", recovery::run(deps.clone()));
-    //CONS shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
+    shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     ops::serve(&config.ops, Readiness::Database(pool), &shutdown).await?;
     rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
 }

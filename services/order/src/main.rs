@@ -24,7 +24,9 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => database::migrate(&config, &[&outbox::MIGRATOR, &order::MIGRATOR]).await,
+        Cli::Migrate(config) => {
+            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &order::MIGRATOR]).await
+        }
         Cli::Serve(config) => order::run(config, shutdown).await,
     }
 }

@@ -11,9 +11,7 @@ use shipments::TrackShipment;
 
 /// Runs until the end is requested.
 pub async fn run(kafka: KafkaConfig, deps: Deps) {
-    let config = ConsumerConfig::new(&kafka.kafka_bootstrap_servers, &kafka.kafka_namespace);
-    ConsumerService::new(config, deps.pool.clone())
-        .on(topics::SHIPMENTS, TrackShipment::new(deps.clone()))
-        .run(deps.shutdown.token())
-        .await;
+    let config = ConsumerConfig::new(kafka.kafka_bootstrap_servers, kafka.kafka_namespace, "order");
+    let token = deps.shutdown.token();
+    ConsumerService::new(config, deps.pool.clone()).on(topics::SHIPMENTS, TrackShipment::new(deps)).run(token).await;
 }

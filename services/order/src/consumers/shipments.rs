@@ -5,7 +5,8 @@ use contracts::{
     event::{Event, Payload},
     events::v1::{ShipmentCreated, ShipmentDelivered, ShipmentDispatched},
     ids::OrderId,
-    shipping::v1::Shipment as ShipmentMessage,
+    order::v1::ShipmentStatus,
+    problem::ProblemCode,
     topics::ORDERS,
 };
 use sqlx::PgConnection;
@@ -19,7 +20,7 @@ pub struct TrackShipment {
 }
 
 impl TrackShipment {
-    /// A handler that writes its letters with `deps`.
+    /// A handler that works with `deps`.
     pub const fn new(deps: Deps) -> Self {
         Self { deps }
     }
@@ -29,44 +30,48 @@ impl EventHandler for TrackShipment {
     const GROUP: &'static str = "order.track-shipment";
     const KIND: Kind = Kind::Effect;
 
-    fn wants(event_type: &str) -> bool {
+    fn wants(&self, event_type: &str) -> bool {
         [ShipmentCreated::TYPE, ShipmentDispatched::TYPE, ShipmentDelivered::TYPE].contains(&event_type)
     }
 
     async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
-        let id: OrderId = event.subject.parse().map_err(HandlerError::reject)?;
+        let id: OrderId =
+            event.subject.parse().map_err(|_| HandlerError::reject("the subject of a shipment is its order's id"))?;
         let shipment = shipment(event)?;
-        let order = store::lock_in_tx(conn, id).await.map_err(decide)?;
-        let order = order.ok_or_else(|| HandlerError::reject(OrderError::NotFound(id)))?;
+        let order = store::lock_in_tx(conn, id).await?.ok_or(OrderError::NotFound(id))?;
         // the shipment's own version is the natural key: a repeated or older letter changes nothing
         let Some(mut order) = order.shipment_moved(shipment) else { return Ok(()) };
         order.version += 1;
         order.updated_at = self.deps.clock.now();
-        store::update_in_tx(conn, &order, None).await.map_err(decide)?;
-        outbox::append_in_tx(conn, ORDERS, &events::shipment_updated(&order)).await.map_err(OrderError::from).map_err(decide)
+        if !store::update_in_tx(conn, &order, None).await? {
+            return Err(HandlerError::reject("the order changed although its row is locked"));
+        }
+        outbox::append_in_tx(conn, ORDERS, &events::shipment_updated(&order)).await.map_err(OrderError::from)?;
+        Ok(())
     }
 }
 
 fn shipment(event: &Event) -> Result<Shipment, HandlerError> {
     let message = match event.event_type.as_str() {
-        ShipmentCreated::TYPE => event.decode::<ShipmentCreated>().map(|payload| payload.shipment),
-        ShipmentDispatched::TYPE => event.decode::<ShipmentDispatched>().map(|payload| payload.shipment),
-        _ => event.decode::<ShipmentDelivered>().map(|payload| payload.shipment),
+        ShipmentCreated::TYPE => event.decode::<ShipmentCreated>()?.shipment,
+        ShipmentDispatched::TYPE => event.decode::<ShipmentDispatched>()?.shipment,
+        _ => event.decode::<ShipmentDelivered>()?.shipment,
     };
-    let message: Option<ShipmentMessage> = message.map_err(HandlerError::reject)?;
-    let message = message.ok_or_else(|| HandlerError::reject(OrderError::invalid("shipment", "the letter has none")))?;
-    Ok(Shipment {
-        status: contracts::order::v1::ShipmentStatus::try_from(message.status)
-            .map_err(|error| HandlerError::reject(OrderError::invalid("status", error.to_string())))?,
-        version: event.sequence,
-        tracking_number: message.tracking_number,
-    })
+    let message = message.ok_or_else(|| HandlerError::reject("the letter has no shipment"))?;
+    // the two services name the same statuses, each in its own package
+    let status = ShipmentStatus::try_from(message.status).unwrap_or_default();
+    if status == ShipmentStatus::Unspecified {
+        return Err(HandlerError::reject(format!("{} is no status of a shipment", message.status)));
+    }
+    Ok(Shipment { status, tracking_number: message.tracking_number, version: event.sequence })
 }
 
-/// An outage is tried again for ever; a row that cannot be read needs somebody to look.
-fn decide(error: OrderError) -> HandlerError {
-    match error.code() {
-        contracts::problem::ProblemCode::Unavailable => HandlerError::retry(error),
-        _ => HandlerError::reject(error),
+/// An outage is tried again for ever; a letter about no order, or a row that cannot be read, needs somebody to look.
+impl From<OrderError> for HandlerError {
+    fn from(error: OrderError) -> Self {
+        match error.code() {
+            ProblemCode::Unavailable => Self::Retry(error.into()),
+            _ => Self::Reject(error.into()),
+        }
     }
 }

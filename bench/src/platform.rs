@@ -1,0 +1,113 @@
+//! A platform of the benchmark's own, as `postbox up` starts it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Output,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::figure::Figures;
+
+/// Memory is read so long after the platform is ready.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// The platform, running.
+#[derive(Debug)]
+pub struct Platform {
+    data: TempDir,
+    status: Status,
+}
+
+/// What `postbox status --json` tells.
+#[derive(Debug, Deserialize)]
+struct Status {
+    services: Vec<Service>,
+}
+
+/// A running service.
+#[derive(Debug, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where it answers.
+    pub url: String,
+}
+
+impl Platform {
+    /// Starts it from built programs and fetched jars, and measures how long that takes.
+    pub async fn up(figures: &mut Figures) -> Result<Self> {
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        let data = tempfile::Builder::new().prefix("postbox-bench-").permissions(everybody).tempdir()?;
+        let port_base = local_servers::ports::free_run(32)?.to_string();
+        let began = Instant::now();
+        postbox(data.path(), &["up", "--detach", "--port-base", &port_base]).await?;
+        figures.milliseconds("postbox up, from nothing to ready", began.elapsed());
+        let status = postbox(data.path(), &["status", "--json"]).await?;
+        Ok(Self { data, status: serde_json::from_slice(&status.stdout).context("the status cannot be read")? })
+    }
+
+    /// Stops it.
+    pub async fn down(self) -> Result<()> {
+        postbox(self.data.path(), &["down"]).await?;
+        Ok(())
+    }
+
+    /// Every service.
+    pub fn services(&self) -> &[Service] {
+        &self.status.services
+    }
+
+    /// Where a service answers.
+    pub fn url(&self, name: &str) -> Result<&str> {
+        let service = self.services().iter().find(|service| service.name == name);
+        Ok(&service.with_context(|| format!("{name} does not run"))?.url)
+    }
+
+    /// Resident memory of each service that has nothing to do.
+    pub fn memory_when_idle(&self, figures: &mut Figures) -> Result<()> {
+        std::thread::sleep(IDLE);
+        self.memory("idle", figures)
+    }
+
+    /// Resident memory of each service after orders were placed.
+    pub fn memory_after_load(&self, figures: &mut Figures) -> Result<()> {
+        self.memory("after load", figures)
+    }
+
+    fn memory(&self, when: &str, figures: &mut Figures) -> Result<()> {
+        let mut all = 0;
+        for service in self.services() {
+            let resident = resident_kibibytes(service.pid)?;
+            figures.mebibytes(format!("{} resident, {when}", service.name), resident);
+            all += resident;
+        }
+        figures.mebibytes(format!("all services resident, {when}"), all);
+        Ok(())
+    }
+}
+
+fn resident_kibibytes(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("this needs Linux")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is no number")
+}
+
+/// The program `name` that lies beside this one.
+pub fn program(name: &str) -> Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}
+
+async fn postbox(data: &Path, args: &[&str]) -> Result<Output> {
+    let output = Command::new(program("postbox")?).arg("--data").arg(data).args(args).output().await?;
+    if !output.status.success() {
+        bail!("postbox {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output)
+}

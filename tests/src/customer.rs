@@ -1,0 +1,146 @@
+//! A customer of the platform, over HTTP.
+
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::platform::Platform;
+
+/// Somebody with an account and a token.
+#[derive(Debug, Clone)]
+pub struct Customer {
+    http: Client,
+    url: String,
+    token: String,
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The header Location.
+    pub location: Option<String>,
+    /// Whether the answer was given before.
+    pub is_replayed: bool,
+    /// The very bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    /// The id of the order that the answer is about, of the order itself or of the problem.
+    pub fn order_id(&self) -> String {
+        self.json()["order_id"].as_str().unwrap_or_else(|| panic!("no order in {self:?}")).to_owned()
+    }
+
+    /// Panics with the whole answer when the status is another.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.bytes));
+        self
+    }
+}
+
+impl Customer {
+    /// A new account.
+    pub async fn register(platform: &Platform) -> Self {
+        let email = format!("{}@example.com", contracts::ids::AccountId::new());
+        let nobody = Self::nobody(platform);
+        let account = json!({"email": email, "password": "a long password", "name": "A Customer"});
+        nobody.send(Method::POST, "/v1/accounts", None, Some(account)).await.expect(201);
+        Self::login(platform, &email, "a long password").await
+    }
+
+    /// The operator of the demo.
+    pub async fn operator(platform: &Platform) -> Self {
+        Self::login(platform, "operator@example.com", "operator-demo").await
+    }
+
+    /// Somebody without a token.
+    pub fn nobody(platform: &Platform) -> Self {
+        Self { http: Client::new(), url: platform.url("gateway").to_owned(), token: String::new() }
+    }
+
+    async fn login(platform: &Platform, email: &str, password: &str) -> Self {
+        let nobody = Self::nobody(platform);
+        let credentials = json!({"email": email, "password": password});
+        let answer = nobody.send(Method::POST, "/v1/tokens", None, Some(credentials)).await.expect(200);
+        let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+        Self { token, ..nobody }
+    }
+
+    /// Any request.
+    pub async fn send(&self, method: Method, path: &str, key: Option<&str>, body: Option<Value>) -> Answer {
+        self.try_send(method, path, key, body).await.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Any request, by somebody who is prepared for no answer.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<Value>,
+    ) -> reqwest::Result<Answer> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        read(request.send().await?).await
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None, None).await
+    }
+
+    /// Orders `quantity` of `sku` with `card`, under `key`.
+    pub async fn order(&self, key: &str, sku: &str, quantity: u32, card: &str) -> Answer {
+        self.send(Method::POST, "/v1/orders", Some(key), Some(order_body(sku, quantity, card))).await
+    }
+
+    /// Orders one mug with a good card under a new key.
+    pub async fn order_a_mug(&self) -> Answer {
+        self.order(&new_key(), "mug", 1, "tok_visa").await
+    }
+
+    /// The order as it stands.
+    pub async fn read_order(&self, order_id: &str) -> Value {
+        self.get(&format!("/v1/orders/{order_id}")).await.expect(200).json()
+    }
+
+    /// What can be ordered of `sku` now.
+    pub async fn available(&self, sku: &str) -> i64 {
+        self.get(&format!("/v1/products/{sku}")).await.expect(200).json()["available"].as_i64().expect("a number")
+    }
+}
+
+/// A body for `POST /v1/orders`.
+pub fn order_body(sku: &str, quantity: u32, card: &str) -> Value {
+    json!({"lines": [{"sku": sku, "quantity": quantity}], "payment": {"card_token": card}})
+}
+
+/// An Idempotency-Key that nobody has used.
+pub fn new_key() -> String {
+    contracts::ids::OrderId::new().to_string()
+}
+
+async fn read(response: Response) -> reqwest::Result<Answer> {
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    Ok(Answer {
+        status: response.status(),
+        location: header("location").map(str::to_owned),
+        is_replayed: header("idempotent-replayed") == Some("true"),
+        bytes: response.bytes().await?.to_vec(),
+    })
+}

@@ -1,0 +1,229 @@
+//! A whole platform of a test's own, as processes that can be killed, paused and started again.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use local_servers::{
+    ports,
+    process::{Launch, Output, Process},
+    provision,
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use postbox::manifest::{self, Manifest};
+use sqlx::PgPool;
+use tempfile::TempDir;
+use testkit::TestKafka;
+
+use crate::repository;
+
+/// How long a service may take to be ready on a machine that runs all tests at once.
+const READY: Duration = Duration::from_secs(60);
+
+/// Every service of the repository, running. Dropping it kills them.
+#[derive(Debug)]
+pub struct Platform {
+    /// The brokers and this platform's namespace.
+    pub kafka: TestKafka,
+    services: BTreeMap<String, Service>,
+    databases: BTreeMap<String, PgPool>,
+    // after the services: fields drop in their order
+    data: TempDir,
+}
+
+#[derive(Debug)]
+struct Service {
+    launch: Launch,
+    url: String,
+    ops_url: String,
+    process: Option<Process>,
+}
+
+impl Platform {
+    /// A platform on the run's shared servers, with the demo's catalogue, ready.
+    pub async fn start() -> Self {
+        Self::start_with(testkit::kafka(), &[]).await
+    }
+
+    /// As [`Platform::start`], on these brokers and with these settings: service, variable, value.
+    pub async fn start_with(kafka: TestKafka, settings: &[(&str, &str, &str)]) -> Self {
+        let manifests = manifest::read_all(&repository::root().join("services")).expect("the manifests are right");
+        let data = tempfile::tempdir().expect("a temporary folder can be made");
+        for topic in manifests.iter().flat_map(|manifest| &manifest.topics) {
+            kafka.create_topic(topic, contracts::topics::PARTITIONS).await;
+        }
+        let mut platform = Self { kafka, services: BTreeMap::new(), databases: BTreeMap::new(), data };
+        let urls = Addresses::of(&manifests);
+        for manifest in &manifests {
+            let mut launch = platform.launch(manifest, &urls).await;
+            let of_service = settings.iter().filter(|(service, ..)| *service == manifest.name);
+            launch.env.extend(of_service.map(|&(_, variable, value)| (variable.to_owned(), value.to_owned())));
+            let service =
+                Service { launch, url: urls.url(&manifest.name), ops_url: urls.ops_url(&manifest.name), process: None };
+            platform.services.insert(manifest.name.clone(), service);
+        }
+        let names: Vec<String> = platform.services.keys().cloned().collect();
+        for name in &names {
+            platform.spawn(name);
+        }
+        for name in &names {
+            platform.ready(name).await;
+        }
+        platform
+    }
+
+    /// Migrates and seeds the service's database, and tells how to serve from it.
+    async fn launch(&mut self, manifest: &Manifest, urls: &Addresses) -> Launch {
+        let log = Output::File(self.data.path().join(format!("{}.log", manifest.name)));
+        let mut launch = Launch::new(&manifest.name, program(&manifest.name), log);
+        let port = urls.0[&manifest.name];
+        launch.env = BTreeMap::from([
+            ("LISTEN_ADDR".to_owned(), format!("127.0.0.1:{port}")),
+            ("OPS_ADDR".to_owned(), format!("127.0.0.1:{}", port + 1)),
+            ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), self.kafka.bootstrap.clone()),
+            ("KAFKA_NAMESPACE".to_owned(), self.kafka.namespace.clone()),
+            ("RUST_LOG".to_owned(), "info,librdkafka=error,rdkafka=error".to_owned()),
+        ]);
+        for asked in &manifest.asks {
+            launch.env.insert(format!("{}_URL", asked.to_uppercase()), urls.url(asked));
+        }
+        for (variable, file) in &manifest.files {
+            launch.env.insert(variable.clone(), self.file(file).display().to_string());
+        }
+        for (variable, secret) in &manifest.secrets {
+            let path = self.file(&Path::new("secrets").join(variable));
+            std::fs::write(&path, secret.make()).expect("the data folder can be written");
+            launch.env.insert(variable.clone(), path.display().to_string());
+        }
+        if let Some(database) = &manifest.database {
+            let prefix = self.kafka.namespace.replace(['.', '-'], "_");
+            let prefix = if prefix.is_empty() { testkit::kafka().namespace.replace('.', "_") } else { prefix };
+            let superuser = std::env::var("TEST_POSTGRES_URL").expect("testkit has seen it");
+            let made = provision::database(&superuser, &format!("{prefix}{database}")).await;
+            let made = made.unwrap_or_else(|error| panic!("{error}"));
+            self.databases.insert(database.clone(), PgPool::connect_lazy(&made.owner_url).expect("it is a URL"));
+            launch.env.insert("DATABASE_URL".to_owned(), made.owner_url);
+            run(&launch, &["migrate"]).await;
+            launch.env.insert("DATABASE_URL".to_owned(), made.app_url);
+            // few tests need many; all platforms of a run share one server
+            launch.env.insert("DATABASE_CONNECTIONS".to_owned(), "4".to_owned());
+        }
+        if let Some(demo) = manifest.profiles.get("demo").filter(|demo| !demo.seed.is_empty()) {
+            let seed: Vec<&str> = demo.seed.iter().map(String::as_str).collect();
+            run(&launch, &seed).await;
+        }
+        launch.args(["serve"])
+    }
+
+    fn file(&self, inside: &Path) -> PathBuf {
+        let path = self.data.path().join(inside);
+        std::fs::create_dir_all(path.parent().expect("it is inside the data folder")).expect("it can be made");
+        path
+    }
+
+    /// The address of a service, like `http://127.0.0.1:20001`.
+    pub fn url(&self, service: &str) -> &str {
+        &self.services[service].url
+    }
+
+    /// The address of a service's ops endpoints.
+    pub fn ops_url(&self, service: &str) -> &str {
+        &self.services[service].ops_url
+    }
+
+    /// A database, as its owner: for looking, and for locking what a service is about to write.
+    pub fn database(&self, name: &str) -> &PgPool {
+        &self.databases[name]
+    }
+
+    /// What a service has logged.
+    pub fn log(&self, service: &str) -> String {
+        std::fs::read_to_string(self.data.path().join(format!("{service}.log"))).unwrap_or_default()
+    }
+
+    /// kill -9.
+    pub async fn kill(&mut self, service: &str) {
+        let mut process = self.services.get_mut(service).and_then(|service| service.process.take()).expect("it runs");
+        process.kill().await.expect("it can be killed");
+    }
+
+    /// SIGTERM, and waits until it has drained.
+    pub async fn stop(&mut self, service: &str) {
+        let mut process = self.services.get_mut(service).and_then(|service| service.process.take()).expect("it runs");
+        process.stop().await.expect("it stops");
+    }
+
+    /// Starts a service that was killed or stopped, and waits until it is ready.
+    pub async fn start_again(&mut self, service: &str) {
+        self.spawn(service);
+        self.ready(service).await;
+    }
+
+    /// SIGSTOP: it answers nobody and knows nothing of it.
+    pub fn pause(&self, service: &str) {
+        self.signal(service, Signal::SIGSTOP);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self, service: &str) {
+        self.signal(service, Signal::SIGCONT);
+    }
+
+    fn signal(&self, service: &str, signal: Signal) {
+        let pid = self.services[service].process.as_ref().and_then(Process::pid).expect("it runs");
+        let pid = Pid::from_raw(i32::try_from(pid).expect("a pid"));
+        kill(pid, signal).expect("it is our child");
+    }
+
+    fn spawn(&mut self, name: &str) {
+        let service = self.services.get_mut(name).expect("a service of the repository");
+        service.process = Some(service.launch.spawn().unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    async fn ready(&self, name: &str) {
+        let url = format!("{}/readyz", self.services[name].ops_url);
+        let what = format!("{name} is ready; it logged:\n{}", self.log(name));
+        testkit::eventually(READY, &what, async || {
+            reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+}
+
+/// Two free ports for each service: the first answers calls, the second is for ops.
+struct Addresses(BTreeMap<String, u16>);
+
+impl Addresses {
+    fn of(manifests: &[Manifest]) -> Self {
+        let count = u16::try_from(2 * manifests.len()).expect("few services");
+        let first = ports::free_run(count).expect("enough ports are free");
+        Self(manifests.iter().map(|manifest| manifest.name.clone()).zip((first..).step_by(2)).collect())
+    }
+
+    fn url(&self, service: &str) -> String {
+        format!("http://127.0.0.1:{}", self.0[service])
+    }
+
+    fn ops_url(&self, service: &str) -> String {
+        format!("http://127.0.0.1:{}", self.0[service] + 1)
+    }
+}
+
+async fn run(launch: &Launch, args: &[&str]) {
+    let finished = launch.clone().args(args.iter().copied()).run(READY).await;
+    finished.unwrap_or_else(|error| panic!("{} {args:?}: {error}", launch.name));
+}
+
+/// A service's program, built beside this test.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test runs from a file");
+    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let program = profile.join(name);
+    assert!(program.is_file(), "{} is not built: run `cargo build --workspace --bins`", program.display());
+    program
+}
