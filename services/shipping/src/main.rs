@@ -1,2 +1,33 @@
-//! Shipments, the first follower.
-fn main() {}
+//! The shipping process.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
+use shipping::Config;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Shipments of completed orders.
+#[derive(Debug, Parser)]
+#[command(name = "shipping")]
+enum Cli {
+    /// Brings the database to the shape that this version expects, as its owner.
+    Migrate(MigrateConfig),
+    /// Answers calls, reads letters and sends parcels on their way.
+    Serve(Config),
+}
+
+fn main() -> ExitCode {
+    service_runtime::start("shipping", run)
+}
+
+async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
+    match cli {
+        Cli::Migrate(config) => {
+            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &shipping::MIGRATOR]).await
+        }
+        Cli::Serve(config) => shipping::run(config, shutdown).await,
+    }
+}

@@ -1,0 +1,125 @@
+//! All SQL of shipping.
+
+use std::time::Duration;
+
+use contracts::ids::{OrderId, ShipmentId};
+use sqlx::{PgConnection, PgPool, prelude::FromRow};
+use uuid::Uuid;
+
+use crate::shipment::{Shipment, Status};
+
+#[derive(Debug, FromRow)]
+struct ShipmentRow {
+    order_id: Uuid,
+    shipment_id: Uuid,
+    status: String,
+    version: i64,
+    created_at: jiff_sqlx::Timestamp,
+    updated_at: jiff_sqlx::Timestamp,
+}
+
+impl TryFrom<ShipmentRow> for Shipment {
+    type Error = sqlx::Error;
+
+    fn try_from(row: ShipmentRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: ShipmentId::from(row.shipment_id),
+            order: OrderId::from(row.order_id),
+            status: status(&row.status)?,
+            version: row.version,
+            created_at: row.created_at.to_jiff(),
+            updated_at: row.updated_at.to_jiff(),
+        })
+    }
+}
+
+fn status(word: &str) -> Result<Status, sqlx::Error> {
+    match word {
+        "PREPARING" => Ok(Status::Preparing),
+        "DISPATCHED" => Ok(Status::Dispatched),
+        "DELIVERED" => Ok(Status::Delivered),
+        _ => Err(sqlx::Error::Decode(format!("no shipment is {word}").into())),
+    }
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Preparing => "PREPARING",
+        Status::Dispatched => "DISPATCHED",
+        Status::Delivered => "DELIVERED",
+    }
+}
+
+/// Makes the shipment of an order, due after `dispatch_after`. `None` when the order has one.
+pub(crate) async fn insert_in_tx(
+    conn: &mut PgConnection,
+    id: ShipmentId,
+    order: OrderId,
+    dispatch_after: Duration,
+) -> Result<Option<Shipment>, sqlx::Error> {
+    let row: Option<ShipmentRow> = sqlx::query_as(
+        "INSERT INTO shipment (order_id, shipment_id, status, due_at)
+         VALUES ($1, $2, 'PREPARING', now() + make_interval(secs => $3))
+         ON CONFLICT (order_id) DO NOTHING
+         RETURNING order_id, shipment_id, status, version, created_at, updated_at",
+    )
+    .bind(order.as_uuid())
+    .bind(id.as_uuid())
+    .bind(dispatch_after.as_secs_f64())
+    .fetch_optional(conn)
+    .await?;
+    row.map(Shipment::try_from).transpose()
+}
+
+/// The shipment of an order.
+pub(crate) async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Shipment>, sqlx::Error> {
+    let row: Option<ShipmentRow> = sqlx::query_as(
+        "SELECT order_id, shipment_id, status, version, created_at, updated_at FROM shipment WHERE order_id = $1",
+    )
+    .bind(order.as_uuid())
+    .fetch_optional(pool)
+    .await?;
+    row.map(Shipment::try_from).transpose()
+}
+
+/// Locks shipments whose time has come, those that wait longest first. What another replica has locked is its own.
+pub(crate) async fn claim_due_in_tx(conn: &mut PgConnection, rows_max: usize) -> Result<Vec<Shipment>, sqlx::Error> {
+    let rows: Vec<ShipmentRow> = sqlx::query_as(
+        "SELECT order_id, shipment_id, status, version, created_at, updated_at
+         FROM shipment
+         WHERE due_at <= now()
+         ORDER BY due_at
+         LIMIT $1
+         FOR NO KEY UPDATE SKIP LOCKED",
+    )
+    .bind(i64::try_from(rows_max).unwrap_or(i64::MAX))
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Shipment::try_from).collect()
+}
+
+/// Moves shipments on and gives them as they then stand. One that is no longer as it was seen stays, and is left out.
+pub(crate) async fn move_in_tx(
+    conn: &mut PgConnection,
+    moves: &[(&Shipment, Status)],
+    dispatch_after: Duration,
+) -> Result<Vec<Shipment>, sqlx::Error> {
+    let orders: Vec<Uuid> = moves.iter().map(|(seen, _)| seen.order.as_uuid()).collect();
+    let versions: Vec<i64> = moves.iter().map(|(seen, _)| seen.version).collect();
+    let statuses: Vec<&str> = moves.iter().map(|(_, to)| word(*to)).collect();
+    let rows: Vec<ShipmentRow> = sqlx::query_as(
+        "UPDATE shipment
+         SET status = move.status, version = version + 1, updated_at = now(),
+             due_at = CASE WHEN move.status <> 'DELIVERED' THEN now() + make_interval(secs => $4) END
+         FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS move(order_id, seen, status)
+         WHERE shipment.order_id = move.order_id AND shipment.version = move.seen
+         RETURNING shipment.order_id, shipment_id, shipment.status, version, created_at, updated_at",
+    )
+    .bind(orders)
+    .bind(versions)
+    .bind(statuses)
+    .bind(dispatch_after.as_secs_f64())
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Shipment::try_from).collect()
+}

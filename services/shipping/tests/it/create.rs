@@ -1,0 +1,89 @@
+//! A completed order gets one shipment.
+
+use contracts::{
+    events::v1::{OrderCreated, OrderPaymentUpdated, OrderRejected, OrderShipmentUpdated, ShipmentCreated},
+    ids::OrderId,
+    problem::ProblemCode,
+    shipping::v1::ShipmentStatus,
+};
+use testkit::SOON;
+
+use crate::depot::{Depot, NEVER, about, completed, message, story};
+
+#[tokio::test]
+async fn a_completed_order_gets_a_shipment_and_a_letter_that_tells_it() {
+    let depot = Depot::open(NEVER).await;
+    let order = OrderId::new();
+    let mut letter = completed(order);
+    letter.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    depot.post(&letter).await;
+    let shipment = depot.shipped(order).await;
+    assert_eq!(shipment.status(), ShipmentStatus::Preparing);
+    assert_eq!(shipment.version, 1);
+    assert!(shipment.tracking_number.starts_with("PB"));
+    let letters = depot.letters_until(|letter| letter.subject == order.to_string()).await;
+    assert_eq!(story(&letters, order), [("shipment.created", 1)]);
+    assert_eq!(letters[0].decode::<ShipmentCreated>().unwrap().shipment, Some(shipment));
+}
+
+#[tokio::test]
+async fn a_letter_that_comes_three_times_makes_one_shipment_and_one_letter() {
+    let depot = Depot::open(NEVER).await;
+    let (order, other) = (OrderId::new(), OrderId::new());
+    let letter = completed(order);
+    depot.post(&letter).await;
+    depot.post(&letter).await;
+    // also when the first is long done
+    let first = depot.shipped(order).await;
+    depot.post(&completed(other)).await;
+    depot.post(&letter).await;
+    let letters = depot.letters_until_now().await;
+    assert_eq!(story(&letters, order), [("shipment.created", 1)]);
+    assert_eq!(story(&letters, other), [("shipment.created", 1)]);
+    assert_eq!(depot.shipment(order).await.unwrap(), first);
+    assert_eq!(depot.count("SELECT count(*) FROM shipment").await, 3);
+}
+
+#[tokio::test]
+async fn letters_of_other_kinds_are_passed_over() {
+    let depot = Depot::open(NEVER).await;
+    let order = OrderId::new();
+    let told = Some(message(order));
+    depot.post(&about(order, 1, &OrderCreated { order: told.clone() })).await;
+    depot.post(&about(order, 2, &OrderRejected { order: told.clone() })).await;
+    depot.post(&about(order, 3, &OrderPaymentUpdated { order: told.clone() })).await;
+    depot.post(&about(order, 4, &OrderShipmentUpdated { order: told })).await;
+    let mut unheard_of = completed(order);
+    unheard_of.event_type = "order.gift_wrapped".to_owned();
+    depot.post(&unheard_of).await;
+    assert!(depot.letters_until_now().await.is_empty());
+    let status = depot.shipment(order).await.unwrap_err();
+    assert_eq!(rpc::problem_of(&status), ProblemCode::NotFound);
+    assert_eq!(depot.count("SELECT count(*) FROM consumer_parked").await, 0);
+}
+
+#[tokio::test]
+async fn a_letter_that_makes_no_sense_is_set_aside_and_other_orders_go_on() {
+    let depot = Depot::open(NEVER).await;
+    let (order, garbled, foreign, empty) = (OrderId::new(), OrderId::new(), OrderId::new(), OrderId::new());
+    let mut garbage = completed(garbled);
+    garbage.payload = vec![0xff; 3];
+    depot.post(&garbage).await;
+    // right in form, but about another order than its envelope says
+    let mut mistaken = completed(OrderId::new());
+    mistaken.subject = foreign.to_string();
+    depot.post(&mistaken).await;
+    let mut nothing = completed(empty);
+    nothing.payload = Vec::new();
+    depot.post(&nothing).await;
+    depot.post(&completed(order)).await;
+    depot.shipped(order).await;
+    testkit::eventually(SOON, "the three letters are parked", async || {
+        depot.count("SELECT count(*) FROM consumer_parked").await == 3
+    })
+    .await;
+    for parked in [garbled, foreign, empty] {
+        assert!(depot.shipment(parked).await.is_err());
+    }
+    assert_eq!(story(&depot.letters_until_now().await, order), [("shipment.created", 1)]);
+}
