@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contracts::{ids::OrderId, money::Money};
 use jiff::Timestamp;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url, redirect::Policy};
 use serde::Deserialize;
 use serde_json::json;
 use service_runtime::Error;
@@ -26,6 +26,9 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 /// The longest answer that is read, in bytes; a right one has a few hundred.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
+/// The longest reason of a decline that is kept.
+const DECLINE_REASON_CHARS_MAX: usize = 100;
+
 /// The card network, over one connection that many calls share.
 #[derive(Debug, Clone)]
 pub struct PspClient {
@@ -40,12 +43,12 @@ pub enum Unclear {
     #[error("no answer from the card network: {0}")]
     NoAnswer(String),
     /// Answered with something that decides nothing.
-    #[error("the card network answered {status}{}", code.as_deref().map(|code| format!(" {code}")).unwrap_or_default())]
+    #[error("the card network answered {status}, {code}")]
     Undecided {
         /// The HTTP status.
         status: StatusCode,
-        /// The problem's code, if it had one.
-        code: Option<String>,
+        /// The problem's code, or what stands in for it.
+        code: String,
     },
     /// Answered with something that cannot be read.
     #[error("the card network's answer cannot be read: {0}")]
@@ -60,7 +63,7 @@ struct ChargeBody {
 }
 
 /// The fields of a problem that decide something here.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct ProblemBody {
     code: String,
     detail: String,
@@ -79,6 +82,9 @@ impl PspClient {
             .http2_keep_alive_while_idle(true)
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIME_MAX)
+            // card tokens go to the network itself, and nowhere else
+            .no_proxy()
+            .redirect(Policy::none())
             .build()
             .map_err(|error| Error::other("building the client of the card network", error))?;
         Ok(Self { http, charges })
@@ -100,18 +106,19 @@ impl PspClient {
         let (status, bytes) = self.post(self.charges.clone(), &body, time).await?;
         if status == StatusCode::OK {
             let charge: ChargeBody = read(&bytes)?;
-            let captured_at = charge.captured_at.ok_or_else(|| undecided(status, None))?;
+            let captured_at = charge.captured_at.ok_or_else(|| undecided(status, "and no time of capture"))?;
             return Ok(Heard { captured_at: Some(captured_at), ..Fact::NetworkCaptured.into() });
         }
-        let problem: ProblemBody = read(&bytes).unwrap_or_default();
+        let problem = problem(&bytes);
         // both must fit: a 402 of something in between is not the network's word
         match (status, problem.code.as_str()) {
             (StatusCode::PAYMENT_REQUIRED, "payment-declined") => {
-                Ok(Heard { decline_reason: Some(problem.detail), ..Fact::NetworkDeclined.into() })
+                let reason = problem.detail.chars().take(DECLINE_REASON_CHARS_MAX).collect();
+                Ok(Heard { decline_reason: Some(reason), ..Fact::NetworkDeclined.into() })
             }
             (StatusCode::UNPROCESSABLE_ENTITY, "unknown-card") => Ok(Fact::NetworkUnknownCard.into()),
             (StatusCode::CONFLICT, "charge-voided") => Ok(Fact::NetworkRefusedVoided.into()),
-            _ => Err(undecided(status, Some(problem.code))),
+            _ => Err(undecided(status, &problem.code)),
         }
     }
 
@@ -121,12 +128,11 @@ impl PspClient {
         url.set_path(&format!("/charges/{order_id}/void"));
         let (status, bytes) = self.post(url, &json!({}), time).await?;
         if status != StatusCode::OK {
-            let problem: ProblemBody = read(&bytes).unwrap_or_default();
-            return Err(undecided(status, Some(problem.code)));
+            return Err(undecided(status, &problem(&bytes).code));
         }
         let charge: ChargeBody = read(&bytes)?;
         match (charge.voided, charge.captured_at) {
-            (false, _) => Err(undecided(status, None)),
+            (false, _) => Err(undecided(status, "and the charge is not voided")),
             (true, None) => Ok(Fact::NetworkVoidedNothing.into()),
             (true, captured_at) => Ok(Heard { captured_at, ..Fact::NetworkVoidedCapture.into() }),
         }
@@ -155,8 +161,13 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Unclear> {
     serde_json::from_slice(body).map_err(|error| Unclear::Unreadable(error.to_string()))
 }
 
-const fn undecided(status: StatusCode, code: Option<String>) -> Unclear {
-    Unclear::Undecided { status, code }
+/// The problem in the body. An answer that something in between gives may have none.
+fn problem(body: &[u8]) -> ProblemBody {
+    read(body).unwrap_or_else(|_| ProblemBody { code: "and no problem".to_owned(), detail: String::new() })
+}
+
+fn undecided(status: StatusCode, code: &str) -> Unclear {
+    Unclear::Undecided { status, code: code.to_owned() }
 }
 
 fn no_answer(error: reqwest::Error) -> Unclear {

@@ -1,8 +1,9 @@
-//! The command line, each flag also an environment variable.
+//! The settings of psp. Each is an environment variable and a flag of the same name.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser};
+use service_runtime::config::OpsConfig;
 
 /// `psp serve`.
 #[derive(Debug, Parser)]
@@ -14,16 +15,17 @@ pub enum Cli {
 
 /// Settings of `psp serve`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9060")))]
 pub struct Config {
     /// Address of the HTTP interface.
     #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50060")]
     pub listen_addr: SocketAddr,
 
-    /// Address of `/livez`, `/readyz` and `/metrics`.
-    #[arg(long, env = "OPS_ADDR", default_value = "127.0.0.1:9060")]
-    pub ops_addr: SocketAddr,
-
     /// The file that holds the books; made when it is not there.
     #[arg(long, env = "PSP_BOOKS")]
     pub psp_books: PathBuf,
+
+    /// Where the ops endpoints are.
+    #[command(flatten)]
+    pub ops: OpsConfig,
 }

@@ -6,6 +6,11 @@ use reqwest::StatusCode;
 
 use crate::process::{Psp, run_on_books};
 
+/// A request to charge.
+const CHARGE: &str =
+    r#"{"merchant_reference":"order-1","amount":{"amount_minor":1250,"currency":"EUR"},"card_token":"tok_visa"}"#;
+
+/// Its entry in the books.
 const CAPTURED: &str = r#"{"at":"2026-11-21T09:00:00Z","merchant_reference":"order-1","change":{"captured":{"amount":{"amount_minor":1250,"currency":"EUR"},"card_token":"tok_visa"}}}"#;
 
 #[tokio::test]
@@ -57,8 +62,17 @@ async fn charges_answered_before_kill_9_in_the_middle_of_many_are_kept() {
     }
 }
 
-const CHARGE: &str =
-    r#"{"merchant_reference":"order-1","amount":{"amount_minor":1250,"currency":"EUR"},"card_token":"tok_visa"}"#;
+#[tokio::test]
+async fn a_full_disk_ends_the_process_and_what_was_not_written_was_not_answered() {
+    let mut psp = Psp::start_on_a_small_disk().await;
+    let mut answered = 0;
+    while psp.try_charge(&format!("order-{answered}"), "tok_visa").await.is_ok_and(|(status, _)| status.is_success()) {
+        answered += 1;
+    }
+    assert!(answered > 0);
+    assert_eq!(psp.restart_after_its_end().await.code(), Some(1));
+    assert_eq!(psp.captures(100).await.len(), answered);
+}
 
 #[tokio::test]
 async fn a_last_line_that_was_cut_off_is_removed() {

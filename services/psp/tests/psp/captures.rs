@@ -11,10 +11,14 @@ use crate::process::Psp;
 async fn pages_are_complete_and_without_repeats_while_captures_arrive() {
     const CHARGES: usize = 300;
     let psp = Arc::new(Psp::start().await.over_http2());
+    // many pages are there from the start, and more come
+    for number in 0..CHARGES / 2 {
+        psp.charge(&format!("order-{number}"), "tok_visa").await;
+    }
     let charging = tokio::spawn({
         let psp = Arc::clone(&psp);
         async move {
-            for number in 0..CHARGES {
+            for number in CHARGES / 2..CHARGES {
                 psp.charge(&format!("order-{number}"), "tok_visa").await;
             }
         }

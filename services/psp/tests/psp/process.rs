@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -36,16 +36,44 @@ impl Psp {
         let folder = std::env::temp_dir().join(format!("psp-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("books.jsonl"), books).unwrap();
-        let (process, address) = spawn(&folder);
+        let (process, address) = spawn(serve(), &folder);
         let psp = Self { process, address, folder, client: http1() };
         psp.until_it_answers().await;
         psp
     }
 
+    /// A network whose books the system does not let grow beyond some 4 KiB.
+    pub async fn start_on_a_small_disk() -> Self {
+        let mut psp = Self::start().await;
+        psp.kill();
+        // the signal is ignored, so that the process sees an error, as of a full disk
+        let limited = "trap '' XFSZ; ulimit -f 8; exec \"$0\" serve";
+        let mut command = Command::new("sh");
+        command.args(["-c", limited, env!("CARGO_BIN_EXE_psp")]);
+        (psp.process, psp.address) = spawn(command, &psp.folder);
+        psp.until_it_answers().await;
+        psp
+    }
+
+    /// Waits until the process ends by itself, and starts a new one on the same books.
+    pub async fn restart_after_its_end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + DEADLINE;
+        let status = loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "psp does not end");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        (self.process, self.address) = spawn(serve(), &self.folder);
+        self.until_it_answers().await;
+        status
+    }
+
     /// kill -9, and a new process on the same books.
     pub async fn kill_and_restart(&mut self) {
         self.kill();
-        (self.process, self.address) = spawn(&self.folder);
+        (self.process, self.address) = spawn(serve(), &self.folder);
         self.until_it_answers().await;
     }
 
@@ -57,7 +85,7 @@ impl Psp {
 
     /// Runs a second process on the same books to its end.
     pub fn second_process_on_the_same_books(&self) -> Output {
-        command(&self.folder).output().unwrap()
+        run_to_its_end(&self.folder)
     }
 
     /// From now on speaks HTTP/2 over one connection.
@@ -162,28 +190,33 @@ pub fn run_on_books(name: &str, books: &[u8]) -> Output {
     let folder = std::env::temp_dir().join(format!("psp-test-{}-{name}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("books.jsonl"), books).unwrap();
-    let output = command(&folder).output().unwrap();
+    let output = run_to_its_end(&folder);
     fs::remove_dir_all(&folder).unwrap();
     output
 }
 
-fn spawn(folder: &Path) -> (Child, SocketAddr) {
+fn serve() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_psp"));
+    command.arg("serve");
+    command
+}
+
+fn spawn(mut command: Command, folder: &Path) -> (Child, SocketAddr) {
     let address = free_address();
-    let mut command = command(folder);
-    command.env("LISTEN_ADDR", address.to_string());
+    on_books(&mut command, folder).env("LISTEN_ADDR", address.to_string());
     (command.spawn().unwrap(), address)
 }
 
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_psp"));
+fn run_to_its_end(folder: &Path) -> Output {
+    on_books(&mut serve(), folder).env("LISTEN_ADDR", free_address().to_string()).output().unwrap()
+}
+
+fn on_books<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
     command
-        .arg("serve")
-        .env("LISTEN_ADDR", free_address().to_string())
         .env("OPS_ADDR", free_address().to_string())
         .env("PSP_BOOKS", folder.join("books.jsonl"))
         .env("RUST_LOG", "warn")
-        .stdout(Stdio::null());
-    command
+        .stdout(Stdio::null())
 }
 
 fn free_address() -> SocketAddr {
