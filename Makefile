@@ -4,17 +4,17 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help build up down demo test servers check advisories
 
-# make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere
-UP = $(if $(DETACH),--detach) $(if $(PORT_BASE),--port-base $(PORT_BASE)) $(if $(PROFILE),--profile $(PROFILE)) \
-     $(if $(BROKERS),--brokers $(BROKERS))
+# make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; DEBUG=1 builds faster and runs slower
+PORTS = $(if $(PORT_BASE),--port-base $(PORT_BASE))
+UP = $(PORTS) $(if $(DETACH),--detach) $(if $(PROFILE),--profile $(PROFILE)) $(if $(BROKERS),--brokers $(BROKERS))
 WHERE = $(if $(DATA),--data $(DATA))
-POSTBOX = target/release/postbox
+POSTBOX = target/$(if $(DEBUG),debug,release)/postbox
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 build: ## every program, optimised
-	cargo build --release --workspace --bins
+	cargo build $(if $(DEBUG),,--release) --workspace --bins
 
 up: build ## the whole platform on this machine; DETACH=1: in the background
 	$(POSTBOX) up $(UP) $(WHERE)
@@ -25,7 +25,7 @@ down: ## stops what `make up` started
 demo: build ## starts the platform afresh, plays the main story, stops; fails when anything was not seen
 	@data=$$(mktemp -d /tmp/postbox-demo.XXXXXX) && chmod 755 "$$data" || exit 1; \
 	trap '$(POSTBOX) down --data "$$data" && rm -rf "$$data"' EXIT; trap 'exit 130' INT TERM; \
-	$(POSTBOX) up --detach --data "$$data" $(if $(PORT_BASE),--port-base $(PORT_BASE)) && \
+	$(POSTBOX) up --detach --data "$$data" $(PORTS) && \
 	$(POSTBOX) demo --data "$$data"
 
 test: ## every test but the fault rows, with a real Postgres and a real Kafka
