@@ -29,7 +29,7 @@ async fn a_letter_that_could_not_be_published_is_refused_by_name() {
 async fn a_batch_keeps_the_order_in_which_it_was_given() {
     let world = World::new().await;
     let letters: Vec<Event> = (0..200).map(|number| letter(&format!("order-{}", number % 7), number / 7 + 1)).collect();
-    append_many_in_tx(&mut *world.database.app.acquire().await.unwrap(), ORDERS, &letters).await.unwrap();
+    append_many_in_tx(&mut world.database.app.acquire().await.unwrap(), ORDERS, &letters).await.unwrap();
     let given: Vec<_> = letters.into_iter().map(|event| (event.subject, event.sequence)).collect();
     assert_eq!(world.letters().await, given);
 }
@@ -37,7 +37,7 @@ async fn a_batch_keeps_the_order_in_which_it_was_given() {
 #[tokio::test]
 async fn an_empty_batch_writes_nothing() {
     let world = World::new().await;
-    append_many_in_tx(&mut *world.database.app.acquire().await.unwrap(), ORDERS, &[]).await.unwrap();
+    append_many_in_tx(&mut world.database.app.acquire().await.unwrap(), ORDERS, &[]).await.unwrap();
     assert_eq!(world.letters().await, []);
 }
 

@@ -58,7 +58,7 @@ async fn a_letter_that_the_broker_refuses_holds_back_its_successors_until_it_is_
     let relay = world.start_relay();
     for (sequence, payload) in [(1, 300), (2, 50_000), (3, 300)] {
         let event = Event { payload: random_bytes(payload), ..letter("an-order", sequence) };
-        append_in_tx(&mut *world.database.app.acquire().await.unwrap(), ORDERS, &event).await.unwrap();
+        append_in_tx(&mut world.database.app.acquire().await.unwrap(), ORDERS, &event).await.unwrap();
     }
     eventually(SOON, "the relay has started anew", async || world.epoch().await >= 3).await;
     assert!(!world.is_marked(2).await && !world.is_marked(3).await);

@@ -21,7 +21,7 @@ async fn a_rolled_back_letter_is_never_published_and_its_id_is_passed_in_the_end
     change_in_tx(&mut tx, "rolled-back").await;
     tx.rollback().await.unwrap();
     let second = world.write("committed").await;
-    let id = id_of(&mut *world.database.app.acquire().await.unwrap(), &second).await;
+    let id = id_of(&mut world.database.app.acquire().await.unwrap(), &second).await;
     assert_eq!(id, 2, "the first id was drawn by the letter that was rolled back");
 
     eventually(SOON, "the second is marked", async || world.is_marked(id).await).await;
@@ -79,7 +79,7 @@ async fn a_transaction_that_outlives_the_timeout_is_waited_for_all_the_same() {
 
 /// Waits until the relay has marked the letter, and has had the time to misjudge what came before it.
 async fn wait_until_it_is_old(world: &World, event: &contracts::event::Event) {
-    let id = id_of(&mut *world.database.app.acquire().await.unwrap(), event).await;
+    let id = id_of(&mut world.database.app.acquire().await.unwrap(), event).await;
     eventually(SOON, "the later letter is marked", async || world.is_marked(id).await).await;
     eventually(SOON, "the later letter is old", async || {
         sqlx::query_scalar(

@@ -27,7 +27,7 @@ async fn a_letter_arrives_as_it_was_written() {
     let relay = world.start_relay();
     let mut event = letter("an-order", 1);
     event.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
-    append_in_tx(&mut *world.database.app.acquire().await.unwrap(), ORDERS, &event).await.unwrap();
+    append_in_tx(&mut world.database.app.acquire().await.unwrap(), ORDERS, &event).await.unwrap();
     relay.waker.wake();
     let received = world.everything_arrives_in_order().await;
     assert_eq!(received.letters[0].event, event);

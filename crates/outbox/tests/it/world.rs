@@ -3,7 +3,6 @@
 use std::{env, path::PathBuf, process::Stdio, time::Duration};
 
 use contracts::{event::Event, topics::ORDERS};
-use jiff::{Timestamp, Unit};
 use outbox::{Relay, RelayConfig, Waker, append_in_tx};
 use rand::RngExt;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
@@ -213,8 +212,7 @@ pub fn letter(key: &str, sequence: i64) -> Event {
         event_type: "order.completed".to_owned(),
         source: ORDERS.source().to_owned(),
         subject: key.to_owned(),
-        // as exact as the database keeps it
-        time: Timestamp::now().round(Unit::Microsecond).unwrap(),
+        time: "2026-11-21T09:00:00.123456Z".parse().unwrap(),
         sequence,
         traceparent: None,
         payload: vec![7; 300],
