@@ -1,6 +1,12 @@
 //! `/livez`, `/readyz` and `/metrics`: what operators and supervisors ask a service, on a port that is never public.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -23,20 +29,34 @@ pub enum Readiness {
     Always,
     /// Ready while its database answers.
     Database(PgPool),
+    /// Ready once the flag is raised, and from then on.
+    Flag {
+        /// Raised by the part that waits.
+        ready: Arc<AtomicBool>,
+        /// What is told until then.
+        waiting_for: &'static str,
+    },
 }
 
 impl Readiness {
     async fn check(&self) -> Result<(), String> {
-        let Self::Database(pool) = self else { return Ok(()) };
-        let pool = pool.clone();
-        // spawned: a check that is dropped in the middle would poison the connection that it borrowed
-        let asking = tokio::spawn(async move { sqlx::query("SELECT 1").execute(&pool).await });
-        match tokio::time::timeout(CHECK_DEADLINE, asking).await {
-            Ok(Ok(Ok(_))) => Ok(()),
-            Ok(Ok(Err(error))) => Err(format!("the database does not answer: {error}")),
-            Ok(Err(error)) => Err(format!("the check failed: {error}")),
-            Err(_) => Err(format!("the database did not answer in {CHECK_DEADLINE:?}")),
+        match self {
+            Self::Always => Ok(()),
+            Self::Database(pool) => check_database(pool.clone()).await,
+            Self::Flag { ready, .. } if ready.load(Ordering::Relaxed) => Ok(()),
+            Self::Flag { waiting_for, .. } => Err(format!("waiting for {waiting_for}")),
         }
+    }
+}
+
+async fn check_database(pool: PgPool) -> Result<(), String> {
+    // spawned: a check that is dropped in the middle would poison the connection that it borrowed
+    let asking = tokio::spawn(async move { sqlx::query("SELECT 1").execute(&pool).await });
+    match tokio::time::timeout(CHECK_DEADLINE, asking).await {
+        Ok(Ok(Ok(_))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(format!("the database does not answer: {error}")),
+        Ok(Err(error)) => Err(format!("the check failed: {error}")),
+        Err(_) => Err(format!("the database did not answer in {CHECK_DEADLINE:?}")),
     }
 }
 

@@ -1,1 +1,97 @@
-//! The HTTP front door: routes, authentication, problems.
+//! The gateway is the outside of the platform: HTTP in, telephone calls out. It keeps nothing.
+//!
+//! Start at [`routes`], which lists every route; each handler names who may call it ([`caller`]) and what it takes
+//! ([`body`], [`fields`]); what goes wrong is a [`problem`].
+
+pub mod body;
+pub mod caller;
+pub mod config;
+pub mod fields;
+pub mod keys;
+pub mod problem;
+pub mod routes;
+pub mod serve;
+pub mod token;
+
+mod account_json;
+mod accounts;
+mod framing;
+mod idempotency_key;
+mod money_json;
+mod negotiation;
+mod observe;
+mod order_json;
+mod orders;
+mod overload;
+mod page;
+mod path;
+mod place_order;
+mod problem_pages;
+mod product_json;
+mod products;
+mod revision;
+mod shipment_json;
+mod shipments;
+
+use std::{sync::Arc, time::Duration};
+
+use contracts::{
+    accounts::v1::accounts_service_client::AccountsServiceClient,
+    inventory::v1::inventory_service_client::InventoryServiceClient,
+    order::v1::order_service_client::OrderServiceClient, shipping::v1::shipping_service_client::ShippingServiceClient,
+};
+use service_runtime::{
+    Error, Shutdown,
+    config::OpsConfig,
+    ops::{self, Readiness},
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tonic::transport::Channel;
+
+use crate::{config::Config, keys::Keys};
+
+/// How long a call to another service may take, unless its route says otherwise.
+pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Whom the gateway asks, and what it goes by.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) accounts: AccountsServiceClient<Channel>,
+    pub(crate) orders: OrderServiceClient<Channel>,
+    pub(crate) inventory: InventoryServiceClient<Channel>,
+    pub(crate) shipping: ShippingServiceClient<Channel>,
+    /// The keys that tokens are verified with.
+    pub keys: Arc<Keys>,
+    /// One permit for each request that is worked on.
+    pub(crate) requests: Semaphore,
+}
+
+impl Gateway {
+    /// A gateway that has not called anybody yet.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        let accounts = AccountsServiceClient::new(rpc::channel(&config.accounts_url)?);
+        Ok(Self {
+            keys: Arc::new(Keys::new(accounts.clone())),
+            accounts,
+            orders: OrderServiceClient::new(rpc::channel(&config.order_url)?),
+            inventory: InventoryServiceClient::new(rpc::channel(&config.inventory_url)?),
+            shipping: ShippingServiceClient::new(rpc::channel(&config.shipping_url)?),
+            requests: Semaphore::new(config.requests_max as usize),
+        })
+    }
+}
+
+/// Serves until the end is requested and requests under way are answered.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let gateway = Arc::new(Gateway::new(&config)?);
+    // without keys it can authenticate nobody; once it has some it goes on with them, whatever becomes of accounts
+    let readiness =
+        Readiness::Flag { ready: gateway.keys.present(), waiting_for: "the keys of accounts (ACCOUNTS_URL)" };
+    ops::serve(&OpsConfig { ops_addr: config.ops_addr }, readiness, &shutdown).await?;
+    shutdown.spawn_part("keys", gateway.keys.clone().keep_fresh(shutdown.clone()));
+    let listener = TcpListener::bind(config.listen_addr)
+        .await
+        .map_err(|error| Error::Config(format!("LISTEN_ADDR {}: {error}", config.listen_addr)))?;
+    serve::serve(listener, routes::routes(gateway), config.connections_max, &shutdown).await;
+    Ok(())
+}

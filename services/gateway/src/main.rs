@@ -1,2 +1,12 @@
-//! The HTTP front door: routes, authentication, problems.
-fn main() {}
+//! The process of the gateway.
+
+use std::process::ExitCode;
+
+use gateway::config::Cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    service_runtime::start("gateway", |Cli::Serve(config), shutdown| gateway::run(config, shutdown))
+}

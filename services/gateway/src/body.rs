@@ -1,0 +1,126 @@
+//! What a request brings: a JSON body, or a query.
+//!
+//! A body is read in two places, because what cannot be read at all is answered before anything else is looked at:
+//! [`readable`] wraps the routes that take a body and ends in 400, 408, 413 or 415; [`Body`] is the extractor in the
+//! handler, after who calls is known, and ends in 422.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use contracts::problem::ProblemCode;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    Gateway,
+    fields::{self, FromFields, Nothing, Tree},
+    problem::Problem,
+};
+
+/// The longest body, in bytes.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a body may take to arrive.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A body that was read, and when it had arrived.
+#[derive(Debug, Clone)]
+struct Arrived {
+    tree: Arc<Tree>,
+    at: Instant,
+}
+
+/// Reads the body of a request for the handler.
+pub async fn readable(request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match read(&parts.headers, body).await {
+        Ok(tree) => {
+            parts.extensions.insert(Arrived { tree: Arc::new(tree), at: Instant::now() });
+            next.run(Request::from_parts(parts, axum::body::Body::empty())).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Tree, Problem> {
+    if headers.contains_key(header::CONTENT_TYPE) && !is_json(headers) || is_encoded(headers) {
+        return Err(not_json());
+    }
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let reading = timeout(BODY_TIME_MAX, Limited::new(body, BODY_BYTES_MAX).collect());
+    let bytes = match reading.await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Ok(Err(_)) => return Err(Problem::new(ProblemCode::Malformed, "the body ended early or is badly framed")),
+        Err(_) => {
+            let detail = format!("the body did not arrive within {} s", BODY_TIME_MAX.as_secs());
+            return Err(Problem::new(ProblemCode::RequestTimeout, detail));
+        }
+    };
+    // nothing at all is no JSON, whatever it is called
+    if !bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
+        return Err(not_json());
+    }
+    Tree::parse(&bytes).map_err(|error| Problem::new(ProblemCode::Malformed, format!("the body is no JSON: {error}")))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let essence = types.next().and_then(|value| value.to_str().ok()?.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) && types.next().is_none()
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
+}
+
+fn not_json() -> Problem {
+    let detail = "the body must be JSON, with Content-Type: application/json and no Content-Encoding";
+    Problem::new(ProblemCode::UnsupportedMediaType, detail)
+}
+
+fn too_large() -> Problem {
+    Problem::new(ProblemCode::TooLarge, format!("a body has {BODY_BYTES_MAX} bytes at most"))
+}
+
+/// The body of a request as a right `T`, and when it had arrived. A request with a body takes no query.
+#[derive(Debug)]
+pub struct Body<T> {
+    /// What was sent.
+    pub value: T,
+    /// When the last byte had come: deadlines count from here.
+    pub arrived_at: Instant,
+}
+
+impl<T: FromFields> FromRequest<Arc<Gateway>> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let (mut parts, _) = request.into_parts();
+        let Query(Nothing) = Query::from_request_parts(&mut parts, gateway).await?;
+        let Arrived { tree, at } = parts.extensions.remove().expect("routes wrap every route with a body in readable");
+        let value = fields::read(&tree).map_err(Problem::invalid)?;
+        Ok(Self { value, arrived_at: at })
+    }
+}
+
+/// The query of a request as a right `T`.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: FromFields> FromRequestParts<Arc<Gateway>> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Problem> {
+        let tree = Tree::of_query(parts.uri.query().unwrap_or_default());
+        fields::read(&tree).map(Self).map_err(Problem::invalid)
+    }
+}

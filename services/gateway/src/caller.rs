@@ -1,0 +1,103 @@
+//! Who calls, from the token alone: whatever else a request says about its sender is not looked at. A handler takes one
+//! of these types, so that no route with a caller can be written without naming who that may be.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
+};
+use contracts::{ids::AccountId, order::v1, problem::ProblemCode};
+
+use crate::{
+    Gateway,
+    problem::Problem,
+    token::{self, Claims, Refused},
+};
+
+/// Somebody with the role `customer`.
+#[derive(Debug, Clone, Copy)]
+pub struct Customer(pub AccountId);
+
+/// Somebody with the role `operator`.
+#[derive(Debug, Clone, Copy)]
+pub struct Operator;
+
+/// Somebody who looks at orders: a customer at their own, an operator at everyone's.
+#[derive(Debug, Clone, Copy)]
+pub enum Viewer {
+    /// Sees the orders of this account.
+    Customer(AccountId),
+    /// Sees every order.
+    Operator,
+}
+
+impl From<Viewer> for v1::Viewer {
+    fn from(viewer: Viewer) -> Self {
+        let who = match viewer {
+            Viewer::Customer(id) => v1::viewer::Who::CustomerId(id.to_string()),
+            Viewer::Operator => v1::viewer::Who::Operator(v1::Operator {}),
+        };
+        Self { who: Some(who) }
+    }
+}
+
+impl FromRequestParts<Arc<Gateway>> for Customer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let claims = authenticate(&parts.headers, gateway).await?;
+        if has_role(&claims, "customer") { Ok(Self(claims.sub)) } else { Err(forbidden("customers")) }
+    }
+}
+
+impl FromRequestParts<Arc<Gateway>> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let claims = authenticate(&parts.headers, gateway).await?;
+        if has_role(&claims, "operator") { Ok(Self) } else { Err(forbidden("operators")) }
+    }
+}
+
+impl FromRequestParts<Arc<Gateway>> for Viewer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let claims = authenticate(&parts.headers, gateway).await?;
+        if has_role(&claims, "operator") {
+            Ok(Self::Operator)
+        } else if has_role(&claims, "customer") {
+            Ok(Self::Customer(claims.sub))
+        } else {
+            Err(forbidden("customers and operators"))
+        }
+    }
+}
+
+fn has_role(claims: &Claims, role: &str) -> bool {
+    claims.roles.iter().any(|one| one == role)
+}
+
+fn forbidden(who: &str) -> Problem {
+    Problem::new(ProblemCode::Forbidden, format!("this is for {who}"))
+}
+
+async fn authenticate(headers: &HeaderMap, gateway: &Gateway) -> Result<Claims, Problem> {
+    let token = bearer_token(headers)
+        .ok_or_else(|| Problem::new(ProblemCode::Unauthenticated, "send a token: Authorization: Bearer …"))?;
+    token::verify(&gateway.keys, token).await.map_err(|refused| {
+        let code = match refused {
+            Refused::Expired | Refused::Invalid => ProblemCode::Unauthenticated,
+            Refused::NoKeys => ProblemCode::Unavailable,
+        };
+        Problem::new(code, refused.to_string())
+    })
+}
+
+/// The token of `Authorization: Bearer <token>`, when it is there exactly once.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (scheme, token) = values.next()?.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && values.next().is_none()).then(|| token.trim_start())
+}

@@ -1,0 +1,49 @@
+//! The command line. Each flag is also an environment variable of the same name.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser};
+
+/// `gateway serve`.
+#[derive(Debug, Parser)]
+#[command(version, about = "The HTTP front door")]
+pub enum Cli {
+    /// Serves until SIGTERM or SIGINT.
+    Serve(Config),
+}
+
+/// Settings of `gateway serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address of the public HTTP interface.
+    #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:8080")]
+    pub listen_addr: SocketAddr,
+
+    /// Address of `/livez`, `/readyz` and `/metrics`. Never public.
+    #[arg(long, env = "OPS_ADDR", default_value = "127.0.0.1:9050")]
+    pub ops_addr: SocketAddr,
+
+    /// Where accounts answers.
+    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:50051")]
+    pub accounts_url: String,
+
+    /// Where order answers.
+    #[arg(long, env = "ORDER_URL", default_value = "http://127.0.0.1:50052")]
+    pub order_url: String,
+
+    /// Where inventory answers.
+    #[arg(long, env = "INVENTORY_URL", default_value = "http://127.0.0.1:50053")]
+    pub inventory_url: String,
+
+    /// Where shipping answers.
+    #[arg(long, env = "SHIPPING_URL", default_value = "http://127.0.0.1:50055")]
+    pub shipping_url: String,
+
+    /// Connections at once; more wait to be accepted. Each takes one open file.
+    #[arg(long, env = "CONNECTIONS_MAX", default_value = "16384", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub connections_max: u32,
+
+    /// Requests that are worked on at once; more are shed with 503.
+    #[arg(long, env = "REQUESTS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub requests_max: u32,
+}

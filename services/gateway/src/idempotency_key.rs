@@ -1,0 +1,34 @@
+//! The header Idempotency-Key: what makes a request safe to repeat.
+
+use std::sync::Arc;
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use contracts::problem::ProblemCode;
+
+use crate::{Gateway, problem::Problem};
+
+/// 8 to 100 printable ASCII characters, taken as they are.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey(pub String);
+
+impl FromRequestParts<Arc<Gateway>> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Problem> {
+        let mut values = parts.headers.get_all("idempotency-key").iter();
+        let value = values.next().ok_or_else(|| {
+            let detail = "send a header Idempotency-Key: a new one for each request, the same one to repeat it";
+            Problem::new(ProblemCode::IdempotencyKeyMissing, detail)
+        })?;
+        let printable = value.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~'));
+        match value.to_str() {
+            Ok(key) if printable && (8..=100).contains(&key.len()) && values.next().is_none() => {
+                Ok(Self(key.to_owned()))
+            }
+            _ => {
+                let detail = "Idempotency-Key must be one header of 8 to 100 printable ASCII characters";
+                Err(Problem::new(ProblemCode::IdempotencyKeyMalformed, detail))
+            }
+        }
+    }
+}

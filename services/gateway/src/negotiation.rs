@@ -1,0 +1,76 @@
+//! What the client wants to be answered with: the header Accept (RFC 9110).
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, header::ACCEPT},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use contracts::problem::ProblemCode;
+
+use crate::problem::Problem;
+
+/// Refuses a client that takes no JSON.
+pub async fn offers_json(request: Request, next: Next) -> Response {
+    offers("application/json", request, next).await
+}
+
+/// Refuses a client that takes no HTML.
+pub async fn offers_html(request: Request, next: Next) -> Response {
+    offers("text/html", request, next).await
+}
+
+async fn offers(media_type: &str, request: Request, next: Next) -> Response {
+    if accepts(request.headers(), media_type) {
+        return next.run(request).await;
+    }
+    Problem::new(ProblemCode::NotAcceptable, format!("this is answered as {media_type}")).into_response()
+}
+
+/// Whether a range of Accept holds the media type; the most specific one that does decides, and `q=0` refuses.
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    if !headers.contains_key(ACCEPT) {
+        return true;
+    }
+    let of_its_kind = media_type.split('/').next().map(|kind| format!("{kind}/*"));
+    let ranges =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let judged = ranges.filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let range = parts.next()?.to_ascii_lowercase();
+        let precision = match range.as_str() {
+            "*/*" => 0,
+            one if Some(one) == of_its_kind.as_deref() => 1,
+            one if one == media_type => 2,
+            _ => return None,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).unwrap_or("1");
+        Some((precision, weight.parse::<f32>().unwrap_or(1.0) > 0.0))
+    });
+    judged.max_by_key(|(precision, _)| *precision).is_some_and(|(_, wanted)| wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_most_precise_range_decides() {
+        let accepts_json = |accept| {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            accepts(&headers, "application/json")
+        };
+        for right in
+            ["*/*", "application/*", "Application/JSON", "text/html, application/json;q=0.1", "text/*, */*;q=0.1"]
+        {
+            assert!(accepts_json(right), "{right}");
+        }
+        for wrong in ["text/html", "application/json;q=0", "*/*, application/json;q=0.0", "", "json", "application/xml"]
+        {
+            assert!(!accepts_json(wrong), "{wrong}");
+        }
+        assert!(accepts(&HeaderMap::new(), "application/json"));
+    }
+}

@@ -1,0 +1,59 @@
+//! What is seen of each request: a span that goes on with the caller's trace, an id in the answer, and the metrics.
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    middleware::Next,
+    response::Response,
+};
+use metrics::{counter, histogram};
+use service_runtime::telemetry;
+use tokio::time::Instant;
+use tracing::{Instrument, info_span};
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken over from a client.
+const REQUEST_ID_LENGTH_MAX: usize = 128;
+
+/// Wraps every request.
+pub async fn observe(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = method(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    let request_id = request_id(request.headers());
+    let span = info_span!("request", method, route, request.id = request_id.to_str().unwrap_or_default());
+    if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
+        telemetry::set_parent(&span, traceparent);
+    }
+    let mut response = next.run(request).instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, request_id);
+    let labels = [("route", route), ("method", method.to_owned()), ("status", response.status().as_str().to_owned())];
+    counter!("http_requests_total", &labels).increment(1);
+    histogram!("http_request_seconds", &labels).record(started.elapsed());
+    response
+}
+
+/// The client's own id when it brings one of a sane form, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let is_sane = |id: &&HeaderValue| {
+        (1..=REQUEST_ID_LENGTH_MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    let brought = headers.get(&REQUEST_ID).filter(is_sane).cloned();
+    brought.unwrap_or_else(|| Uuid::now_v7().to_string().parse().expect("a UUID is a header value"))
+}
+
+/// The method as a label; what clients make up is all one, so that they cannot make up time series.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

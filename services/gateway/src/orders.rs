@@ -1,0 +1,90 @@
+//! The routes that look at orders.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
+use contracts::{
+    ids::{AccountId, OrderId},
+    order::v1::{GetOrderRequest, ListOrdersRequest, OrderStatus},
+};
+
+use crate::{
+    ASK_DEADLINE, Gateway,
+    body::Query,
+    caller::Viewer,
+    fields::{FieldError, Fields, FromFields, Noted, Nothing, Value},
+    order_json::OrderJson,
+    page::{Page, PageJson},
+    path::Named,
+    problem::Problem,
+    revision,
+};
+
+/// `?limit&cursor&status&customer_id`
+#[derive(Debug)]
+pub struct OrdersQuery {
+    page: Page,
+    status: OrderStatus,
+    customer_id: Option<AccountId>,
+}
+
+impl FromFields for OrdersQuery {
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
+        let page = Page::from_fields(fields);
+        let status = fields.optional("status", |value| status(&value));
+        let customer_id = fields.optional("customer_id", |value| value.parsed());
+        Ok(Self { page: page?, status: status?.unwrap_or(OrderStatus::Unspecified), customer_id: customer_id? })
+    }
+}
+
+fn status(value: &Value<'_>) -> Result<OrderStatus, Noted> {
+    let word = value.text(1..=20)?;
+    let status = OrderStatus::from_str_name(&format!("ORDER_STATUS_{word}"));
+    match status.filter(|status| *status != OrderStatus::Unspecified) {
+        Some(status) => Ok(status),
+        None => value.wrong("must be PENDING, COMPLETED, REJECTED, CANCELLING or CANCELLED"),
+    }
+}
+
+/// `GET /v1/orders/{id}`
+pub async fn get(
+    State(gateway): State<Arc<Gateway>>,
+    viewer: Viewer,
+    Named(id): Named<OrderId>,
+    _: Query<Nothing>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let request = GetOrderRequest { order_id: id.to_string(), viewer: Some(viewer.into()) };
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
+        let mut orders = gateway.orders.clone();
+        async move { orders.get_order(request).await }
+    });
+    let order = answer.await?.order.unwrap_or_default();
+    Ok(revision::of_version(&headers, order.version, &OrderJson::from(order)))
+}
+
+/// `GET /v1/orders?limit&cursor&status`, and `customer_id` for operators
+pub async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    viewer: Viewer,
+    Query(query): Query<OrdersQuery>,
+) -> Result<Json<PageJson<OrderJson>>, Problem> {
+    let OrdersQuery { page, status, customer_id } = query;
+    if let (Viewer::Customer(_), Some(_)) = (viewer, customer_id) {
+        let detail = "is for operators".to_owned();
+        return Err(Problem::invalid(vec![FieldError { pointer: "/customer_id".to_owned(), detail }]));
+    }
+    let request = ListOrdersRequest {
+        viewer: Some(viewer.into()),
+        status: status.into(),
+        customer_id: customer_id.map(|id| id.to_string()).unwrap_or_default(),
+        limit: page.limit,
+        cursor: page.cursor.clone(),
+    };
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
+        let mut orders = gateway.orders.clone();
+        async move { orders.list_orders(request).await }
+    });
+    let answer = answer.await.map_err(|status| page.problem(status))?;
+    Ok(Json(PageJson::new(answer.items, answer.next_cursor)))
+}

@@ -1,0 +1,106 @@
+//! What clients are told when the services behind do not answer.
+
+use std::time::{Duration, Instant};
+
+use testkit::SOON;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::client::{ORDER, ROUTES, Who, problem, refused, start, start_without_keys, with};
+
+/// A service that takes calls and never answers any.
+async fn silent() -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let holding = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    (url, holding)
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_503_and_come_again() {
+    let gateway = start(&[]).await;
+    for (method, path, who, body) in ROUTES {
+        let asked = Instant::now();
+        assert_eq!(
+            refused(gateway.right_from(method, path, who, body)).await,
+            with(503, "unavailable"),
+            "{method} {path}"
+        );
+        assert!(asked.elapsed() < Duration::from_secs(2), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_silent_is_504_after_two_seconds() {
+    let (url, _holding) = silent().await;
+    let settings = ["accounts", "order", "inventory", "shipping"].map(|name| format!("--{name}-url={url}"));
+    let gateway = start(&settings.each_ref().map(String::as_str)).await;
+    let asked = Instant::now();
+    let others = ROUTES.into_iter().filter(|(method, path, ..)| (*method, *path) != ("POST", "/v1/orders"));
+    let answers = others.map(async |(method, path, who, body)| {
+        let answer = refused(gateway.right_from(method, path, who, body)).await;
+        assert_eq!(answer, with(504, "deadline-exceeded"), "{method} {path}");
+    });
+    futures::future::join_all(answers).await;
+    let took = asked.elapsed();
+    assert!((Duration::from_millis(1_900)..Duration::from_secs(4)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_answered_for_may_have_been_taken_and_is_to_be_sent_again_with_its_key() {
+    let (url, _holding) = silent().await;
+    let silent = start(&[&format!("--order-url={url}")]).await;
+    let gone = start(&[]).await;
+    for (gateway, at_least) in [(&gone, Duration::ZERO), (&silent, Duration::from_millis(4_900))] {
+        let asked = Instant::now();
+        let (status, code, document) =
+            problem(gateway.right_from("POST", "/v1/orders", Who::Customer, Some(ORDER))).await;
+        assert_eq!((status, code), with(503, "unavailable"));
+        assert!(document["detail"].as_str().unwrap().contains("same key"), "{document}");
+        let took = asked.elapsed();
+        assert!((at_least..Duration::from_secs(8)).contains(&took), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn before_accounts_told_its_keys_nobody_can_say_whether_a_token_is_valid() {
+    let gateway = start_without_keys(&[]).await;
+    let me = || gateway.right_from("GET", "/v1/accounts/me", Who::Customer, None);
+    assert_eq!(refused(me()).await, with(503, "unavailable"));
+    assert_eq!(refused(gateway.request("GET", "/.well-known/jwks.json")).await, with(503, "unavailable"));
+    // what is no key set changes nothing; a set without keys is an answer
+    assert!(gateway.gateway.keys.replace("nonsense".to_owned()).is_err());
+    assert_eq!(refused(me()).await, with(503, "unavailable"));
+    gateway.gateway.keys.replace("{\"keys\":[]}".to_owned()).unwrap();
+    assert_eq!(refused(me()).await, with(401, "unauthenticated"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_worked_on_is_shed_at_once() {
+    let (url, _holding) = silent().await;
+    let gateway = start(&["--requests-max=1", &format!("--inventory-url={url}")]).await;
+    let first = tokio::spawn(refused(gateway.request("GET", "/v1/products")));
+    let second = async || refused(gateway.request("GET", "/.well-known/jwks.json")).await;
+    let ok_or_shed = async || gateway.request("GET", "/.well-known/jwks.json").send().await.unwrap().status() == 503;
+    testkit::eventually(SOON, "the first request takes the only place", ok_or_shed).await;
+    assert_eq!(second().await, with(503, "unavailable"));
+    assert_eq!(first.await.unwrap(), with(504, "deadline-exceeded"));
+    assert_eq!(gateway.request("GET", "/.well-known/jwks.json").send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_answered_although_the_end_was_requested() {
+    let (url, _holding) = silent().await;
+    let mut gateway = start(&["--requests-max=1", &format!("--inventory-url={url}")]).await;
+    let under_way = tokio::spawn(refused(gateway.request("GET", "/v1/products")));
+    let taken = async || gateway.request("GET", "/.well-known/jwks.json").send().await.unwrap().status() == 503;
+    testkit::eventually(SOON, "the request is under way", taken).await;
+    gateway.shutdown.request();
+    assert_eq!(under_way.await.unwrap(), with(504, "deadline-exceeded"));
+    (&mut gateway.serving).await.unwrap();
+    assert!(gateway.request("GET", "/.well-known/jwks.json").send().await.is_err());
+}

@@ -1,0 +1,111 @@
+//! Bodies, and the order in which a request is looked at.
+
+use crate::client::{ORDER, ROUTES, Who, problem, refused, start, with};
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_before_anything_else_is_looked_at() {
+    let gateway = start(&[]).await;
+    let deep = "[".repeat(10_000);
+    for (method, path, _, body) in ROUTES {
+        let Some(right) = body else { continue };
+        for wrong in ["", "{", "nonsense", "{\"a\":1e309}", &right[..right.len() - 1], &deep] {
+            // no token, no key: it would be 401 otherwise
+            let answer = refused(gateway.send_json(method, path, wrong.to_owned())).await;
+            assert_eq!(answer, with(400, "malformed"), "{method} {path} {wrong}");
+        }
+        let no_text = gateway.send_json(method, path, b"{\"email\":\"\xff\"}".to_vec());
+        assert_eq!(refused(no_text).await, with(400, "malformed"), "{method} {path}");
+        let nothing_at_all = gateway.request(method, path);
+        assert_eq!(refused(nothing_at_all).await, with(400, "malformed"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn then_comes_who_then_the_role_then_the_key_then_the_fields() {
+    let gateway = start(&[]).await;
+    let wrong = || gateway.send_json("POST", "/v1/orders", "{}");
+    assert_eq!(refused(wrong()).await, with(401, "unauthenticated"));
+    assert_eq!(refused(wrong().bearer_auth(gateway.key.token("operator"))).await, with(403, "forbidden"));
+    let from_a_customer = || wrong().bearer_auth(gateway.key.token("customer"));
+    assert_eq!(refused(from_a_customer()).await, with(400, "idempotency-key-missing"));
+    let (status, code, document) = problem(from_a_customer().header("idempotency-key", "key-12345678")).await;
+    assert_eq!((status, code), with(422, "invalid"));
+    assert_eq!(document["errors"][0]["pointer"], "/lines");
+    assert_eq!(document["errors"][0]["detail"], "is missing");
+    assert_eq!(document["errors"][1]["pointer"], "/payment");
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_422_on_every_route_with_a_body() {
+    let gateway = start(&[]).await;
+    for (method, path, who, body) in ROUTES {
+        let Some(right) = body else { continue };
+        let wrong: &'static str = format!("{},\"price\":1}}", &right[..right.len() - 1]).leak();
+        let (status, code, document) = problem(gateway.right_from(method, path, who, Some(wrong))).await;
+        assert_eq!((status, code), with(422, "invalid"), "{method} {path}");
+        assert_eq!(document["errors"][0]["pointer"], "/price", "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_a_route_does_not_know_is_422_on_every_route() {
+    let gateway = start(&[]).await;
+    for (method, path, who, body) in ROUTES {
+        let (status, code, document) = problem(gateway.right_from(method, &format!("{path}?debug=1"), who, body)).await;
+        assert_eq!((status, code), with(422, "invalid"), "{method} {path}");
+        assert_eq!(document["errors"][0]["pointer"], "/debug", "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn only_json_is_taken() {
+    let gateway = start(&[]).await;
+    let sent_as = |content_type: &'static str| {
+        gateway.request("POST", "/v1/orders").header("content-type", content_type).body(ORDER)
+    };
+    for wrong in ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/jsonx", "", "json"]
+    {
+        assert_eq!(refused(sent_as(wrong)).await, with(415, "unsupported-media-type"), "{wrong}");
+    }
+    for right in ["application/json", "Application/JSON; charset=utf-8"] {
+        assert_eq!(refused(sent_as(right)).await, with(401, "unauthenticated"), "{right}");
+    }
+    let unnamed = gateway.request("POST", "/v1/orders").body(ORDER);
+    assert_eq!(refused(unnamed).await, with(415, "unsupported-media-type"));
+    let packed = sent_as("application/json").header("content-encoding", "gzip");
+    assert_eq!(refused(packed).await, with(415, "unsupported-media-type"));
+}
+
+#[tokio::test]
+async fn a_body_of_256_kib_is_read_and_one_byte_more_is_413_however_it_comes() {
+    let gateway = start(&[]).await;
+    let of_length = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
+    let longest = gateway.send_json("POST", "/v1/accounts", of_length(256 * 1024));
+    assert_eq!(refused(longest).await, with(422, "invalid"));
+    let too_long = gateway.send_json("POST", "/v1/accounts", of_length(256 * 1024 + 1));
+    assert_eq!(refused(too_long).await, with(413, "too-large"));
+}
+
+#[tokio::test]
+async fn an_idempotency_key_has_8_to_100_printable_ascii_characters() {
+    let gateway = start(&[]).await;
+    for (path, who, body) in
+        [("/v1/orders", Who::Customer, ORDER), ("/v1/products/mug/restock", Who::Operator, crate::client::QUANTITY)]
+    {
+        let role = if who == Who::Customer { "customer" } else { "operator" };
+        let request = || gateway.send_json("POST", path, body).bearer_auth(gateway.key.token(role));
+        assert_eq!(refused(request()).await, with(400, "idempotency-key-missing"), "{path}");
+        let longest = "k".repeat(100);
+        for right in ["12345678", "with a space", "~!@#$%^&*()", &longest] {
+            let answer = refused(request().header("idempotency-key", right)).await;
+            assert_eq!(answer, with(503, "unavailable"), "{path} {right}");
+        }
+        let too_long = "k".repeat(101);
+        for wrong in ["", "1234567", "schlüssel", "tab\there", &too_long] {
+            let answer = refused(request().header("idempotency-key", wrong)).await;
+            assert_eq!(answer, with(400, "idempotency-key-malformed"), "{path} {wrong}");
+        }
+        let twice = request().header("idempotency-key", "key-12345678").header("idempotency-key", "key-12345678");
+        assert_eq!(refused(twice).await, with(400, "idempotency-key-malformed"), "{path}");
+    }
+}

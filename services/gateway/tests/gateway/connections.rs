@@ -1,0 +1,119 @@
+//! Connections that do not behave. Time is stopped where a limit is waited for, and goes on when all are waiting.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::Instant,
+};
+
+use crate::client::start;
+
+/// Sends bytes, and gives all that comes until the other side closes.
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    // a reset is a way to close, too
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_whose_end_can_be_read_in_two_ways_is_refused_and_its_connection_closed() {
+    let gateway = start(&[]).await;
+    let smuggled = "0\r\n\r\nGET /.well-known/jwks.json HTTP/1.1\r\nHost: a\r\n\r\n";
+    for headers in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5",
+        "transfer-encoding: chunked\r\ncontent-length: 0\r\ncontent-length: 5",
+    ] {
+        let head =
+            format!("POST /v1/tokens HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{headers}\r\n\r\n");
+        let answer = exchange(gateway.address, format!("{head}{smuggled}").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{headers}: {answer}");
+        assert!(answer.contains("not both"), "{headers}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{headers}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_400_and_closed() {
+    let gateway = start(&[]).await;
+    for bytes in [
+        "GET /\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nbad header\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+    ] {
+        let answer = exchange(gateway.address, bytes.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{}: {answer}", bytes.escape_default());
+    }
+}
+
+#[tokio::test]
+async fn a_head_over_16_kib_is_431() {
+    let gateway = start(&[]).await;
+    let head = |length: usize| {
+        format!("GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(length))
+    };
+    let long = exchange(gateway.address, head(15 * 1024).as_bytes()).await;
+    assert!(long.starts_with("HTTP/1.1 404 "), "{long}");
+    let too_long = exchange(gateway.address, head(17 * 1024).as_bytes()).await;
+    assert!(too_long.starts_with("HTTP/1.1 431 "), "{too_long}");
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_on_the_same_port() {
+    let gateway = start(&[]).await;
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let response = client.get(gateway.url("/.well-known/jwks.json")).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.version()), (200, reqwest::Version::HTTP_2));
+    let too_long = client.get(gateway.url("/nowhere")).header("x-long", "x".repeat(17 * 1024)).send().await;
+    assert!(too_long.is_err() || too_long.is_ok_and(|response| response.status() == 431));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_get_to_the_end_of_a_head_is_cut_off_after_10_seconds() {
+    let gateway = start(&[]).await;
+    // nothing at all; the beginning of HTTP/1.1; what may become HTTP/2; HTTP/2 without a request
+    let beginnings: [&[u8]; 4] =
+        [b"", b"GET / HTTP/1.1\r\nHost:", b"PRI * HTTP/2.0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"];
+    for beginning in beginnings {
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+        stream.write_all(beginning).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let took = begun.elapsed();
+        let about_10_s = Duration::from_millis(9_900)..Duration::from_millis(10_900);
+        assert!(about_10_s.contains(&took), "{}: {took:?}", beginning.escape_ascii());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_408_after_30_seconds() {
+    let gateway = start(&[]).await;
+    let begun = Instant::now();
+    let head =
+        "POST /v1/tokens HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"a\"";
+    let answer = exchange(gateway.address, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"code\":\"request-timeout\""), "{answer}");
+    let took = begun.elapsed();
+    assert!((Duration::from_millis(29_900)..Duration::from_secs(32)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn idle_connections_take_nobodys_place() {
+    let gateway = start(&[]).await;
+    let mut idle = Vec::new();
+    for _ in 0..500 {
+        idle.push(TcpStream::connect(gateway.address).await.unwrap());
+    }
+    let response = gateway.request("GET", "/.well-known/jwks.json").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+}

@@ -1,0 +1,76 @@
+//! The real process.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+};
+
+use testkit::SOON;
+
+use crate::client::problem_in;
+
+struct Process {
+    child: Child,
+    url: String,
+    ops_url: String,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // a process that is gone already has ended
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn start() -> Process {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [address, ops_address] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    drop(listeners);
+    let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(["serve", &format!("--listen-addr={address}"), &format!("--ops-addr={ops_address}")])
+        .args(["--accounts-url=http://127.0.0.1:1", "--inventory-url=http://127.0.0.1:1"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let process = Process { child, url: format!("http://{address}"), ops_url: format!("http://{ops_address}") };
+    let answers = async || reqwest::get(format!("{}/problems/invalid", process.url)).await.is_ok();
+    testkit::eventually(SOON, "the gateway answers", answers).await;
+    process
+}
+
+#[tokio::test]
+async fn a_problem_and_its_trace_are_the_callers() {
+    let gateway = start().await;
+    let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traced = reqwest::Client::new()
+        .get(format!("{}/v1/products", gateway.url))
+        .header("traceparent", format!("00-{trace_id}-00f067aa0ba902b7-01"));
+    let (_, _, document) = problem_in(traced.send().await.unwrap()).await;
+    assert_eq!(document["trace_id"], trace_id);
+    // without one, each request has a trace of its own
+    let untraced = async || {
+        let response = reqwest::get(format!("{}/nowhere", gateway.url)).await.unwrap();
+        problem_in(response).await.2["trace_id"].as_str().unwrap().to_owned()
+    };
+    let [first, second] = [untraced().await, untraced().await];
+    assert_ne!(first, second);
+    assert_ne!(first, "0".repeat(32));
+}
+
+#[tokio::test]
+async fn it_is_not_ready_before_it_has_keys_and_counts_what_it_answered() {
+    let gateway = start().await;
+    let readiness = reqwest::get(format!("{}/readyz", gateway.ops_url)).await.unwrap();
+    assert_eq!(readiness.status(), 503);
+    assert!(readiness.text().await.unwrap().contains("keys of accounts"));
+    assert_eq!(reqwest::get(format!("{}/livez", gateway.ops_url)).await.unwrap().status(), 200);
+    let jwks = reqwest::get(format!("{}/.well-known/jwks.json", gateway.url)).await.unwrap();
+    assert_eq!(problem_in(jwks).await.0, 503);
+
+    reqwest::get(format!("{}/v1/products?limit=0", gateway.url)).await.unwrap();
+    let metrics = reqwest::get(format!("{}/metrics", gateway.ops_url)).await.unwrap().text().await.unwrap();
+    let labels = r#"{route="/v1/products",method="GET",status="422"}"#;
+    assert!(metrics.contains(&format!("http_requests_total{labels} 1")), "{metrics}");
+    assert!(metrics.contains("http_request_seconds"), "{metrics}");
+}
