@@ -160,9 +160,10 @@ async fn a_registered_person_logs_in_for_a_token_that_the_jwks_verifies() {
 async fn an_unknown_email_and_a_wrong_password_have_the_same_answer_and_time() {
     let accounts = start().await;
     accounts.register("ada@example.com").await.unwrap();
-    // the best of several: other work on the machine only ever adds time
+    // other work on the machine only ever adds time: compare the best of as many tries as it takes, up to a bound
     let mut best = [Duration::MAX; 2];
-    for _ in 0..7 {
+    let mut alike = false;
+    for _ in 0..40 {
         for (email, best) in ["ada@example.com", "nobody@example.com"].into_iter().zip(&mut best) {
             let asked = Instant::now();
             let status = accounts.login(email, "wrong password").await.unwrap_err();
@@ -170,9 +171,12 @@ async fn an_unknown_email_and_a_wrong_password_have_the_same_answer_and_time() {
             assert_eq!(rpc::problem_of(&status), ProblemCode::WrongCredentials);
             assert_eq!(status.message(), "the email or the password is wrong");
         }
+        alike = (0.7..1.4).contains(&(best[1].as_secs_f64() / best[0].as_secs_f64()));
+        if alike {
+            break;
+        }
     }
-    let [known, unknown] = best.map(|time| time.as_secs_f64());
-    assert!((0.6..1.6).contains(&(unknown / known)), "known email {known} s, unknown email {unknown} s");
+    assert!(alike, "known and unknown email: {best:?}");
 }
 
 #[tokio::test]
