@@ -24,6 +24,7 @@ async fn pages_show_every_product_once_by_sku() {
             let page = page(&shop, limit, &cursor).await.unwrap();
             assert!(page.items.len() <= limit as usize);
             seen.extend(page.items);
+            assert!(seen.len() <= 6, "pages of {limit} show a product twice: {seen:?}");
             if page.next_cursor.is_empty() {
                 break;
             }
