@@ -94,7 +94,7 @@ pub(crate) async fn process(group: Arc<Group>, slices: Vec<Slice>, interrupt: Ca
     // a single letter goes straight to the way that knows what to do when it fails
     if letters > 1 {
         match apply(&group, slices.clone()).await {
-            Ok(()) => return slices.into_iter().map(done).collect(),
+            Ok(()) => return slices.iter().map(done).collect(),
             Err(Failure::Fenced) => return slices.into_iter().map(|slice| fenced(&group, slice)).collect(),
             Err(failure) => debug!(group = group.name, letters, ?failure, "a batch failed, doing it letter by letter"),
         }
@@ -107,13 +107,19 @@ pub(crate) async fn process(group: Arc<Group>, slices: Vec<Slice>, interrupt: Ca
     progress
 }
 
-fn done(slice: Slice) -> Progress {
+fn done(slice: &Slice) -> Progress {
     Progress { partition: slice.partition, next: slice.as_move().to, left: Vec::new(), stop: None }
 }
 
 fn fenced(group: &Group, slice: Slice) -> Progress {
     let Partition { topic, number } = slice.partition;
-    warn!(group = group.name, topic, partition = number, from = slice.from, "fenced: another member has moved the position");
+    warn!(
+        group = group.name,
+        topic,
+        partition = number,
+        from = slice.from,
+        "fenced: another member has moved the position"
+    );
     metrics::add_fenced(group);
     Progress { partition: slice.partition, next: slice.from, left: slice.letters, stop: Some(Stop::Fenced) }
 }

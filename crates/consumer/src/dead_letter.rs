@@ -31,7 +31,9 @@ pub(crate) async fn send_due(group: &Arc<Group>, cancel: &CancellationToken) -> 
     while !cancel.is_cancelled() {
         let claim = |group: Arc<Group>| async move { parked::claim_copy(&group.pool, &group, LEASE).await };
         let Some(dead) = uncut_on(group, claim).await? else { return Ok(()) };
-        send(group, &dead).await.map_err(|error| format!("the copy of dead letter {} was not sent: {error}", dead.id))?;
+        send(group, &dead)
+            .await
+            .map_err(|error| format!("the copy of dead letter {} was not sent: {error}", dead.id))?;
         uncut_on(group, |group| async move { parked::copied(&group.pool, dead.id).await }).await?;
     }
     Ok(())

@@ -31,11 +31,7 @@ pub trait EventHandler: Send + Sync + 'static {
     }
 
     /// Makes the effects of one letter. A panic counts as [`HandlerError::Reject`].
-    fn handle(
-        &self,
-        conn: &mut PgConnection,
-        event: &Event,
-    ) -> impl Future<Output = Result<(), HandlerError>> + Send;
+    fn handle(&self, conn: &mut PgConnection, event: &Event) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
 /// What it means to give a handler its letters again from the start.
@@ -109,11 +105,7 @@ impl From<InvalidEvent> for HandlerError {
 pub(crate) trait AnyHandler: Send + Sync {
     fn wants(&self, event_type: &str) -> bool;
 
-    fn handle<'a>(
-        &'a self,
-        conn: &'a mut PgConnection,
-        event: &'a Event,
-    ) -> BoxFuture<'a, Result<(), HandlerError>>;
+    fn handle<'a>(&'a self, conn: &'a mut PgConnection, event: &'a Event) -> BoxFuture<'a, Result<(), HandlerError>>;
 }
 
 impl<H: EventHandler> AnyHandler for H {
@@ -121,11 +113,7 @@ impl<H: EventHandler> AnyHandler for H {
         EventHandler::wants(self, event_type)
     }
 
-    fn handle<'a>(
-        &'a self,
-        conn: &'a mut PgConnection,
-        event: &'a Event,
-    ) -> BoxFuture<'a, Result<(), HandlerError>> {
+    fn handle<'a>(&'a self, conn: &'a mut PgConnection, event: &'a Event) -> BoxFuture<'a, Result<(), HandlerError>> {
         Box::pin(EventHandler::handle(self, conn, event))
     }
 }

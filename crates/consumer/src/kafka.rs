@@ -101,8 +101,10 @@ impl Connection {
             },
             // the member has left its group because it did not poll for long, and does not always come back by itself
             // (rust-rdkafka #433)
-            Err(error @ KafkaError::MessageConsumption(RDKafkaErrorCode::PollExceeded)) => Received::Broken(error),
-            Err(error @ KafkaError::MessageConsumptionFatal(_)) => Received::Broken(error),
+            Err(
+                error @ (KafkaError::MessageConsumption(RDKafkaErrorCode::PollExceeded)
+                | KafkaError::MessageConsumptionFatal(_)),
+            ) => Received::Broken(error),
             Err(error) => Received::Trouble(error),
         }
     }

@@ -37,9 +37,13 @@ pub(crate) struct Stopped {
 pub(crate) enum Arrival {
     Queued,
     /// It does not follow the one before. Ask for this offset again: then what comes is the truth.
-    Doubted { expected: i64 },
+    Doubted {
+        expected: i64,
+    },
     /// It does not follow the one before, and there is nothing in between: letters are gone, or the topic is another.
-    QueuedAfterGap { expected: i64 },
+    QueuedAfterGap {
+        expected: i64,
+    },
     /// It comes from a place that was left.
     Dropped,
 }

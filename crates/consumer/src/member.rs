@@ -151,15 +151,14 @@ impl Member {
     async fn leave(mut self) {
         if let Some(mut running) = self.running.take() {
             running.interrupt.cancel();
-            match timeout(self.group.config.handover_deadline, &mut running.batch).await {
-                Ok(progress) => {
-                    for progress in progress.unwrap_or_default() {
-                        if let Some(lane) = self.lanes.get_mut(&progress.partition) {
-                            lane.next = progress.next;
-                        }
-                    }
+            let Ok(progress) = timeout(self.group.config.handover_deadline, &mut running.batch).await else {
+                warn!(group = self.group.name, "leaving while a batch runs; the position fences it");
+                return self.kafka.close().await;
+            };
+            for progress in progress.expect("a batch does not panic") {
+                if let Some(lane) = self.lanes.get_mut(&progress.partition) {
+                    lane.next = progress.next;
                 }
-                Err(_) => warn!(group = self.group.name, "leaving while a batch runs; it is fenced by the position"),
             }
         }
         let all: Vec<Partition> = self.lanes.keys().copied().collect();
@@ -243,7 +242,10 @@ impl Member {
                             return Ok(());
                         }
                         running.partitions.retain(|partition| !partitions.contains(partition));
-                        warn!(group = self.group.name, "giving up partitions while a batch runs; it is fenced by the position");
+                        warn!(
+                            group = self.group.name,
+                            "giving up partitions while a batch runs; the position fences it"
+                        );
                     }
                     let partitions = partitions.clone();
                     self.changes.pop_front();
@@ -263,6 +265,7 @@ impl Member {
 
     /// The positions of the first change were read: takes or rewinds its partitions.
     fn go_to(&mut self, read: Result<BTreeMap<Partition, i64>, String>) -> KafkaResult<()> {
+        self.reading = None;
         let positions = match read {
             Ok(positions) => positions,
             Err(reason) => {
@@ -270,7 +273,8 @@ impl Member {
                 if self.reading_failed.is_none() {
                     warn!(group = self.group.name, reason, "the positions cannot be read, trying until they can");
                 }
-                let mut backoff = self.reading_failed.take().map_or_else(|| Backoff::new(first, max), |failed| failed.backoff);
+                let mut backoff =
+                    self.reading_failed.take().map_or_else(|| Backoff::new(first, max), |failed| failed.backoff);
                 self.reading_failed = Some(Stopped { retry_at: Instant::now() + backoff.wait(), backoff });
                 return Ok(());
             }
@@ -336,7 +340,12 @@ impl Member {
             match progress.stop {
                 None | Some(Stop::Interrupted) => {
                     if lane.stopped.take().is_some() {
-                        info!(group = self.group.name, topic = partition.topic, partition = partition.number, "going on");
+                        info!(
+                            group = self.group.name,
+                            topic = partition.topic,
+                            partition = partition.number,
+                            "going on"
+                        );
                         self.kafka.resume(partition)?;
                     }
                 }
@@ -346,7 +355,9 @@ impl Member {
                     self.changes.push_back(Change::Rewind(vec![partition]));
                 }
                 Some(Stop::Outage(reason)) => self.stop(partition, &reason)?,
-                Some(Stop::Full) => self.stop(partition, "too many letters are parked; redrive or discard dead ones")?,
+                Some(Stop::Full) => {
+                    self.stop(partition, "too many letters are parked; redrive or discard dead ones")?;
+                }
             }
         }
         Ok(())

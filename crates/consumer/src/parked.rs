@@ -74,8 +74,7 @@ impl<'g> Parking<'g> {
 
     pub fn is_blocked(&self, topic: &'static str, letter: &Letter) -> bool {
         // the set is nearly always empty, and a look into it costs a copy of the key
-        !self.blocked.is_empty()
-            && letter.key.as_ref().is_some_and(|key| self.blocked.contains(&(topic, key.clone())))
+        !self.blocked.is_empty() && letter.key.as_ref().is_some_and(|key| self.blocked.contains(&(topic, key.clone())))
     }
 
     /// Parks a letter whose key is blocked. Its turn comes when the letters before it are gone.

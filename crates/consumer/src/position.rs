@@ -15,7 +15,11 @@ pub(crate) struct Move {
 }
 
 /// The positions of these partitions. One that the group has never been to gets a row, at 0.
-pub(crate) async fn read(pool: &PgPool, group: &Group, partitions: &[Partition]) -> Result<BTreeMap<Partition, i64>, sqlx::Error> {
+pub(crate) async fn read(
+    pool: &PgPool,
+    group: &Group,
+    partitions: &[Partition],
+) -> Result<BTreeMap<Partition, i64>, sqlx::Error> {
     let (topics, numbers): (Vec<&str>, Vec<i32>) = partitions.iter().map(|p| (p.topic, p.number)).unzip();
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         r#"WITH wanted AS MATERIALIZED (
@@ -46,7 +50,7 @@ pub(crate) async fn advance_in_tx(conn: &mut PgConnection, group: &Group, moves:
     let numbers: Vec<i32> = moves.iter().map(|step| step.partition.number).collect();
     let from: Vec<i64> = moves.iter().map(|step| step.from).collect();
     let to: Vec<i64> = moves.iter().map(|step| step.to).collect();
-    let moved = sqlx::query(
+    let updated = sqlx::query(
         r#"UPDATE consumer_position AS position
            SET next = step.after
            FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[]) AS step (topic, partition, before, after)
@@ -60,5 +64,5 @@ pub(crate) async fn advance_in_tx(conn: &mut PgConnection, group: &Group, moves:
     .bind(to)
     .execute(conn)
     .await?;
-    Ok(usize::try_from(moved.rows_affected()).is_ok_and(|rows| rows == moves.len()))
+    Ok(usize::try_from(updated.rows_affected()).is_ok_and(|rows| rows == moves.len()))
 }

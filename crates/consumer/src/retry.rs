@@ -27,7 +27,12 @@ pub(crate) async fn run(group: Arc<Group>, cancel: CancellationToken) {
     let mut outage: Option<Backoff> = None;
     let mut housekeeping_at = Instant::now();
     while !cancel.is_cancelled() {
-        let wait = match round(&group, &cancel, &mut housekeeping_at).await {
+        let outcome = tokio::select! {
+            outcome = round(&group, &cancel, &mut housekeeping_at) => outcome,
+            // a transaction that takes longer still comes to its end: it runs in a task of its own
+            () = late(&cancel, group.config.handover_deadline) => return,
+        };
+        let wait = match outcome {
             Ok(()) => {
                 outage = None;
                 interval
@@ -44,6 +49,12 @@ pub(crate) async fn run(group: Arc<Group>, cancel: CancellationToken) {
             () = sleep(wait) => {}
         }
     }
+}
+
+/// Returns so long after the end was requested.
+async fn late(cancel: &CancellationToken, patience: Duration) {
+    cancel.cancelled().await;
+    sleep(patience).await;
 }
 
 async fn round(group: &Arc<Group>, cancel: &CancellationToken, housekeeping_at: &mut Instant) -> Result<(), String> {
@@ -92,7 +103,8 @@ async fn retry_one(group: Arc<Group>) -> Result<bool, sqlx::Error> {
         }
         Err(refusal) => {
             attempt.rollback().await?;
-            let wait = backoff::nth(group.config.retry_backoff, u32::try_from(parked.retry_count).unwrap_or_default() + 1);
+            let wait =
+                backoff::nth(group.config.retry_backoff, u32::try_from(parked.retry_count).unwrap_or_default() + 1);
             let text = refusal.text();
             match refusal {
                 HandlerError::Retry(_) => {

@@ -1,0 +1,12 @@
+//! The consumer against a real Postgres and a real Kafka.
+
+mod batches;
+mod crash;
+mod dead_letters;
+mod inbox;
+mod members;
+mod outage;
+mod parking;
+mod positions;
+mod recorder;
+mod world;
