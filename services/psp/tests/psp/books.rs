@@ -89,8 +89,8 @@ async fn a_last_line_that_was_cut_off_is_removed() {
     assert_eq!(psp.captures(100).await.len(), 2);
 }
 
-#[test]
-fn damage_anywhere_else_is_refused_in_one_line_that_names_it() {
+#[tokio::test]
+async fn damage_anywhere_else_is_refused_in_one_line_that_names_it() {
     let cases = [
         ("no-json", "nonsense\n".to_owned()),
         ("damaged-then-right", format!("{}\n{CAPTURED}\n", &CAPTURED[..50])),
@@ -99,7 +99,7 @@ fn damage_anywhere_else_is_refused_in_one_line_that_names_it() {
         ("unknown-field", CAPTURED.replace("\"at\"", "\"colour\":1,\"at\"") + "\n"),
     ];
     for (name, books) in cases {
-        let output = run_on_books(name, books.as_bytes());
+        let output = run_on_books(name, books.as_bytes()).await;
         let log = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{name}: {log}");
         assert!(log.trim().lines().count() == 1 && log.contains("books.jsonl is damaged in line"), "{name}: {log}");
@@ -109,7 +109,7 @@ fn damage_anywhere_else_is_refused_in_one_line_that_names_it() {
 #[tokio::test]
 async fn a_second_process_on_the_same_books_is_refused() {
     let psp = Psp::start_with_books(&format!("{CAPTURED}\n")).await;
-    let output = psp.second_process_on_the_same_books();
+    let output = psp.second_process_on_the_same_books().await;
     let log = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64), "{log}");
     assert!(log.contains("PSP_BOOKS") && log.contains("in use by another process"), "{log}");

@@ -84,8 +84,8 @@ impl Psp {
     }
 
     /// Runs a second process on the same books to its end.
-    pub fn second_process_on_the_same_books(&self) -> Output {
-        run_to_its_end(&self.folder)
+    pub async fn second_process_on_the_same_books(&self) -> Output {
+        run_to_its_end(&self.folder).await
     }
 
     /// From now on speaks HTTP/2 over one connection.
@@ -186,11 +186,11 @@ impl Drop for Psp {
 }
 
 /// Runs a process on damaged books to its end: nothing listens, so it is not waited for.
-pub fn run_on_books(name: &str, books: &[u8]) -> Output {
+pub async fn run_on_books(name: &str, books: &[u8]) -> Output {
     let folder = std::env::temp_dir().join(format!("psp-test-{}-{name}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("books.jsonl"), books).unwrap();
-    let output = run_to_its_end(&folder);
+    let output = run_to_its_end(&folder).await;
     fs::remove_dir_all(&folder).unwrap();
     output
 }
@@ -207,8 +207,11 @@ fn spawn(mut command: Command, folder: &Path) -> (Child, SocketAddr) {
     (command.spawn().unwrap(), address)
 }
 
-fn run_to_its_end(folder: &Path) -> Output {
-    on_books(&mut serve(), folder).env("LISTEN_ADDR", free_address().to_string()).output().unwrap()
+async fn run_to_its_end(folder: &Path) -> Output {
+    let mut command = serve();
+    on_books(&mut command, folder).env("LISTEN_ADDR", free_address().to_string());
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output();
+    tokio::time::timeout(DEADLINE, output).await.expect("psp serves, and should have refused").unwrap()
 }
 
 fn on_books<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
