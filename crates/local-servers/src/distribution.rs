@@ -34,13 +34,32 @@ impl Distribution {
     /// Finds the servers in the cache; when they are not there, fetches them (about 60 MB), which needs `mvn` and a
     /// network. Ten minutes at the most.
     pub async fn fetch() -> Result<Self, Error> {
-        let java = find_java().await?;
+        let java = Self::java().await?;
         let home = cache_folder()?.join(version());
         let found = Self { java, kafka: home.join("kafka"), postgres: home.join("postgres") };
         if !home.is_dir() {
             fill(&home).await?;
         }
         Ok(found)
+    }
+
+    /// `java` on `PATH`; fails when it is missing or older than 17.
+    pub async fn java() -> Result<PathBuf, Error> {
+        const CURE: &str = "install a JDK 17 and put `java` on PATH";
+        let missing = || Error::Missing { program: "java", cure: CURE };
+        let java = on_path("java").ok_or_else(missing)?;
+        let output = Command::new(&java).arg("-version").kill_on_drop(true).output().await.map_err(|_| missing())?;
+        let found = major_version(&String::from_utf8_lossy(&output.stderr)).ok_or_else(missing)?;
+        if found < JAVA_NEEDED {
+            return Err(Error::TooOld { program: "java", found, needed: JAVA_NEEDED, cure: CURE });
+        }
+        Ok(java)
+    }
+
+    /// `mvn` on `PATH`. Needed only when the servers are not in the cache.
+    pub fn mvn() -> Result<PathBuf, Error> {
+        on_path("mvn")
+            .ok_or(Error::Missing { program: "mvn", cure: "install Maven 3.6 or newer and put `mvn` on PATH" })
     }
 
     /// True when a start would fetch nothing.
@@ -108,8 +127,7 @@ async fn lock(path: &Path) -> Result<File, Error> {
 }
 
 async fn run_maven(scratch: &Path) -> Result<(), Error> {
-    let mvn = on_path("mvn")
-        .ok_or(Error::Missing { program: "mvn", cure: "install Maven 3.6 or newer and put `mvn` on PATH" })?;
+    let mvn = Distribution::mvn()?;
     std::fs::create_dir_all(scratch).map_err(Error::io("create", scratch))?;
     let pom = scratch.join("pom.xml");
     std::fs::write(&pom, POM).map_err(Error::io("write", &pom))?;
@@ -151,19 +169,6 @@ fn postgres_jar(libs: &Path) -> Result<PathBuf, Error> {
         file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("embedded-postgres-binaries"))
     };
     files.find(is_postgres).ok_or_else(|| Error::Fetch { reason: "it fetched no PostgreSQL".to_owned() })
-}
-
-/// `java` on `PATH`, when it is new enough.
-async fn find_java() -> Result<PathBuf, Error> {
-    const CURE: &str = "install a JDK 17 and put `java` on PATH";
-    let missing = || Error::Missing { program: "java", cure: CURE };
-    let java = on_path("java").ok_or_else(missing)?;
-    let output = Command::new(&java).arg("-version").kill_on_drop(true).output().await.map_err(|_| missing())?;
-    let found = major_version(&String::from_utf8_lossy(&output.stderr)).ok_or_else(missing)?;
-    if found < JAVA_NEEDED {
-        return Err(Error::TooOld { program: "java", found, needed: JAVA_NEEDED, cure: CURE });
-    }
-    Ok(java)
 }
 
 /// The 17 of `openjdk version "17.0.15" 2025-04-15`, the 8 of `java version "1.8.0_292"`.

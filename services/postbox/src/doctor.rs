@@ -49,7 +49,8 @@ async fn examine(common: &Common) -> Vec<Check> {
     let platform = Platform::find(common, &options);
     let mut checks = vec![
         check("the services' manifests and programs", platform.as_ref().map(drop).map_err(ToString::to_string)),
-        check("the servers: java, mvn, and what they fetch", fetch().await),
+        check("java, which runs Kafka", Distribution::java().await.map(drop).map_err(|error| error.to_string())),
+        check("mvn, which fetches Kafka and PostgreSQL once", mvn()),
         check("children end with their supervisor", setpriv()),
     ];
     if let Ok(platform) = &platform {
@@ -63,8 +64,11 @@ fn check(subject: &'static str, outcome: Result<(), String>) -> Check {
     Check { subject, ok: outcome.is_ok(), cure: outcome.err() }
 }
 
-async fn fetch() -> Result<(), String> {
-    Distribution::fetch().await.map(drop).map_err(|error| error.to_string())
+fn mvn() -> Result<(), String> {
+    if Distribution::is_cached() {
+        return Ok(());
+    }
+    Distribution::mvn().map(drop).map_err(|error| error.to_string())
 }
 
 fn setpriv() -> Result<(), String> {

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use contracts::money::Money;
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -48,7 +49,7 @@ fn customer(data: &DataFolder) -> Result<Credentials, Failure> {
     Ok(customer)
 }
 
-/// One line about an order: `COMPLETED  2 × mug  2500 EUR (minor units)  0198…`.
+/// One line about an order: `COMPLETED  2 × mug  25.00 EUR  0198…`.
 pub fn summary(order: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("–").to_owned();
     let lines = order["lines"].as_array().into_iter().flatten();
@@ -62,12 +63,10 @@ pub fn summary(order: &Value) -> String {
     )
 }
 
-/// Minor units as they stand in the answer: how many make a unit depends on the currency, so they are not divided.
 fn money(money: &Value) -> String {
-    match (money["amount_minor"].as_i64(), money["currency"].as_str()) {
-        (Some(amount), Some(currency)) => format!("{amount} {currency} (minor units)"),
-        _ => "not priced yet".to_owned(),
-    }
+    let parts = money["amount_minor"].as_i64().zip(money["currency"].as_str());
+    let money = parts.and_then(|(amount, currency)| Money::from_code(amount, currency).ok());
+    money.map_or_else(|| "not priced".to_owned(), |money| money.to_string())
 }
 
 #[cfg(test)]
@@ -81,12 +80,12 @@ mod tests {
             "order_id": "0198", "status": "COMPLETED", "lines": [{ "sku": "mug", "quantity": 2 }],
             "total": { "amount_minor": 2500, "currency": "EUR" },
         });
-        assert_eq!(summary(&order), "COMPLETED  2 × mug  2500 EUR (minor units)  0198");
+        assert_eq!(summary(&order), "COMPLETED  2 × mug  25.00 EUR  0198");
     }
 
     #[test]
     fn an_order_without_a_price_is_told_too() {
         let order = json!({ "order_id": "0198", "status": "PENDING", "lines": [], "total": null });
-        assert_eq!(summary(&order), "PENDING    not priced yet  0198");
+        assert_eq!(summary(&order), "PENDING    not priced  0198");
     }
 }
