@@ -1,5 +1,6 @@
 //! Something is away.
 
+use sqlx::{Connection, PgConnection};
 use testkit::{SOON, eventually, own_kafka};
 
 use crate::{
@@ -51,11 +52,13 @@ async fn sessions_that_the_database_ends_lose_nothing_and_repeat_nothing() {
             event.sequence += round;
             event
         }));
+        // a role may end its own sessions
+        let mut conn = PgConnection::connect(&world.database.app_url).await.unwrap();
         sqlx::query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND usename LIKE '%_app'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()",
         )
-        .bind(&world.database.name)
-        .execute(&world.database.owner)
+        .execute(&mut conn)
         .await
         .unwrap();
     }

@@ -1,12 +1,6 @@
 //! The position in the database is the only one that counts.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use consumer::{ConsumerService, EventHandler, HandlerError, Kind};
 use contracts::{event::Event, topics::ORDERS};
@@ -19,6 +13,7 @@ use rdkafka::{
 };
 use sqlx::{PgConnection, postgres::PgPoolOptions};
 use testkit::{SOON, eventually};
+use tokio::sync::watch;
 
 use crate::{
     recorder::{Moods, record},
@@ -106,21 +101,34 @@ impl EventHandler for OvertakenRecorder {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Awake,
+    /// Falls asleep as soon as it asks for a connection.
+    Tired,
+    Asleep,
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_wakes_after_others_have_done_its_batch_changes_nothing() {
     // no other test of this process installs one
     let metrics = PrometheusBuilder::new().install_recorder().unwrap();
     let world = World::new(1).await;
-    let is_frozen = Arc::new(AtomicBool::new(false));
-    let frozen = is_frozen.clone();
+    let (state, seen) = watch::channel(State::Awake);
+    let waking = state.clone();
     // stops the zombie between its poll and its transaction
     let pool = PgPoolOptions::new()
         .before_acquire(move |_, _| {
-            let frozen = frozen.clone();
+            let (state, mut seen) = (waking.clone(), seen.clone());
             Box::pin(async move {
-                while frozen.load(Ordering::Acquire) {
-                    tokio::task::yield_now().await;
-                }
+                state.send_if_modified(|state| {
+                    let falls_asleep = *state == State::Tired;
+                    if falls_asleep {
+                        *state = State::Asleep;
+                    }
+                    falls_asleep
+                });
+                seen.wait_for(|state| *state != State::Asleep).await.expect("the sender is here");
                 Ok(true)
             })
         })
@@ -129,20 +137,21 @@ async fn a_member_that_wakes_after_others_have_done_its_batch_changes_nothing() 
         .unwrap();
     let mut config = world.config();
     config.handover_deadline = Duration::from_millis(100);
+    // so that nothing but a batch asks for a connection
+    config.retry_poll_interval = Duration::from_hours(1);
     let zombie = Member::start(ConsumerService::new(config, pool).on(ORDERS, OvertakenRecorder));
     let mut events = world.send_many(&["a"], 10).await;
     world.passed(events.len()).await;
 
-    is_frozen.store(true, Ordering::Release);
+    state.send_replace(State::Tired);
     events.push(letter("a", 11));
     world.send(&events[10]).await;
-    let polled = "consumer_lag_messages{group=\"test.overtaken\",topic=\"orders.order.v1\"} 1";
-    eventually(SOON, "the zombie has polled the letter", async || metrics.render().contains(polled)).await;
+    eventually(SOON, "the zombie has polled the letter", async || *state.borrow() == State::Asleep).await;
     zombie.stop().await;
 
     let heir = Member::start(world.service(world.config()).on(ORDERS, OvertakenRecorder));
     world.passed(events.len()).await;
-    is_frozen.store(false, Ordering::Release);
+    state.send_replace(State::Awake);
     let fenced = "consumer_fenced_total{group=\"test.overtaken\"} 1";
     eventually(SOON, "the zombie has tried its batch", async || metrics.render().contains(fenced)).await;
     world.each_once_in_order(&events).await;
