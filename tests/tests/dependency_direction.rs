@@ -25,6 +25,7 @@ fn an_edge_that_points_the_wrong_way_is_refused() {
         ("order", "local-servers", DependencyKind::Build),
         ("postbox", "testkit", DependencyKind::Normal),
         ("rpc", "journeys", DependencyKind::Development),
+        ("order", "bench", DependencyKind::Normal),
     ] {
         let wrong = wrong_edges(&with_edge(&metadata, from, to, kind));
         let edge = format!("{from} → {to} ({kind}): ");
@@ -42,6 +43,7 @@ fn an_edge_that_points_the_right_way_is_let_through() {
         ("postbox", "local-servers", DependencyKind::Normal),
         ("testkit", "local-servers", DependencyKind::Normal),
         ("journeys", "testkit", DependencyKind::Normal),
+        ("bench", "postbox", DependencyKind::Normal),
     ] {
         let wrong = wrong_edges(&with_edge(&metadata, from, to, kind));
         let edge = format!("{from} → {to} ({kind}): ");
@@ -60,7 +62,8 @@ enum Place {
     Service,
     /// The service `postbox`: the CLI, which starts the others as processes.
     Cli,
-    Journeys,
+    /// Tests or measures the platform from outside.
+    Observer,
     /// Not one of the folders above.
     Elsewhere,
 }
@@ -75,7 +78,7 @@ impl Place {
             ["crates", _] => Self::Crate,
             ["services", "postbox"] => Self::Cli,
             ["services", _] => Self::Service,
-            ["tests"] => Self::Journeys,
+            ["tests" | "bench"] => Self::Observer,
             _ => Self::Elsewhere,
         }
     }
@@ -84,12 +87,12 @@ impl Place {
     fn refusal(self, to: Self, kind: DependencyKind) -> Option<&'static str> {
         match (self, to) {
             (Self::Elsewhere, _) | (_, Self::Elsewhere) => {
-                Some("a package lives in proto, crates/*, services/* or tests")
+                Some("a package lives in proto, crates/*, services/*, tests or bench")
             }
             (Self::Contracts, _) => Some("contracts is what all agree on, so it depends on nothing of ours"),
-            (Self::Journeys, _) | (Self::Cli | Self::Testkit, Self::LocalServers) => None,
+            (Self::Observer, _) | (Self::Cli | Self::Testkit, Self::LocalServers) => None,
             (_, Self::Service | Self::Cli) => Some("a service is asked over the network or by letter, never linked"),
-            (_, Self::Journeys) => Some("journeys are told about the platform; nothing is built on them"),
+            (_, Self::Observer) => Some("journeys and bench look at the platform; nothing is built on them"),
             (_, Self::LocalServers | Self::Testkit) if kind != DependencyKind::Development => {
                 Some("servers for tests are a dev-dependency")
             }
