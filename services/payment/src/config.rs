@@ -7,7 +7,7 @@ use service_runtime::config::{DatabaseConfig, OpsConfig};
 
 /// Everything that `payment serve` can be told.
 #[derive(Debug, Clone, Args)]
-#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9054")))]
+#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9054").required(false)))]
 pub struct Config {
     /// Address that calls are answered on.
     #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50054")]
@@ -24,4 +24,23 @@ pub struct Config {
     /// The database of payment.
     #[command(flatten)]
     pub database: DatabaseConfig,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn only_the_database_must_be_named() {
+        let cli = Cli::try_parse_from(["payment", "--database-url", "postgres://localhost/payments"]).unwrap();
+        assert_eq!(cli.config.ops.ops_addr.port(), 9054);
+    }
 }

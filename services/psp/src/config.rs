@@ -15,7 +15,7 @@ pub enum Cli {
 
 /// Settings of `psp serve`.
 #[derive(Debug, Clone, Args)]
-#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9060")))]
+#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9060").required(false)))]
 pub struct Config {
     /// Address of the HTTP interface.
     #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50060")]
@@ -28,4 +28,14 @@ pub struct Config {
     /// Where the ops endpoints are.
     #[command(flatten)]
     pub ops: OpsConfig,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_books_must_be_named() {
+        Cli::try_parse_from(["psp", "serve", "--psp-books", "books.jsonl"]).unwrap();
+    }
 }
