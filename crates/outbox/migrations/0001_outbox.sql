@@ -62,8 +62,9 @@ BEGIN
     RETURN true;
 END $$;
 
--- Makes the partitions of today and of the next days, and drops those that are older than the retention and wholly
--- published. The login that serves may not change tables, so this runs with the rights of the owner.
+-- Makes the partitions of today and of the next days, and drops the oldest if it is older than the retention and wholly
+-- published; one at a time, since this is called often and a transaction has a timeout. The login that serves may not
+-- change tables, so it runs with the rights of the owner.
 CREATE FUNCTION outbox_maintain_partitions(days_ahead integer, retention_days integer,
     OUT created integer, OUT dropped integer)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -86,19 +87,20 @@ BEGIN
         END IF;
     END LOOP;
 
-    FOR partition IN
-        SELECT c.relname
-        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'public.outbox'::regclass
-            AND c.relname ~ '^outbox_[0-9]{8}$'
-            AND to_date(right(c.relname, 8), 'YYYYMMDD') < oldest_kept
-    LOOP
-        EXECUTE format('SELECT max(id) FROM public.%I', partition) INTO newest_id;
-        IF newest_id IS NULL OR newest_id <= floor_id THEN
+    SELECT c.relname INTO partition
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'public.outbox'::regclass
+        AND c.relname ~ '^outbox_[0-9]{8}$'
+        AND to_date(right(c.relname, 8), 'YYYYMMDD') < oldest_kept
+    ORDER BY c.relname
+    LIMIT 1;
+    IF FOUND THEN
+        EXECUTE format('SELECT coalesce(max(id), 0) FROM public.%I', partition) INTO newest_id;
+        IF newest_id <= floor_id THEN
             EXECUTE format('DROP TABLE public.%I', partition);
-            dropped := dropped + 1;
+            dropped := 1;
         END IF;
-    END LOOP;
+    END IF;
     DELETE FROM public.outbox_default
     WHERE id <= floor_id AND inserted_at < oldest_kept::timestamp AT TIME ZONE 'UTC';
 END $$;

@@ -7,6 +7,7 @@
 //!   second timeout is for clocks that jump.
 //! - The server ends no transaction during its commit, which may wait long for a disk or a standby. But such a one has
 //!   a transaction id by then. So the oldest running transaction id must since have passed every one given out by then.
+//!   A long writing transaction anywhere on the server delays that, no more.
 //!
 //! What this leaves out: prepared transactions (`max_prepared_transactions` is 0 by default), and writers that raise
 //! their own `transaction_timeout`.

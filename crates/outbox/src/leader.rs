@@ -3,7 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use contracts::event::Event;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -106,6 +106,7 @@ impl<'a> Leader<'a> {
     async fn rounds(&mut self, cancel: &CancellationToken) -> Result<(), Interruption> {
         let mut pause = PAUSE_MIN;
         while !cancel.is_cancelled() {
+            let began = Instant::now();
             let letters = answered(letter::unpublished(&mut self.lease.connection, &self.progress)).await?;
             self.pass_settled_gaps(&letters);
             let full = letters.len() == ROUND_LETTERS_MAX;
@@ -122,7 +123,8 @@ impl<'a> Leader<'a> {
                 continue;
             }
             tokio::select! {
-                () = self.waker.woken() => {}
+                // what is committed in quick succession shares a round
+                () = self.waker.woken() => sleep_until(began + PAUSE_MIN).await,
                 () = sleep(pause) => {}
                 () = cancel.cancelled() => {}
                 _ = self.chores.tick() => self.do_chores().await?,
@@ -159,6 +161,7 @@ impl<'a> Leader<'a> {
                         return Err(Interruption::Undeliverable { topic: topic.clone(), error });
                     }
                     self.progress.insert(*id);
+                    metrics::count_published();
                     waiting -= 1;
                 }
                 _ = self.chores.tick() => {
@@ -171,7 +174,6 @@ impl<'a> Leader<'a> {
                 () = &mut overdue => return Ok(()),
             }
         }
-        metrics::add_published(sent.len());
         if stalled {
             info!("kafka takes letters again");
         }

@@ -1,6 +1,6 @@
 //! The relay as a service sees it: started once, it stands by or leads for as long as the service lives.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
@@ -48,7 +48,6 @@ impl RelayConfig {
 pub struct InvalidDatabaseUrl;
 
 /// Publishes the letters of one database. Every replica of a service runs one; one of them leads.
-#[derive(Debug)]
 pub struct Relay {
     config: RelayConfig,
     database: PgConnectOptions,
@@ -121,7 +120,7 @@ impl Relay {
 }
 
 /// Tells the relay of this process that a letter was committed, so that it need not wait for its next look.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Waker(Arc<Notify>);
 
 impl Waker {
@@ -132,11 +131,5 @@ impl Waker {
 
     pub(crate) async fn woken(&self) {
         self.0.notified().await;
-    }
-}
-
-impl fmt::Debug for Waker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Waker")
     }
 }
