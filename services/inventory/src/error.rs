@@ -1,9 +1,6 @@
 //! What can go wrong in inventory, and how it is told.
 
-use contracts::{
-    ids::{OrderId, Sku},
-    problem::ProblemCode,
-};
+use contracts::{ids::Sku, problem::ProblemCode};
 use tonic::Status;
 use tracing::{error, warn};
 
@@ -32,20 +29,12 @@ pub enum InventoryError {
     /// The database is away or refused. Whether anything was changed is not known; asking again is safe.
     #[error("the database of inventory: {0}")]
     Database(#[from] sqlx::Error),
-    /// The rows of an order say what no reservation can be.
-    #[error("the reservation of order {order} is not consistent: {detail}")]
+    /// The database holds what cannot be. Nothing was changed.
+    #[error("{what} is not as it must be: {detail}")]
     Corrupt {
-        /// The order.
-        order: OrderId,
-        /// What is wrong.
-        detail: String,
-    },
-    /// A row of the catalogue says what no product can be.
-    #[error("the product {sku} cannot be read back: {detail}")]
-    CorruptProduct {
-        /// The product.
-        sku: String,
-        /// What is wrong.
+        /// The product or the reservation.
+        what: String,
+        /// What is wrong with it.
         detail: String,
     },
 }
@@ -61,6 +50,12 @@ impl InventoryError {
         move |error| Self::invalid(field, error.to_string())
     }
 
+    /// For `map_err`, where `what` was read from the database.
+    pub(crate) fn corrupt<E: ToString>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let what = what.into();
+        move |error| Self::Corrupt { what, detail: error.to_string() }
+    }
+
     /// The word that the outside is told.
     pub const fn code(&self) -> ProblemCode {
         match self {
@@ -68,7 +63,7 @@ impl InventoryError {
             Self::UnknownProduct(_) => ProblemCode::NotFound,
             Self::KeyReused { .. } => ProblemCode::IdempotencyKeyReused,
             Self::Database(_) => ProblemCode::Unavailable,
-            Self::Corrupt { .. } | Self::CorruptProduct { .. } => ProblemCode::Internal,
+            Self::Corrupt { .. } => ProblemCode::Internal,
         }
     }
 
@@ -80,7 +75,7 @@ impl InventoryError {
                 warn!("{self}");
                 "inventory cannot reach its database; try again".to_owned()
             }
-            Self::Corrupt { .. } | Self::CorruptProduct { .. } => {
+            Self::Corrupt { .. } => {
                 error!("{self}");
                 "a fault of ours".to_owned()
             }

@@ -1,7 +1,7 @@
 //! Products, and the pieces that were received of them.
 
 use contracts::{ids::Sku, money::Money};
-use sqlx::{PgConnection, PgPool, prelude::FromRow};
+use sqlx::{PgConnection, PgExecutor, PgPool, prelude::FromRow};
 
 use super::Recorded;
 use crate::{
@@ -24,10 +24,10 @@ impl TryFrom<ProductRow> for Product {
     type Error = InventoryError;
 
     fn try_from(row: ProductRow) -> Result<Self, InventoryError> {
-        let corrupt = |detail: String| InventoryError::CorruptProduct { sku: row.sku.clone(), detail };
-        let sku = row.sku.parse::<Sku>().map_err(|error| corrupt(error.to_string()))?;
-        let price = Money::from_code(row.price_minor, &row.currency).map_err(|error| corrupt(error.to_string()))?;
-        let details = ProductDetails::new(sku, row.name, price).map_err(|error| corrupt(error.to_string()))?;
+        let what = format!("product {}", row.sku);
+        let sku = Sku::try_from(row.sku).map_err(InventoryError::corrupt(&what))?;
+        let price = Money::from_code(row.price_minor, &row.currency).map_err(InventoryError::corrupt(&what))?;
+        let details = ProductDetails::new(sku, row.name, price).map_err(InventoryError::corrupt(&what))?;
         Ok(Self { details, available: row.available, version: row.version })
     }
 }
@@ -59,14 +59,17 @@ pub(crate) async fn list_products(
 }
 
 /// The product with this SKU.
-pub(crate) async fn find_product(pool: &PgPool, sku: &Sku) -> Result<Option<Product>, InventoryError> {
+pub(crate) async fn find_product(
+    connection: impl PgExecutor<'_>,
+    sku: &Sku,
+) -> Result<Option<Product>, InventoryError> {
     let row: Option<ProductRow> = sqlx::query_as(
         "SELECT sku, name, price_minor, currency, version, available
          FROM product JOIN stock USING (sku)
          WHERE sku = $1",
     )
     .bind(sku.as_str())
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     row.map(Product::try_from).transpose()
 }
@@ -87,16 +90,9 @@ pub(crate) async fn put_product(pool: &PgPool, details: &ProductDetails) -> Resu
         .execute(&mut *tx)
         .await?;
     }
-    let row: ProductRow = sqlx::query_as(
-        "SELECT sku, name, price_minor, currency, version, available
-         FROM product JOIN stock USING (sku)
-         WHERE sku = $1",
-    )
-    .bind(details.sku().as_str())
-    .fetch_one(&mut *tx)
-    .await?;
+    let product = find_product(&mut *tx, details.sku()).await?;
     tx.commit().await?;
-    row.try_into()
+    product.ok_or_else(|| InventoryError::UnknownProduct(details.sku().clone()))
 }
 
 /// Adds a product of which nothing is in stock, unless its SKU is there.
@@ -119,7 +115,7 @@ pub(crate) async fn add_product_in_tx(
     .bind(details.price().currency_code())
     .execute(conn)
     .await?;
-    Ok(if added.rows_affected() == 1 { Recorded::Now } else { Recorded::Before })
+    Ok(Recorded::from_rows(&added))
 }
 
 /// Records that a delivery came, unless its key is there.
@@ -141,7 +137,7 @@ pub(crate) async fn record_receipt_in_tx(
         Some("restock_receipt_sku_fkey") => InventoryError::UnknownProduct(delivery.sku().clone()),
         _ => error.into(),
     })?;
-    Ok(if recorded.rows_affected() == 1 { Recorded::Now } else { Recorded::Before })
+    Ok(Recorded::from_rows(&recorded))
 }
 
 /// What the delivery with this key was: SKU and pieces.

@@ -3,6 +3,8 @@
 mod catalogue;
 mod reservations;
 
+use sqlx::postgres::PgQueryResult;
+
 pub(crate) use catalogue::{
     add_product_in_tx, add_stock_in_tx, find_product, find_receipt, list_products, put_product, record_receipt_in_tx,
 };
@@ -17,4 +19,11 @@ pub(crate) enum Recorded {
     Now,
     /// By an earlier one, which has committed.
     Before,
+}
+
+impl Recorded {
+    /// From an `INSERT … ON CONFLICT DO NOTHING` of one row.
+    fn from_rows(inserted: &PgQueryResult) -> Self {
+        if inserted.rows_affected() == 1 { Self::Now } else { Self::Before }
+    }
 }

@@ -105,7 +105,7 @@ pub(crate) async fn find_reservation(pool: &PgPool, order: OrderId) -> Result<Ke
             .bind(order.as_uuid())
             .fetch_one(pool)
             .await?;
-    let answer = row.answer().map_err(|detail| InventoryError::Corrupt { order, detail })?;
+    let answer = row.answer().map_err(InventoryError::corrupt(format!("the reservation of order {order}")))?;
     Ok(Kept { answer, lines: row.lines.0.into_iter().map(|line| (line.sku, line.quantity)).collect() })
 }
 
@@ -128,9 +128,9 @@ pub(crate) async fn lock_stock_in_tx(
     .fetch_all(conn)
     .await?;
     let offer = |(sku, available, price_minor, currency): (String, i64, i64, String)| {
-        let price = Money::from_code(price_minor, &currency).map_err(text);
-        let offer = price.and_then(|price| Ok((sku.parse().map_err(text)?, Offer { available, price })));
-        offer.map_err(|detail| InventoryError::CorruptProduct { sku, detail })
+        let what = format!("product {sku}");
+        let price = Money::from_code(price_minor, &currency).map_err(InventoryError::corrupt(&what))?;
+        Ok((sku.try_into().map_err(InventoryError::corrupt(&what))?, Offer { available, price }))
     };
     rows.into_iter().map(offer).collect()
 }
@@ -167,7 +167,10 @@ pub(crate) async fn hold_in_tx(
     match usize::try_from(taken) {
         Ok(0) => Ok(Recorded::Before),
         Ok(rows) if rows == lines.len() => Ok(Recorded::Now),
-        _ => Err(InventoryError::Corrupt { order, detail: format!("{taken} of {} lines were taken", lines.len()) }),
+        _ => Err(InventoryError::Corrupt {
+            what: format!("the stock for order {order}"),
+            detail: format!("{taken} of {} lines were taken", lines.len()),
+        }),
     }
 }
 
@@ -194,11 +197,11 @@ pub(crate) async fn refuse_in_tx(
     .bind(skus.iter().map(Sku::as_str).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok(if refused.rows_affected() == 1 { Recorded::Now } else { Recorded::Before })
+    Ok(Recorded::from_rows(&refused))
 }
 
-/// Leaves a tombstone that refuses the order for ever, unless it has an answer. `true` when it was left.
-pub(crate) async fn bury_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<bool, InventoryError> {
+/// Leaves a tombstone that refuses the order for ever, unless it has an answer.
+pub(crate) async fn bury_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<Recorded, InventoryError> {
     let buried = sqlx::query(
         "INSERT INTO reservation (order_id, state, lines)
          VALUES ($1, 'RELEASED', '[]')
@@ -207,7 +210,7 @@ pub(crate) async fn bury_in_tx(conn: &mut PgConnection, order: OrderId) -> Resul
     .bind(order.as_uuid())
     .execute(conn)
     .await?;
-    Ok(buried.rows_affected() == 1)
+    Ok(Recorded::from_rows(&buried))
 }
 
 /// Locks the stock that the order holds until the end of the transaction, in the order of the SKUs.
