@@ -24,9 +24,10 @@ down: ## stops what `make up` started
 
 demo: build ## starts the platform afresh, plays the main story, stops; fails when anything was not seen
 	@data=$$(mktemp -d /tmp/postbox-demo.XXXXXX) && chmod 755 "$$data" || exit 1; \
-	trap '$(POSTBOX) down --data "$$data" && rm -rf "$$data"' EXIT; trap 'exit 130' INT TERM; \
-	$(POSTBOX) up --detach --data "$$data" $(PORTS) && \
-	$(POSTBOX) demo --data "$$data"
+	trap '$(POSTBOX) down --data "$$data"' EXIT; trap 'exit 130' INT TERM; \
+	$(POSTBOX) up --detach --data "$$data" $(PORTS) && $(POSTBOX) demo --data "$$data" || \
+	{ code=$$?; echo "the logs stay in $$data/logs"; exit $$code; }; \
+	$(POSTBOX) down --data "$$data" >/dev/null && rm -rf "$$data"
 
 test: ## every test but the fault rows, with a real Postgres and a real Kafka
 	cargo build --workspace --bins

@@ -1,6 +1,8 @@
 //! Who listens where.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::manifest::Manifest;
@@ -63,12 +65,16 @@ impl Ports {
     /// Fails with the first port that another program listens on, who needs it, and the cure.
     pub fn check_free(&self) -> Result<(), Failure> {
         for (port, needed_by) in self.all() {
-            if !local_servers::ports::is_free(port) {
-                return Err(Failure::try_again(format!(
-                    "port {port} is in use, and {needed_by} needs it: stop what listens there (another Postbox: \
-                     `postbox down`), or choose other ports with --port-base"
-                )));
+            if local_servers::ports::is_free(port) {
+                continue;
             }
+            // the system also gives ports from 32768 up to outgoing connections, and keeps them a minute after the end
+            let cure = if somebody_listens(port) {
+                "stop what listens there (another Postbox: `postbox down`), or choose other ports with --port-base"
+            } else {
+                "a connection of another program holds it; try again in a minute, or choose ports with --port-base"
+            };
+            return Err(Failure::try_again(format!("port {port} is in use, and {needed_by} needs it: {cure}")));
         }
         Ok(())
     }
@@ -87,6 +93,10 @@ impl Ports {
         all.push((self.postgres, "postgres".to_owned()));
         all
     }
+}
+
+fn somebody_listens(port: u16) -> bool {
+    TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(1)).is_ok()
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ struct ServiceStatus {
     url: String,
     ops_url: String,
     ready: bool,
+    /// Why it is not ready.
+    reason: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,12 +72,16 @@ pub async fn run(common: &Common) -> Result<(), Failure> {
 pub async fn look(state: &State) -> Status {
     let probe = Probe::new();
     let pid = |name: &str| state.processes.get(name).filter(|process| process.is_running()).map(|process| process.pid);
-    let services = join_all(state.services.iter().map(async |service| ServiceStatus {
-        name: service.name.clone(),
-        pid: pid(&service.name),
-        url: service.url.clone(),
-        ops_url: service.ops_url.clone(),
-        ready: probe.is_ready(&service.ops_url).await,
+    let services = join_all(state.services.iter().map(async |service| {
+        let ready = probe.ready(&service.ops_url).await;
+        ServiceStatus {
+            name: service.name.clone(),
+            pid: pid(&service.name),
+            url: service.url.clone(),
+            ops_url: service.ops_url.clone(),
+            ready: ready.is_ok(),
+            reason: ready.err(),
+        }
     }));
     let brokers = join_all(state.bootstrap.split(',').map(accepts));
     let postgres = accepts(server_of(&state.postgres_url));
@@ -107,7 +113,8 @@ pub fn print(status: &Status, json: bool) {
     let pid = |pid: Option<u32>| pid.map_or_else(|| "–".to_owned(), |pid| pid.to_string());
     let ready = |ready| if ready { "ready" } else { "not ready" };
     for service in &status.services {
-        table.add_row([&service.name, &pid(service.pid), &service.url, &service.ops_url, ready(service.ready)]);
+        let ready = service.reason.as_deref().unwrap_or("ready");
+        table.add_row([&service.name, &pid(service.pid), &service.url, &service.ops_url, ready]);
     }
     let pids: Vec<String> = status.kafka.pids.iter().map(u32::to_string).collect();
     table.add_row(["kafka", &pids.join(" "), &status.kafka.bootstrap, "", ready(status.kafka.ready)]);
@@ -129,10 +136,14 @@ impl Probe {
         Self { client: client.expect("a client without TLS can always be built") }
     }
 
-    /// True when `/readyz` says so within two seconds.
-    pub async fn is_ready(&self, ops_url: &str) -> bool {
-        let answer = self.client.get(format!("{ops_url}/readyz")).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+    /// Asks `/readyz`. Fails with the reason when the service is not ready or does not answer within two seconds.
+    pub async fn ready(&self, ops_url: &str) -> Result<(), String> {
+        let answer = self.client.get(format!("{ops_url}/readyz")).send().await.map_err(|_| "it does not answer")?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let reason = answer.text().await.map_err(|_| "it does not tell why")?;
+        Err(reason.lines().next().unwrap_or_default().to_owned())
     }
 }
 

@@ -95,7 +95,7 @@ pub async fn services(
     let probe = Probe::new();
     let ready = platform.manifests.iter().map(async |manifest| {
         let address = platform.address(&manifest.name);
-        while !probe.is_ready(&address.ops_url).await {
+        while probe.ready(&address.ops_url).await.is_err() {
             sleep(POLL).await;
         }
         progress.done(&format!("{} is ready", manifest.name));
@@ -105,10 +105,11 @@ pub async fn services(
         return Ok(());
     }
     for manifest in &platform.manifests {
-        if !probe.is_ready(&platform.address(&manifest.name).ops_url).await {
-            let (waited, log) = (READY_DEADLINE.as_secs(), platform.data.log(&manifest.name));
-            let name = &manifest.name;
-            return Err(Failure::unreachable(format!("{name} was not ready within {waited} s: see {}", log.display())));
+        let name = &manifest.name;
+        if let Err(reason) = probe.ready(&platform.address(name).ops_url).await {
+            let (waited, log) = (READY_DEADLINE.as_secs(), platform.data.log(name));
+            let log = log.display();
+            return Err(Failure::unreachable(format!("{name} was not ready within {waited} s ({reason}): see {log}")));
         }
     }
     Ok(())
