@@ -8,7 +8,6 @@ use accounts::{
 };
 use service_runtime::{Error, Shutdown, database};
 
-// gives memory back sooner than the system's: a password hash takes 19 MiB for some milliseconds
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

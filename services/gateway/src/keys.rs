@@ -52,7 +52,7 @@ pub enum NoKey {
 pub struct NotAKeySet(#[from] serde_json::Error);
 
 #[derive(Debug)]
-struct Copy {
+struct KeySet {
     jwks_json: String,
     by_name: HashMap<String, DecodingKey>,
 }
@@ -61,7 +61,7 @@ struct Copy {
 #[derive(Debug)]
 pub struct Keys {
     accounts: AccountsServiceClient<Channel>,
-    copy: RwLock<Option<Arc<Copy>>>,
+    copy: RwLock<Option<Arc<KeySet>>>,
     present: Arc<AtomicBool>,
     /// When an unknown key last made the gateway ask.
     asked_for_unknown: Mutex<Option<Instant>>,
@@ -87,7 +87,7 @@ impl Keys {
             let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| is_ed25519)?;
             Some((jwk.common.key_id?, key))
         });
-        let copy = Copy { by_name: named.collect(), jwks_json };
+        let copy = KeySet { by_name: named.collect(), jwks_json };
         *self.copy.write().expect("no writer panics") = Some(Arc::new(copy));
         self.present.store(true, Ordering::Relaxed);
         Ok(())
@@ -118,7 +118,7 @@ impl Keys {
         }
     }
 
-    fn copy(&self) -> Option<Arc<Copy>> {
+    fn copy(&self) -> Option<Arc<KeySet>> {
         self.copy.read().expect("no writer panics").clone()
     }
 
@@ -141,13 +141,15 @@ impl Keys {
             let mut accounts = self.accounts.clone();
             async move { accounts.jwks(request).await }
         });
+        let before = self.jwks_json();
         let fetched = match answer.await {
             Ok(answer) => self.replace(answer.jwks_json).map_err(|error| error.to_string()),
             Err(status) => Err(status.to_string()),
         };
-        match fetched {
-            Ok(()) => info!("fetched the keys of accounts"),
-            Err(ref error) => warn!(error, "accounts does not tell its keys, going on with those before"),
+        match &fetched {
+            Ok(()) if self.jwks_json() == before => {}
+            Ok(()) => info!("accounts told its keys"),
+            Err(error) => warn!(error, "accounts does not tell its keys, going on with those before"),
         }
         fetched.is_ok()
     }

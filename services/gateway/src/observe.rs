@@ -9,7 +9,7 @@ use axum::{
 use metrics::{counter, histogram};
 use service_runtime::telemetry;
 use tokio::time::Instant;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, field::Empty, info_span};
 use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,10 +23,13 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let method = method(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     let request_id = request_id(request.headers());
-    let span = info_span!("request", method, route, request.id = request_id.to_str().unwrap_or_default());
+    let id = request_id.to_str().unwrap_or_default();
+    let span = info_span!("request", method, route, request.id = id, trace_id = Empty);
     if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
         telemetry::set_parent(&span, traceparent);
     }
+    // what a problem tells its reader is what the log is searched for
+    span.record("trace_id", span.in_scope(telemetry::trace_id));
     let mut response = next.run(request).instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, request_id);
     let labels = [("route", route), ("method", method.to_owned()), ("status", response.status().as_str().to_owned())];

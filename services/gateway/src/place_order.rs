@@ -15,6 +15,7 @@ use contracts::{
     },
     problem::ProblemCode,
 };
+use tokio::time::Instant;
 use tonic::Status;
 use tracing::warn;
 
@@ -38,7 +39,7 @@ const MARGIN: Duration = Duration::from_millis(200);
 const LINES_MAX: usize = 100;
 
 /// The longest card token.
-const CARD_TOKEN_LENGTH_MAX: usize = 100;
+const CARD_TOKEN_LENGTH_MAX: usize = 128;
 
 /// The body: `{lines: [{sku, quantity}], payment: {card_token}}`.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl FromFields for OrderFields {
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         let lines = fields.required("lines", |value| lines(&value));
         let card_token = fields.required("payment", |value| {
-            value.object(|fields| fields.required("card_token", |value| value.text(1..=CARD_TOKEN_LENGTH_MAX)))
+            value.object(|fields| fields.required("card_token", |value| card_token(&value)))
         });
         Ok(Self { lines: lines?, card_token: card_token? })
     }
@@ -75,6 +76,11 @@ fn lines(value: &Value<'_>) -> Result<Vec<OrderLine>, Noted> {
     })
 }
 
+fn card_token(value: &Value<'_>) -> Result<String, Noted> {
+    let token = value.text(1..=CARD_TOKEN_LENGTH_MAX)?;
+    if token.is_ascii() { Ok(token) } else { value.wrong("must be ASCII") }
+}
+
 /// `POST /v1/orders`
 pub async fn place_order(
     State(gateway): State<Arc<Gateway>>,
@@ -82,18 +88,21 @@ pub async fn place_order(
     IdempotencyKey(idempotency_key): IdempotencyKey,
     body: Body<OrderFields>,
 ) -> Result<Response, Problem> {
-    let used = body.arrived_at.elapsed();
-    let order_budget = DEADLINE.saturating_sub(MARGIN).saturating_sub(used);
+    let deadline = body.arrived_at + DEADLINE;
     let order = PlaceOrder {
         order_id: OrderId::new().to_string(),
         customer_id: customer_id.to_string(),
         idempotency_key,
         lines: body.value.lines,
         card_token: body.value.card_token,
-        budget_ms: u32::try_from(order_budget.as_millis()).expect("less than 5 s"),
+        budget_ms: 0,
     };
-    let request = PlaceOrdersRequest { items: vec![order] };
-    let answer = rpc::ask_one(DEADLINE.saturating_sub(used), request, |request| {
+    let answer = rpc::ask_one(left_until(deadline), order, |request| {
+        // a second try has less time than the first
+        let request = request.map(|mut order| {
+            order.budget_ms = order_budget_ms(deadline);
+            PlaceOrdersRequest { items: vec![order] }
+        });
         let mut orders = gateway.orders.clone();
         async move { orders.place_orders(request).await }
     });
@@ -105,6 +114,14 @@ pub async fn place_order(
         None => same_key().into_response(),
     };
     Ok((replayed(again), answer).into_response())
+}
+
+fn left_until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn order_budget_ms(deadline: Instant) -> u32 {
+    u32::try_from(left_until(deadline).saturating_sub(MARGIN).as_millis()).expect("less than 5 s")
 }
 
 fn answer_with(status: StatusCode, order: Order) -> Response {

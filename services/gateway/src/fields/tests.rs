@@ -110,6 +110,7 @@ fn each_wrong_part_of_an_order_is_named_by_its_pointer() {
         // payment
         ("\"tok_visa\"", "\"\"", &["/payment/card_token"]),
         ("\"tok_visa\"", "\"tok\\u0000\"", &["/payment/card_token"]),
+        ("\"tok_visa\"", "\"tök\"", &["/payment/card_token"]),
         ("\"tok_visa\"", "1", &["/payment/card_token"]),
         ("{\"card_token\":\"tok_visa\"}", "\"tok_visa\"", &["/payment"]),
         ("{\"card_token\":\"tok_visa\"}", "{}", &["/payment/card_token"]),
