@@ -22,7 +22,7 @@ pub use config::Config;
 pub use error::InventoryError;
 pub use product::{PRICE_MINOR_MAX, Product, ProductDetails};
 pub use release::release;
-pub use reservation::{Answer, Line, PricedLine, Refusal, Reserve};
+pub use reservation::{Answer, LINES_MAX, Line, PricedLine, Refusal, Reserve};
 pub use reserve::reserve;
 pub use restock::{Delivery, Restocked, restock};
 pub use seed::{Catalogue, seed};
