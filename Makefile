@@ -27,7 +27,7 @@ demo: build ## starts the platform afresh, plays the main story, stops; fails wh
 	trap '$(POSTBOX) down --data "$$data"' EXIT; trap 'exit 130' INT TERM; \
 	$(POSTBOX) up --detach --data "$$data" $(PORTS) && $(POSTBOX) demo --data "$$data" || \
 	{ code=$$?; echo "the logs stay in $$data/logs"; exit $$code; }; \
-	$(POSTBOX) down --data "$$data" >/dev/null && rm -rf "$$data"
+	trap - EXIT; $(POSTBOX) down --data "$$data" && rm -rf "$$data"
 
 test: ## every test but the fault rows, with a real Postgres and a real Kafka
 	cargo build --workspace --bins

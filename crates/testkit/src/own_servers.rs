@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::TestKafka;
 
-/// A Kafka cluster of the test's own; dropping it kills it and deletes its data.
+/// A Kafka cluster of the test's own; dropping it kills it and deletes its data. On Linux it also ends with the thread that
+/// started it, so it cannot be shared between tests.
 #[derive(Debug)]
 pub struct OwnKafka {
     /// To stop, kill and start it.
@@ -40,7 +41,8 @@ impl OwnKafka {
     }
 }
 
-/// A PostgreSQL server of the test's own; dropping it kills it and deletes its data.
+/// A PostgreSQL server of the test's own; dropping it kills it and deletes its data. On Linux it also ends with the thread
+/// that started it, so it cannot be shared between tests.
 #[derive(Debug)]
 pub struct OwnPostgres {
     /// To stop, kill and start it. Make databases on it with [`local_servers::provision`].

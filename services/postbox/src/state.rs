@@ -20,9 +20,9 @@ pub struct State {
     pub profile: String,
     /// Kafka's `host:port` list.
     pub bootstrap: String,
-    /// The superuser's URL.
+    /// The superuser's URL; empty until the server answers for the first time.
     pub postgres_url: String,
-    /// By the database's name.
+    /// By the database's name; empty until they are made.
     pub databases: BTreeMap<String, DatabaseUrls>,
     /// In the order of the port table.
     pub services: Vec<ServiceAddress>,

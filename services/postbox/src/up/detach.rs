@@ -73,13 +73,16 @@ async fn until_started(supervisor: &mut Child, data: &DataFolder, log: &Path) ->
 
 /// The other process's failure, as our own.
 fn failure(status: ExitStatus, log: &Path) -> Failure {
+    if status.success() {
+        return Failure::try_again("it was stopped before it was ready");
+    }
     let printed = std::fs::read_to_string(log).unwrap_or_default();
     let message = printed.lines().rev().find_map(|line| line.strip_prefix("postbox: "));
     let message = message.map_or_else(|| format!("it ended ({status}): see {}", log.display()), str::to_owned);
     match status.code() {
         Some(1) => Failure::found(message),
         Some(64) => Failure::usage(message),
-        Some(0 | 75) => Failure::try_again(message),
+        Some(75) => Failure::try_again(message),
         _ => Failure::unreachable(message),
     }
 }

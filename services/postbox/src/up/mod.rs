@@ -58,16 +58,18 @@ async fn keep_up(
     let progress = Progress::start("starting Postbox", common.json);
     // the services' output is shown once the start is told
     let shown = Arc::new(AtomicBool::new(false));
+    let mut state = platform.at_start();
+    // from here on `down` finds this process
+    write_state(&state, &children.borrow(), platform)?;
     let starting = async {
-        let (servers, state) = start::servers(platform, running, &children, &progress).await?;
+        let servers = start::servers(platform, running, &children, &mut state, &progress).await?;
         write_state(&state, &children.borrow(), platform)?;
-        start::services(platform, &servers, running, &children, &shown, &progress).await?;
-        Ok::<_, Failure>(state)
+        start::services(platform, &servers, running, &children, &shown, &progress).await
     };
-    let mut state = tokio::select! {
+    tokio::select! {
         started = starting => started?,
         failure = supervise::hopeless(children.subscribe()) => return Err(failure),
-    };
+    }
     progress.finish();
     state.started = true;
     write_state(&state, &children.borrow(), platform)?;

@@ -15,7 +15,7 @@ use crate::data::DataFolder;
 use crate::failure::Failure;
 use crate::manifest::{self, Manifest, ProfileSettings};
 use crate::ports::Ports;
-use crate::state::ServiceAddress;
+use crate::state::{Identity, ServiceAddress, State};
 use crate::workspace::Workspace;
 
 /// Enough for any local load; they never grow.
@@ -71,6 +71,20 @@ impl Platform {
         let first = self.ports.kafka;
         let brokers: Vec<String> = (first..first + self.brokers).map(|port| format!("127.0.0.1:{port}")).collect();
         brokers.join(",")
+    }
+
+    /// What can be said before anything is started.
+    pub fn at_start(&self) -> State {
+        State {
+            supervisor: Identity::own(),
+            started: false,
+            profile: self.profile.name().to_owned(),
+            bootstrap: self.bootstrap(),
+            postgres_url: String::new(),
+            databases: BTreeMap::new(),
+            services: self.manifests.iter().map(|manifest| self.address(&manifest.name)).collect(),
+            processes: BTreeMap::new(),
+        }
     }
 
     /// The databases of all services.

@@ -1,13 +1,13 @@
 //! Starting everything, as much at the same time as the order of things allows: PostgreSQL, then each database with its
 //! migrations; beside it Kafka, then its topics; then all services.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::future::try_join_all;
 use local_servers::kafka::Compiler;
+use local_servers::provision::Provisioned;
 use local_servers::{Distribution, Kafka, KafkaOptions, Postgres, PostgresOptions, provision, topics};
 use tokio::time::{sleep, timeout};
 
@@ -16,7 +16,7 @@ use super::supervise::{Children, Group};
 use crate::cli::Profile;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::state::{DatabaseUrls, Identity, State};
+use crate::state::{DatabaseUrls, State};
 use crate::status::Probe;
 
 const SERVER_DEADLINE: Duration = Duration::from_mins(1);
@@ -41,14 +41,14 @@ impl Running {
     }
 }
 
-/// Starts PostgreSQL and Kafka, and brings the databases to the present migrations. Returns the state of a platform whose
-/// services do not run yet.
+/// Starts PostgreSQL and Kafka, and brings the databases to the present migrations. `state` is told where they are.
 pub async fn servers(
     platform: &Platform,
     running: &mut Running,
     children: &Children,
+    state: &mut State,
     progress: &Progress,
-) -> Result<(Servers, State), Failure> {
+) -> Result<Servers, Failure> {
     let distribution = Distribution::fetch().await?;
     let bootstrap = platform.bootstrap();
     let databases = async {
@@ -75,8 +75,9 @@ pub async fn servers(
         Ok(())
     };
     let ((servers, postgres_url), ()) = tokio::try_join!(databases, letters)?;
-    let state = state(platform, &servers, postgres_url);
-    Ok((servers, state))
+    state.postgres_url = postgres_url;
+    state.databases = servers.databases.iter().map(|(name, made)| (name.clone(), urls(made))).collect();
+    Ok(servers)
 }
 
 /// Starts every service, and waits until all are ready.
@@ -160,20 +161,6 @@ async fn answering(name: &str, answers: impl AsyncFn() -> bool) -> Result<(), Fa
         .map_err(|_| Failure::unreachable(format!("{name} did not answer within {waited} s: `postbox logs {name}`")))
 }
 
-fn state(platform: &Platform, servers: &Servers, postgres_url: String) -> State {
-    let urls = servers.databases.values().map(|made| {
-        let urls =
-            DatabaseUrls { owner: made.owner_url.clone(), app: made.app_url.clone(), audit: made.audit_url.clone() };
-        (made.database.clone(), urls)
-    });
-    State {
-        supervisor: Identity::own(),
-        started: false,
-        profile: platform.profile.name().to_owned(),
-        bootstrap: servers.bootstrap.clone(),
-        postgres_url,
-        databases: urls.collect(),
-        services: platform.manifests.iter().map(|manifest| platform.address(&manifest.name)).collect(),
-        processes: BTreeMap::new(),
-    }
+fn urls(made: &Provisioned) -> DatabaseUrls {
+    DatabaseUrls { owner: made.owner_url.clone(), app: made.app_url.clone(), audit: made.audit_url.clone() }
 }
