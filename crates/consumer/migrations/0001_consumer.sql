@@ -56,5 +56,5 @@ CREATE TABLE consumer_inbox (
     PRIMARY KEY ("group", event_id)
 );
 
--- For the purge. Rows arrive in the order of time, so a few bytes per block are enough.
-CREATE INDEX consumer_inbox_received_at ON consumer_inbox USING brin (received_at);
+-- for the purge
+CREATE INDEX consumer_inbox_received_at ON consumer_inbox (received_at);

@@ -2,29 +2,38 @@
 
 use std::time::Duration;
 
-/// Waits that double up to a limit.
+use tokio::time::Instant;
+
+/// The first wait of an outage.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// The wait between two tries during an outage. It doubles up to a limit.
 #[derive(Debug)]
-pub(crate) struct Backoff {
-    next: Duration,
-    max: Duration,
+pub(crate) struct Pause {
+    wait: Duration,
+    until: Instant,
 }
 
-impl Backoff {
-    pub fn new(first: Duration, max: Duration) -> Self {
-        Self { next: first.min(max), max }
+impl Pause {
+    /// The pause that begins now, after `previous` if that was of the same outage.
+    pub fn begin(previous: Option<&Self>, max: Duration) -> Self {
+        let wait = previous.map_or(FIRST_WAIT, |previous| previous.wait * 2).min(max);
+        Self { wait, until: Instant::now() + jittered(wait) }
     }
 
-    /// The next wait.
-    pub fn wait(&mut self) -> Duration {
-        let wait = self.next;
-        self.next = (wait * 2).min(self.max);
-        jittered(wait)
+    /// When it is time to try again.
+    pub fn until(&self) -> Instant {
+        self.until
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.until <= Instant::now()
     }
 }
 
-/// The wait before the retry that follows `retries` others: `first`, twice that, four times …
-pub(crate) fn nth(first: Duration, retries: u32) -> Duration {
-    jittered(first.saturating_mul(1 << retries.min(16)))
+/// The wait before a letter is tried again that was tried again so many times: `first`, twice that, four times …
+pub(crate) fn before_retry(first: Duration, retries: i32) -> Duration {
+    jittered(first.saturating_mul(1 << retries.clamp(0, 16)))
 }
 
 /// Within a fifth of `wait`, so that what failed together is not tried again together.
@@ -38,16 +47,17 @@ mod tests {
 
     #[test]
     fn five_retries_take_about_thirty_seconds() {
-        let total: Duration = (0..5).map(|retries| nth(Duration::from_secs(1), retries)).sum();
+        let total: Duration = (0..5).map(|retries| before_retry(Duration::from_secs(1), retries)).sum();
         assert!((24.0..38.0).contains(&total.as_secs_f64()), "{total:?}");
     }
 
     #[test]
-    fn waits_double_up_to_the_limit() {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(3));
-        let waits: Vec<f64> = (0..4).map(|_| backoff.wait().as_secs_f64()).collect();
-        for (wait, expected) in waits.into_iter().zip([1.0, 2.0, 3.0, 3.0]) {
-            assert!((wait - expected).abs() <= expected * 0.2, "{wait} is not about {expected}");
+    fn pauses_double_up_to_the_limit() {
+        let mut last = None;
+        for expected in [100, 200, 400, 500, 500] {
+            let pause = Pause::begin(last.as_ref(), Duration::from_millis(500));
+            assert_eq!(pause.wait, Duration::from_millis(expected));
+            last = Some(pause);
         }
     }
 }

@@ -2,17 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::{
-    group::{Group, Partition},
+    group::{self, Group, Partition},
     handler::HandlerError,
     letter::Letter,
     metrics::{self, Outcome},
-    parked::Parking,
+    parked::{self, BlockedKeys},
     position::{self, Move},
+    uncut::uncut,
 };
 
 /// How long letters are done one by one before the member looks after its other work again.
@@ -93,9 +95,11 @@ pub(crate) async fn process(group: Arc<Group>, slices: Vec<Slice>, interrupt: Ca
     let letters: usize = slices.iter().map(|slice| slice.letters.len()).sum();
     // a single letter goes straight to the way that knows what to do when it fails
     if letters > 1 {
-        match apply(&group, slices.clone()).await {
-            Ok(()) => return slices.iter().map(done).collect(),
-            Err(Failure::Fenced) => return slices.into_iter().map(|slice| fenced(&group, slice)).collect(),
+        match whole(&group, apply(group.clone(), slices.clone())).await {
+            Ok(()) => return slices.iter().map(|slice| ended(slice, slice.as_move().to, None)).collect(),
+            Err(Failure::Fenced) => {
+                return slices.iter().map(|slice| ended(slice, slice.from, Some(Stop::Fenced))).collect();
+            }
             Err(failure) => debug!(group = group.name, letters, ?failure, "a batch failed, doing it letter by letter"),
         }
     }
@@ -107,47 +111,32 @@ pub(crate) async fn process(group: Arc<Group>, slices: Vec<Slice>, interrupt: Ca
     progress
 }
 
-fn done(slice: &Slice) -> Progress {
-    Progress { partition: slice.partition, next: slice.as_move().to, left: Vec::new(), stop: None }
-}
-
-fn fenced(group: &Group, slice: Slice) -> Progress {
-    let Partition { topic, number } = slice.partition;
-    warn!(
-        group = group.name,
-        topic,
-        partition = number,
-        from = slice.from,
-        "fenced: another member has moved the position"
-    );
-    metrics::add_fenced(group);
-    Progress { partition: slice.partition, next: slice.from, left: slice.letters, stop: Some(Stop::Fenced) }
+/// A slice of which nothing is left, or nothing that may be used.
+fn ended(slice: &Slice, next: i64, stop: Option<Stop>) -> Progress {
+    Progress { partition: slice.partition, next, left: Vec::new(), stop }
 }
 
 async fn one_by_one(group: &Arc<Group>, slice: Slice, interrupt: &CancellationToken, until: Instant) -> Progress {
     let Slice { partition, from: mut next, letters } = slice;
     for (index, letter) in letters.iter().enumerate() {
-        let single = Slice { partition, from: next, letters: vec![letter.clone()] };
         let outcome = if interrupt.is_cancelled() || Instant::now() >= until {
             Err(Stop::Interrupted)
         } else {
-            one(group, single.clone()).await
+            one(group, Slice { partition, from: next, letters: vec![letter.clone()] }).await
         };
-        let left = || letters[index..].to_vec();
-        match outcome {
-            Ok(()) => next = letter.offset + 1,
-            Err(Stop::Fenced) => return Progress { left: left(), ..fenced(group, single) },
-            Err(stop) => return Progress { partition, next, left: left(), stop: Some(stop) },
+        if let Err(stop) = outcome {
+            return Progress { partition, next, left: letters[index..].to_vec(), stop: Some(stop) };
         }
+        next = letter.offset + 1;
     }
     Progress { partition, next, left: Vec::new(), stop: None }
 }
 
 /// Does one letter: makes its effects, or parks it.
 async fn one(group: &Arc<Group>, single: Slice) -> Result<(), Stop> {
-    let mut outcome = apply(group, vec![single.clone()]).await;
+    let mut outcome = whole(group, apply(group.clone(), vec![single.clone()])).await;
     if let Err(Failure::Reject(error)) = outcome {
-        outcome = park(group, single, error).await;
+        outcome = whole(group, park(group.clone(), single, error)).await;
     }
     outcome.map_err(|failure| match failure {
         Failure::Fenced => Stop::Fenced,
@@ -156,86 +145,79 @@ async fn one(group: &Arc<Group>, single: Slice) -> Result<(), Stop> {
     })
 }
 
+/// Runs a transaction to its end.
+async fn whole(
+    group: &Group,
+    transaction: impl Future<Output = Result<(), Failure>> + Send + 'static,
+) -> Result<(), Failure> {
+    uncut(group.config.transaction_deadline, transaction).await.unwrap_or_else(|late| Err(Failure::Retry(late)))
+}
+
 /// Makes the effects of the slices.
-async fn apply(group: &Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
-    let work = {
-        let group = group.clone();
-        async move {
-            let mut tx = group.pool.begin().await?;
-            let moves: Vec<Move> = slices.iter().map(Slice::as_move).collect();
-            if !position::advance_in_tx(&mut tx, &group, &moves).await? {
-                return Err(Failure::Fenced);
-            }
-            let mut parking = Parking::open_in_tx(&mut tx, &group, &slices).await?;
-            let mut tally = Tally::new();
-            for slice in &slices {
-                for letter in &slice.letters {
-                    let topic = slice.partition.topic;
-                    let outcome = match letter.read() {
-                        Ok(event) if !group.wants(topic, &event) => Outcome::Skipped,
-                        Ok(_) if parking.is_blocked(topic, letter) => {
-                            parking.add_behind_in_tx(&mut tx, slice.partition, letter).await?;
-                            Outcome::Parked
-                        }
-                        Ok(event) => {
-                            group.handle(topic, &mut tx, &event).await?;
-                            Outcome::Applied
-                        }
-                        Err(unreadable) => {
-                            parking.add_in_tx(&mut tx, slice.partition, letter, &unreadable.to_string()).await?;
-                            Outcome::Parked
-                        }
-                    };
-                    *tally.entry((topic, outcome)).or_default() += 1;
-                }
-            }
-            tx.commit().await?;
-            Ok(tally)
+async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
+    let mut tx = begin(&group, &slices).await?;
+    let mut blocked = BlockedKeys::read_in_tx(&mut tx, &group, &slices).await?;
+    let mut tally = Tally::new();
+    for slice in &slices {
+        for letter in &slice.letters {
+            let outcome = apply_one_in_tx(&mut tx, &group, slice.partition, letter, &mut blocked).await?;
+            *tally.entry((slice.partition.topic, outcome)).or_default() += 1;
         }
-    };
-    count(group, uncut(group.config.transaction_deadline, work).await?);
-    Ok(())
-}
-
-/// Parks a letter that its handler refuses, and moves on.
-async fn park(group: &Arc<Group>, single: Slice, error: String) -> Result<(), Failure> {
-    let work = {
-        let group = group.clone();
-        async move {
-            let mut tx = group.pool.begin().await?;
-            if !position::advance_in_tx(&mut tx, &group, &[single.as_move()]).await? {
-                return Err(Failure::Fenced);
-            }
-            let letter = &single.letters[0];
-            let mut parking = Parking::open_in_tx(&mut tx, &group, std::slice::from_ref(&single)).await?;
-            parking.add_in_tx(&mut tx, single.partition, letter, &error).await?;
-            tx.commit().await?;
-            let Partition { topic, number } = single.partition;
-            warn!(group = group.name, topic, partition = number, offset = letter.offset, error, "a letter is parked");
-            Ok(Tally::from([((topic, Outcome::Parked), 1)]))
-        }
-    };
-    count(group, uncut(group.config.transaction_deadline, work).await?);
-    Ok(())
-}
-
-/// Counts what was committed.
-fn count(group: &Group, tally: Tally) {
+    }
+    group::check_in_tx(&mut tx).await?;
+    tx.commit().await?;
     for ((topic, outcome), letters) in tally {
-        metrics::add_events(group, topic, outcome, letters);
+        metrics::add_events(&group, topic, outcome, letters);
+    }
+    Ok(())
+}
+
+async fn apply_one_in_tx(
+    conn: &mut PgConnection,
+    group: &Group,
+    partition: Partition,
+    letter: &Letter,
+    blocked: &mut BlockedKeys,
+) -> Result<Outcome, Failure> {
+    let topic = partition.topic;
+    match letter.read() {
+        Ok(event) if !group.wants(topic, &event) => Ok(Outcome::Skipped),
+        Ok(_) if blocked.contains(topic, letter) => {
+            parked::park_behind_in_tx(conn, group, partition, letter).await?;
+            Ok(Outcome::Parked)
+        }
+        Ok(event) => {
+            group.handle(topic, conn, &event).await?;
+            Ok(Outcome::Applied)
+        }
+        Err(unreadable) => {
+            parked::park_in_tx(conn, group, partition, letter, &unreadable.to_string()).await?;
+            blocked.add(topic, letter);
+            Ok(Outcome::Parked)
+        }
     }
 }
 
-/// Runs database work to its end, whatever becomes of the caller: a future that is dropped gives its connection back
-/// with an open transaction (sqlx #4385). After the deadline its outcome is unknown, which is an outage as any other:
-/// the next try finds the position where it was, or is fenced.
-pub(crate) async fn uncut<T: Send + 'static>(
-    deadline: Duration,
-    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
-) -> Result<T, Failure> {
-    match tokio::time::timeout(deadline, tokio::spawn(work)).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => Err(Failure::Retry(error.to_string())),
-        Err(_) => Err(Failure::Retry(format!("the transaction took longer than {deadline:?}"))),
+/// Parks a letter that its handler refuses.
+async fn park(group: Arc<Group>, single: Slice, error: String) -> Result<(), Failure> {
+    let Slice { partition, letters, .. } = &single;
+    let Partition { topic, number } = *partition;
+    let mut tx = begin(&group, std::slice::from_ref(&single)).await?;
+    parked::park_in_tx(&mut tx, &group, *partition, &letters[0], &error).await?;
+    tx.commit().await?;
+    warn!(group = group.name, topic, partition = number, offset = letters[0].offset, error, "a letter is parked");
+    metrics::add_events(&group, topic, Outcome::Parked, 1);
+    Ok(())
+}
+
+/// Begins a transaction that moves the group past these slices.
+async fn begin(group: &Group, slices: &[Slice]) -> Result<Transaction<'static, Postgres>, Failure> {
+    let mut tx = group.pool.begin().await?;
+    let moves: Vec<Move> = slices.iter().map(Slice::as_move).collect();
+    if position::advance_in_tx(&mut tx, group, &moves).await? {
+        return Ok(tx);
     }
+    warn!(group = group.name, ?moves, "fenced: another member has moved the position");
+    metrics::add_fenced(group);
+    Err(Failure::Fenced)
 }

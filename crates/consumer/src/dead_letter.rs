@@ -16,7 +16,7 @@ use tracing::info;
 use crate::{
     group::Group,
     parked::{self, Parked},
-    retry::uncut_on,
+    uncut::uncut_query,
 };
 
 /// How long the broker has to take a copy, or to make the topic.
@@ -30,11 +30,11 @@ const LEASE: Duration = Duration::from_secs(30);
 pub(crate) async fn send_due(group: &Arc<Group>, cancel: &CancellationToken) -> Result<(), String> {
     while !cancel.is_cancelled() {
         let claim = |group: Arc<Group>| async move { parked::claim_copy(&group.pool, &group, LEASE).await };
-        let Some(dead) = uncut_on(group, claim).await? else { return Ok(()) };
+        let Some(dead) = uncut_query(group, claim).await? else { return Ok(()) };
         send(group, &dead)
             .await
             .map_err(|error| format!("the copy of dead letter {} was not sent: {error}", dead.id))?;
-        uncut_on(group, |group| async move { parked::copied(&group.pool, dead.id).await }).await?;
+        uncut_query(group, |group| async move { parked::copied(&group.pool, dead.id).await }).await?;
     }
     Ok(())
 }

@@ -84,3 +84,11 @@ impl Group {
         &*route.expect("only letters of the group's own topics come here").1
     }
 }
+
+/// To be called before the commit of what a handler did. A statement that failed and was passed over has aborted the
+/// transaction, and its commit would be a rollback that looks like a success; and a deferred constraint must be the
+/// letter's fault, not the commit's.
+pub(crate) async fn check_in_tx(conn: &mut PgConnection) -> Result<(), HandlerError> {
+    sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(conn).await?;
+    Ok(())
+}

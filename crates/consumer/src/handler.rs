@@ -79,19 +79,20 @@ impl HandlerError {
     }
 }
 
-/// The letter's own fault when its data break a rule of the table, or a row that must be there is not. Everything else
-/// (no connection, a deadlock, a time limit, a missing table) passes, or is repaired, without a change to the letter.
+/// The letter's own fault when its data break a rule of the table, or a row that must be there is not; the handler's when
+/// it goes on after a statement that failed. Everything else (no connection, a deadlock, a time limit, a missing table)
+/// passes, or is repaired, and then the same letter gets through.
 impl From<sqlx::Error> for HandlerError {
     fn from(error: sqlx::Error) -> Self {
-        let is_its_fault = match &error {
-            // classes of SQLSTATE: 22 data exception, 23 integrity constraint violation
+        let is_final = match &error {
+            // SQLSTATE: class 22 data exception, class 23 integrity constraint violation, 25P02 in failed transaction
             sqlx::Error::Database(refusal) => {
-                refusal.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+                refusal.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23") || code == "25P02")
             }
             sqlx::Error::RowNotFound | sqlx::Error::Encode(_) => true,
             _ => false,
         };
-        if is_its_fault { Self::Reject(error.into()) } else { Self::Retry(error.into()) }
+        if is_final { Self::Reject(error.into()) } else { Self::Retry(error.into()) }
     }
 }
 

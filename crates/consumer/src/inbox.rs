@@ -19,20 +19,17 @@ pub async fn first_time_in_tx(conn: &mut PgConnection, group: &str, event_id: Uu
     Ok(noted.rows_affected() == 1)
 }
 
-/// Drops the rows of a group that are too old, some at a time. Returns whether there may be more.
-pub(crate) async fn purge(pool: &PgPool, group: &str) -> Result<bool, sqlx::Error> {
-    const ROWS_MAX: i64 = 10_000;
+/// Drops rows that are too old, of all groups, so many at a time. Returns whether there may be more.
+pub(crate) async fn purge(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    const ROWS_MAX: u64 = 5_000;
     let purged = sqlx::query(
-        r#"DELETE FROM consumer_inbox
-           WHERE ctid = ANY (ARRAY(
-               SELECT ctid FROM consumer_inbox
-               WHERE "group" = $1 AND received_at < now() - make_interval(days => $2)
-               LIMIT $3))"#,
+        "DELETE FROM consumer_inbox
+         WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM consumer_inbox WHERE received_at < now() - make_interval(days => $1) LIMIT $2))",
     )
-    .bind(group)
     .bind(INBOX_KEPT_DAYS)
-    .bind(ROWS_MAX)
+    .bind(i64::try_from(ROWS_MAX).expect("it is small"))
     .execute(pool)
     .await?;
-    Ok(purged.rows_affected() > 0)
+    Ok(purged.rows_affected() == ROWS_MAX)
 }

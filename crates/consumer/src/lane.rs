@@ -2,9 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tokio::time::Instant;
-
-use crate::{backoff::Backoff, letter::Letter};
+use crate::{backoff::Pause, letter::Letter};
 
 /// What is known of a partition, and the letters that wait for the next batch.
 #[derive(Debug)]
@@ -16,20 +14,13 @@ pub(crate) struct Lane {
     /// Letters in their order, to be done from `next` on.
     pub queue: VecDeque<Arc<Letter>>,
     /// Set while nothing can be done with the first letter.
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<Pause>,
     /// Set until the position was read again; letters that come meanwhile are from the wrong place.
     pub is_rewinding: bool,
     /// The offset that should come next; `None` at the beginning, which may have any.
     expected: Option<i64>,
     /// The offset that came in its place, before the expected one was asked for again.
     doubted: Option<i64>,
-}
-
-/// A partition that waits for something to come back.
-#[derive(Debug)]
-pub(crate) struct Stopped {
-    pub retry_at: Instant,
-    pub backoff: Backoff,
 }
 
 /// What to do about a letter that has come.
@@ -84,16 +75,6 @@ impl Lane {
         self.expected = Some(offset + 1);
         self.queue.push_back(Arc::new(letter));
         gap.map_or(Arrival::Queued, |expected| Arrival::QueuedAfterGap { expected })
-    }
-
-    /// Whether its letters may be in a batch with those of others.
-    pub fn is_flowing(&self) -> bool {
-        self.stopped.is_none()
-    }
-
-    /// Whether a stopped partition is to be tried again.
-    pub fn is_due(&self, now: Instant) -> bool {
-        self.stopped.as_ref().is_some_and(|stopped| stopped.retry_at <= now) && !self.queue.is_empty()
     }
 }
 

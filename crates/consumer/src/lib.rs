@@ -42,6 +42,7 @@ mod handler;
 mod inbox;
 mod kafka;
 mod lane;
+mod lanes;
 mod letter;
 mod member;
 mod metrics;
@@ -49,6 +50,7 @@ mod parked;
 mod position;
 mod retry;
 mod service;
+mod uncut;
 
 use std::borrow::Cow;
 

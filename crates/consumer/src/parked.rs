@@ -38,17 +38,13 @@ pub async fn discard(database: impl PgExecutor<'_>, id: i64) -> Result<bool, sql
     Ok(discarded.rows_affected() == 1)
 }
 
-/// The blocked keys of a batch, and the way to park its letters.
-pub(crate) struct Parking<'g> {
-    group: &'g Group,
-    /// Topic and key.
-    blocked: HashSet<(&'static str, Vec<u8>)>,
-}
+/// The blocked keys among those of a batch.
+pub(crate) struct BlockedKeys(HashSet<(&'static str, Vec<u8>)>);
 
-impl<'g> Parking<'g> {
-    /// Looks which keys of these slices are blocked. None of them can become blocked meanwhile: only who holds the lock of
+impl BlockedKeys {
+    /// Looks which keys of these slices are blocked. No other member can block one meanwhile: only who holds the lock of
     /// a partition's position parks its letters. One that is set free meanwhile merely gets one letter more to retry.
-    pub async fn open_in_tx(conn: &mut PgConnection, group: &'g Group, slices: &[Slice]) -> Result<Self, sqlx::Error> {
+    pub async fn read_in_tx(conn: &mut PgConnection, group: &Group, slices: &[Slice]) -> Result<Self, sqlx::Error> {
         let mut topics = Vec::new();
         let mut keys = Vec::new();
         for slice in slices {
@@ -68,72 +64,74 @@ impl<'g> Parking<'g> {
         .bind(keys)
         .fetch_all(conn)
         .await?;
-        let blocked = rows.into_iter().filter_map(|(topic, key)| Some((group.topic(&topic)?, key))).collect();
-        Ok(Self { group, blocked })
+        Ok(Self(rows.into_iter().filter_map(|(topic, key)| Some((group.topic(&topic)?, key))).collect()))
     }
 
-    pub fn is_blocked(&self, topic: &'static str, letter: &Letter) -> bool {
-        // the set is nearly always empty, and a look into it costs a copy of the key
-        !self.blocked.is_empty() && letter.key.as_ref().is_some_and(|key| self.blocked.contains(&(topic, key.clone())))
+    pub fn contains(&self, topic: &'static str, letter: &Letter) -> bool {
+        // there are nearly always none, and to look costs a copy of the key
+        !self.0.is_empty() && letter.key.as_ref().is_some_and(|key| self.0.contains(&(topic, key.clone())))
     }
 
-    /// Parks a letter whose key is blocked. Its turn comes when the letters before it are gone.
-    pub async fn add_behind_in_tx(
-        &mut self,
-        conn: &mut PgConnection,
-        partition: Partition,
-        letter: &Letter,
-    ) -> Result<(), Failure> {
-        self.insert(conn, partition, letter, "waits behind an earlier letter of its key", Duration::ZERO).await
+    /// The letter was parked.
+    pub fn add(&mut self, topic: &'static str, letter: &Letter) {
+        self.0.extend(letter.key.clone().map(|key| (topic, key)));
     }
+}
 
-    /// Parks a letter that was refused; from now on its key is blocked.
-    pub async fn add_in_tx(
-        &mut self,
-        conn: &mut PgConnection,
-        partition: Partition,
-        letter: &Letter,
-        error: &str,
-    ) -> Result<(), Failure> {
-        self.insert(conn, partition, letter, error, backoff::nth(self.group.config.retry_backoff, 0)).await?;
-        if let Some(key) = &letter.key {
-            self.blocked.insert((partition.topic, key.clone()));
-        }
-        Ok(())
-    }
+/// Parks a letter that was refused. From now on its key is blocked.
+pub(crate) async fn park_in_tx(
+    conn: &mut PgConnection,
+    group: &Group,
+    partition: Partition,
+    letter: &Letter,
+    error: &str,
+) -> Result<(), Failure> {
+    let retry_in = backoff::before_retry(group.config.retry_backoff, 0);
+    insert_in_tx(conn, group, partition, letter, error, retry_in).await
+}
 
-    async fn insert(
-        &self,
-        conn: &mut PgConnection,
-        partition: Partition,
-        letter: &Letter,
-        error: &str,
-        retry_in: Duration,
-    ) -> Result<(), Failure> {
-        let (names, values): (Vec<&str>, Vec<Option<&[u8]>>) =
-            letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).unzip();
-        let parked = sqlx::query(
-            r#"INSERT INTO consumer_parked ("group", topic, partition, "offset", key, header_names, header_values,
-                   payload, traceparent, error, next_retry_at)
-               SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + $11 * interval '1 millisecond'
-               WHERE (SELECT count(*) FROM consumer_parked WHERE "group" = $1) < $12"#,
-        )
-        .bind(self.group.name)
-        .bind(partition.topic)
-        .bind(partition.number)
-        .bind(letter.offset)
-        .bind(letter.key.as_deref())
-        .bind(names)
-        .bind(values)
-        .bind(letter.payload.as_deref())
-        .bind(letter.traceparent())
-        .bind(storable(error))
-        .bind(milliseconds(retry_in))
-        .bind(i64::from(self.group.config.parked_letters_max))
-        .execute(conn)
-        .await?;
-        if parked.rows_affected() == 1 { Ok(()) } else { Err(Failure::Full) }
-    }
+/// Parks a letter whose key is blocked. Its turn comes when the letters before it are gone.
+pub(crate) async fn park_behind_in_tx(
+    conn: &mut PgConnection,
+    group: &Group,
+    partition: Partition,
+    letter: &Letter,
+) -> Result<(), Failure> {
+    let reason = "waits behind an earlier letter of its key";
+    insert_in_tx(conn, group, partition, letter, reason, Duration::ZERO).await
+}
+
+async fn insert_in_tx(
+    conn: &mut PgConnection,
+    group: &Group,
+    partition: Partition,
+    letter: &Letter,
+    error: &str,
+    retry_in: Duration,
+) -> Result<(), Failure> {
+    let (names, values): (Vec<&str>, Vec<Option<&[u8]>>) =
+        letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).unzip();
+    let parked = sqlx::query(
+        r#"INSERT INTO consumer_parked ("group", topic, partition, "offset", key, header_names, header_values,
+               payload, traceparent, error, next_retry_at)
+           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + $11 * interval '1 millisecond'
+           WHERE (SELECT count(*) FROM consumer_parked WHERE "group" = $1) < $12"#,
+    )
+    .bind(group.name)
+    .bind(partition.topic)
+    .bind(partition.number)
+    .bind(letter.offset)
+    .bind(letter.key.as_deref())
+    .bind(names)
+    .bind(values)
+    .bind(letter.payload.as_deref())
+    .bind(letter.traceparent())
+    .bind(storable(error))
+    .bind(milliseconds(retry_in))
+    .bind(i64::from(group.config.parked_letters_max))
+    .execute(conn)
+    .await?;
+    if parked.rows_affected() == 1 { Ok(()) } else { Err(Failure::Full) }
 }
 
 /// A row whose turn it is.

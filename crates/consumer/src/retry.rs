@@ -3,19 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{Acquire, PgConnection};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    backoff::{self, Backoff},
-    batch::{Failure, uncut},
+    backoff::{self, Pause},
     dead_letter,
-    group::{Group, Partition},
+    group::{self, Group, Partition},
     handler::HandlerError,
     inbox,
     metrics::{self, Outcome},
     parked::{self, Parked},
+    uncut::uncut_query,
 };
 
 /// How often the rows are counted and the inbox is purged.
@@ -23,8 +23,7 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Looks after the parked letters of a group until it is cancelled.
 pub(crate) async fn run(group: Arc<Group>, cancel: CancellationToken) {
-    let interval = group.config.retry_poll_interval;
-    let mut outage: Option<Backoff> = None;
+    let mut outage: Option<Pause> = None;
     let mut housekeeping_at = Instant::now();
     while !cancel.is_cancelled() {
         let outcome = tokio::select! {
@@ -32,21 +31,21 @@ pub(crate) async fn run(group: Arc<Group>, cancel: CancellationToken) {
             // a transaction that takes longer still comes to its end: it runs in a task of its own
             () = late(&cancel, group.config.handover_deadline) => return,
         };
-        let wait = match outcome {
+        let next = match outcome {
             Ok(()) => {
                 outage = None;
-                interval
+                Instant::now() + group.config.retry_poll_interval
             }
             Err(reason) => {
                 if outage.is_none() {
-                    warn!(group = group.name, %reason, "parked letters must wait");
+                    warn!(group = group.name, reason, "parked letters must wait");
                 }
-                outage.get_or_insert_with(|| Backoff::new(interval, group.config.outage_backoff_max)).wait()
+                outage.insert(Pause::begin(outage.as_ref(), group.config.outage_backoff_max)).until()
             }
         };
         tokio::select! {
             () = cancel.cancelled() => {}
-            () = sleep(wait) => {}
+            () = sleep_until(next) => {}
         }
     }
 }
@@ -58,26 +57,18 @@ async fn late(cancel: &CancellationToken, patience: Duration) {
 }
 
 async fn round(group: &Arc<Group>, cancel: &CancellationToken, housekeeping_at: &mut Instant) -> Result<(), String> {
-    while !cancel.is_cancelled() && uncut_on(group, retry_one).await? {}
+    while !cancel.is_cancelled() && uncut_query(group, retry_one).await? {}
     dead_letter::send_due(group, cancel).await?;
     if Instant::now() >= *housekeeping_at {
         *housekeeping_at = Instant::now() + HOUSEKEEPING_INTERVAL;
-        uncut_on(group, keep_house).await?;
+        let (parked, dead) =
+            uncut_query(group, |group| async move { parked::count(&group.pool, &group).await }).await?;
+        metrics::set_parked(group, parked, dead);
+        while !cancel.is_cancelled()
+            && uncut_query(group, |group| async move { inbox::purge(&group.pool).await }).await?
+        {}
     }
     Ok(())
-}
-
-/// Runs a piece of database work on the group, uncut.
-pub(crate) async fn uncut_on<T, W>(group: &Arc<Group>, work: impl FnOnce(Arc<Group>) -> W) -> Result<T, String>
-where
-    T: Send + 'static,
-    W: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
-{
-    let work = work(group.clone());
-    uncut(group.config.transaction_deadline, async { Ok(work.await?) }).await.map_err(|failure| match failure {
-        Failure::Retry(reason) | Failure::Reject(reason) => reason,
-        other @ (Failure::Fenced | Failure::Full) => format!("{other:?}"),
-    })
 }
 
 /// Tries one letter that is due. Returns whether there was one.
@@ -86,75 +77,69 @@ async fn retry_one(group: Arc<Group>) -> Result<bool, sqlx::Error> {
     let Some(parked) = parked::lock_due_in_tx(&mut tx, &group).await? else { return Ok(false) };
     // a savepoint: what a refused try has done is undone, and the row stays locked
     let mut attempt = tx.begin().await?;
-    let topic = parked.partition.topic;
-    let tried = match parked.letter.read() {
-        Ok(event) if group.wants(topic, &event) => {
-            group.handle(topic, &mut attempt, &event).await.map(|()| Outcome::Applied)
-        }
-        Ok(_) => Ok(Outcome::Skipped),
-        Err(unreadable) => Err(unreadable.into()),
-    };
-    let outcome = match tried {
+    let outcome = match try_in_tx(&mut attempt, &group, &parked).await {
         Ok(outcome) => {
             attempt.commit().await?;
             parked::remove_in_tx(&mut tx, parked.id).await?;
-            info!(group = group.name, topic, parked.id, retry = parked.retry_count + 1, "a parked letter is done");
             Some(outcome)
         }
         Err(refusal) => {
             attempt.rollback().await?;
-            let wait =
-                backoff::nth(group.config.retry_backoff, u32::try_from(parked.retry_count).unwrap_or_default() + 1);
-            let text = refusal.text();
-            match refusal {
-                HandlerError::Retry(_) => {
-                    // an outage is nothing that a letter dies of
-                    let wait = wait.min(group.config.outage_backoff_max);
-                    parked::postpone_in_tx(&mut tx, parked.id, &text, parked.retry_count, wait).await?;
-                    None
-                }
-                HandlerError::Reject(_) => refused_in_tx(&mut tx, &group, &parked, &text, wait).await?,
-            }
+            refused_in_tx(&mut tx, &group, &parked, &refusal).await?
         }
     };
     tx.commit().await?;
+    let Partition { topic, number } = parked.partition;
+    let (id, offset, reason) = (parked.id, parked.letter.offset, parked.error);
+    match outcome {
+        None => {}
+        Some(Outcome::Dead) => error!(
+            group = group.name,
+            topic,
+            partition = number,
+            offset,
+            id,
+            reason,
+            "a letter is dead and blocks its key: mend the cause, then redrive or discard it"
+        ),
+        Some(_) => info!(group = group.name, topic, partition = number, offset, id, "a parked letter is done"),
+    }
     if let Some(outcome) = outcome {
         metrics::add_events(&group, topic, outcome, 1);
     }
     Ok(true)
 }
 
-/// Notes that a try was refused: the letter waits longer, or is dead.
+async fn try_in_tx(conn: &mut PgConnection, group: &Group, parked: &Parked) -> Result<Outcome, HandlerError> {
+    let event = parked.letter.read()?;
+    let topic = parked.partition.topic;
+    if !group.wants(topic, &event) {
+        return Ok(Outcome::Skipped);
+    }
+    group.handle(topic, conn, &event).await?;
+    group::check_in_tx(conn).await?;
+    Ok(Outcome::Applied)
+}
+
+/// Notes that a try was in vain. The letter waits longer, or is dead.
 async fn refused_in_tx(
     conn: &mut PgConnection,
     group: &Group,
     parked: &Parked,
-    reason: &str,
-    wait: Duration,
+    refusal: &HandlerError,
 ) -> Result<Option<Outcome>, sqlx::Error> {
-    let retries = parked.retry_count + 1;
-    if u32::try_from(retries).is_ok_and(|retries| retries < group.config.retry_tries_max) {
-        parked::postpone_in_tx(conn, parked.id, reason, retries, wait).await?;
-        return Ok(None);
+    let config = &group.config;
+    let text = refusal.text();
+    let retries = match refusal {
+        // an outage is nothing that a letter dies of
+        HandlerError::Retry(_) => parked.retry_count,
+        HandlerError::Reject(_) => parked.retry_count + 1,
+    };
+    if i64::from(retries) >= i64::from(config.retry_tries_max) {
+        parked::bury_in_tx(conn, parked.id, &text, retries).await?;
+        return Ok(Some(Outcome::Dead));
     }
-    parked::bury_in_tx(conn, parked.id, reason, retries).await?;
-    let Partition { topic, number } = parked.partition;
-    error!(
-        group = group.name,
-        topic,
-        partition = number,
-        offset = parked.letter.offset,
-        parked.id,
-        retries,
-        reason,
-        "a letter is dead and blocks its key: mend the cause, then redrive or discard it"
-    );
-    Ok(Some(Outcome::Dead))
-}
-
-async fn keep_house(group: Arc<Group>) -> Result<(), sqlx::Error> {
-    let (parked, dead) = parked::count(&group.pool, &group).await?;
-    metrics::set_parked(&group, parked, dead);
-    while inbox::purge(&group.pool, group.name).await? {}
-    Ok(())
+    let wait = backoff::before_retry(config.retry_backoff, retries);
+    parked::postpone_in_tx(conn, parked.id, &text, retries, wait).await?;
+    Ok(None)
 }

@@ -49,8 +49,9 @@ impl ConsumerService {
         self
     }
 
-    /// Consumes until it is cancelled, then finishes what is under way and leaves the groups: at most 8 s. Nothing ends
-    /// it before that: it waits for brokers and for the database as long as it takes.
+    /// Consumes until it is cancelled, then finishes what is under way (within `handover_deadline`) and leaves the groups
+    /// (within 3 s). Nothing ends
+    /// it before that: brokers and the database are waited for as long as it takes.
     pub async fn run(self, cancel: CancellationToken) {
         let mut parts = JoinSet::new();
         for group in self.groups.into_values().map(Arc::new) {

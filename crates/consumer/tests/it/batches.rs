@@ -7,7 +7,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_batch_with_a_letter_that_fails_the_others_are_done_once() {
-    for mood in [Mood::Reject, Mood::Panic] {
+    for mood in [Mood::Reject, Mood::Panic, Mood::Swallow] {
         let world = World::new(3).await;
         let moods = Moods::default();
         moods.set("bad", mood);

@@ -47,7 +47,7 @@ async fn copies(world: &World, number: usize) -> Vec<OwnedMessage> {
 async fn after_five_tries_a_copy_is_on_the_dead_letter_topic_and_the_key_stays_parked() {
     let world = World::new(3).await;
     let moods = Moods::default();
-    moods.set("bad", Mood::Reject);
+    moods.set("bad", Mood::RejectFirst);
     let member = world.start_recorder(&moods);
     let events = world.send_many(&["bad", "good"], 3).await;
     world.passed(events.len()).await;
@@ -73,7 +73,7 @@ async fn after_five_tries_a_copy_is_on_the_dead_letter_topic_and_the_key_stays_p
     assert_eq!(header("traceparent"), original.traceparent.as_deref().map(str::as_bytes));
     assert_eq!(header("ce_id"), Some(original.id.to_string().as_bytes()));
 
-    // the handler would take them now, but nobody has said so
+    // the handler takes what is behind the dead letter, and now the letter too, but nobody has said so
     moods.accept("bad");
     world.send(&letter("bad", 4)).await;
     world.passed(events.len() + 1).await;
@@ -88,7 +88,7 @@ async fn after_five_tries_a_copy_is_on_the_dead_letter_topic_and_the_key_stays_p
 async fn redrive_does_the_letter_and_those_behind_it_in_order() {
     let world = World::new(1).await;
     let moods = Moods::default();
-    moods.set("bad", Mood::Reject);
+    moods.set("bad", Mood::RejectFirst);
     let member = world.start_recorder(&moods);
     let events = world.send_many(&["bad"], 4).await;
     let id = dead(&world).await;
@@ -120,7 +120,7 @@ async fn a_letter_that_is_redriven_in_vain_is_dead_again() {
 async fn discard_lets_the_letters_behind_flow() {
     let world = World::new(1).await;
     let moods = Moods::default();
-    moods.set("bad", Mood::Reject);
+    moods.set("bad", Mood::RejectFirst);
     let member = world.start_recorder(&moods);
     world.send_many(&["bad"], 3).await;
     let id = dead(&world).await;

@@ -1,10 +1,13 @@
 //! Members come and go.
 
-use testkit::eventually;
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+use testkit::{SOON, eventually};
 
 use crate::{
-    recorder::Moods,
-    world::{TAKEOVER, World},
+    recorder::{Mood, Moods},
+    world::{TAKEOVER, World, letter},
 };
 
 const KEYS: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
@@ -20,7 +23,7 @@ async fn members_that_join_and_leave_make_each_effect_once_and_in_order() {
         for part in 0..5 {
             let mut events: Vec<_> = Vec::new();
             for sequence in 1..=20 {
-                events.extend(KEYS.map(|key| crate::world::letter(key, 1000 * round + 100 * part + sequence)));
+                events.extend(KEYS.map(|key| letter(key, 1000 * round + 100 * part + sequence)));
             }
             futures::future::join_all(events.iter().map(|event| world.send(event))).await;
             sent.extend(events);
@@ -49,4 +52,43 @@ async fn a_member_that_leaves_in_order_is_followed_at_once() {
     // less than the 6 s after which a member is missed that says nothing
     assert!(since.elapsed().as_secs() < 5, "it took {:?}", since.elapsed());
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_are_handed_over_while_a_transaction_hangs_and_each_effect_is_made_once() {
+    let world = World::new(2).await;
+    let moods = Moods::default();
+    let mut config = world.config();
+    config.handover_deadline = Duration::from_millis(200);
+    let first = world.start_recorder_with(config, &moods);
+    let mut events = world.send_many(&["a", "b", "c", "d"], 5).await;
+    world.passed(events.len()).await;
+
+    for key in ["a", "b", "c", "d"] {
+        moods.set(key, Mood::Hang);
+        let event = letter(key, 6);
+        world.send(&event).await;
+        events.push(event);
+    }
+    eventually(SOON, "a batch hangs", async || sessions(&world, "state = 'idle in transaction'").await > 0).await;
+    let second = world.start_recorder(&moods);
+    // whoever comes later waits for the lock of a position that the first still holds
+    eventually(TAKEOVER, "the second is fenced off", async || sessions(&world, "wait_event_type = 'Lock'").await > 0)
+        .await;
+    for key in ["a", "b", "c", "d"] {
+        moods.accept(key);
+    }
+    world.passed(events.len()).await;
+    world.each_once_in_order(&events).await;
+    first.stop().await;
+    second.stop().await;
+}
+
+/// How many sessions of the serving role are as `condition` says. Only the role itself may see that.
+async fn sessions(world: &World, condition: &str) -> i64 {
+    let query = format!(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND usename = current_user AND {condition}"
+    );
+    sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(world.pool()).await.unwrap()
 }

@@ -13,7 +13,7 @@ use crate::{
 async fn a_refused_letter_holds_back_its_key_alone_and_is_done_in_order_once_it_is_accepted() {
     let world = World::new(3).await;
     let moods = Moods::default();
-    moods.set("bad", Mood::Reject);
+    moods.set("bad", Mood::RejectFirst);
     let mut config = world.config();
     // as long as the test needs
     config.retry_tries_max = u32::MAX;

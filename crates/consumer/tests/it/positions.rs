@@ -71,6 +71,28 @@ async fn offsets_in_kafka_that_are_too_far_skip_no_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn letters_that_retention_deleted_do_not_stop_the_group() {
+    let world = World::new(1).await;
+    let mut events = world.send_many(&["a"], 10).await;
+    let first = world.start_recorder(&Moods::default());
+    world.passed(10).await;
+    first.stop().await;
+
+    world.send_many(&["gone"], 10).await;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &world.kafka.bootstrap).create().unwrap();
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(&world.topic, 0, Offset::Offset(20)).unwrap();
+    admin.delete_records(&before, &AdminOptions::new()).await.unwrap();
+
+    let second = world.start_recorder(&Moods::default());
+    events.extend(world.send_many(&["b"], 10).await);
+    world.passed(30).await;
+    world.each_once_in_order(&events).await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kafka_is_told_the_position_for_lag_tools() {
     let world = World::new(1).await;
     let events = world.send_many(&["a"], 20).await;

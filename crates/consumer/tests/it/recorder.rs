@@ -1,36 +1,50 @@
 //! The handler under test: writes an effect down, then does with the letter what the test says.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use consumer::{EventHandler, HandlerError, Kind};
 use contracts::event::Event;
 use sqlx::PgConnection;
+use tokio::sync::watch;
 
 /// What a handler does with letters, by their key. Changes take effect at the next letter.
 #[derive(Debug, Clone, Default)]
-pub struct Moods(Arc<Mutex<HashMap<String, Mood>>>);
+pub struct Moods(Arc<watch::Sender<HashMap<String, Mood>>>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
+    /// Refuses every letter of the key.
     Reject,
+    /// Refuses the letter with sequence number 1, and would take those behind it.
+    RejectFirst,
+    /// Says that something is away.
     Retry,
     Panic,
+    /// Goes on after a statement that has failed.
+    Swallow,
+    /// Stays in the transaction until the mood changes.
+    Hang,
 }
 
 impl Moods {
     pub fn set(&self, key: &str, mood: Mood) {
-        self.0.lock().unwrap().insert(key.to_owned(), mood);
+        self.0.send_modify(|moods| {
+            moods.insert(key.to_owned(), mood);
+        });
     }
 
     pub fn accept(&self, key: &str) {
-        self.0.lock().unwrap().remove(key);
+        self.0.send_modify(|moods| {
+            moods.remove(key);
+        });
     }
 
     fn of(&self, key: &str) -> Option<Mood> {
-        self.0.lock().unwrap().get(key).copied()
+        self.0.borrow().get(key).copied()
+    }
+
+    async fn changed_from(&self, key: &str, mood: Mood) {
+        let _ = self.0.subscribe().wait_for(|moods| moods.get(key) != Some(&mood)).await;
     }
 }
 
@@ -47,11 +61,21 @@ impl EventHandler for Recorder {
 
     async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         record(conn, event).await?;
-        match self.0.of(&event.subject) {
-            None => Ok(()),
-            Some(Mood::Reject) => Err(HandlerError::reject(format!("{} is no good", event.subject))),
+        let key = &event.subject;
+        match self.0.of(key) {
+            Some(Mood::RejectFirst) if event.sequence > 1 => Ok(()),
+            Some(Mood::Reject | Mood::RejectFirst) => Err(HandlerError::reject(format!("{key} is no good"))),
             Some(Mood::Retry) => Err(HandlerError::Retry("something is away".into())),
-            Some(Mood::Panic) => panic!("{} is too much", event.subject),
+            Some(Mood::Panic) => panic!("{key} is too much"),
+            Some(Mood::Swallow) => {
+                let _ = sqlx::query("SELECT 1 / 0").execute(conn).await;
+                Ok(())
+            }
+            Some(Mood::Hang) => {
+                self.0.changed_from(key, Mood::Hang).await;
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 }
