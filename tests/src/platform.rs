@@ -185,13 +185,25 @@ impl Platform {
         service.process = Some(service.launch.spawn().unwrap_or_else(|error| panic!("{error}")));
     }
 
-    async fn ready(&self, name: &str) {
-        let url = format!("{}/readyz", self.services[name].ops_url);
-        let what = format!("{name} is ready; it logged:\n{}", self.log(name));
-        testkit::eventually(READY, &what, async || {
+    async fn ready(&mut self, name: &str) {
+        let service = self.services.get_mut(name).expect("a service of the repository");
+        let process = service.process.as_mut().expect("it was started");
+        let url = format!("{}/readyz", service.ops_url);
+        let log = self.data.path().join(format!("{name}.log"));
+        testkit::eventually(READY, &format!("{name} is ready; see {}", log.display()), async || {
+            if let Err(ended) = process.check_alive() {
+                panic!("{ended}");
+            }
             reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success())
         })
         .await;
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        // the logs of a story that went wrong tell why
+        self.data.disable_cleanup(std::thread::panicking());
     }
 }
 

@@ -7,7 +7,7 @@ use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
 
 /// Everything that `order serve` can be told.
 #[derive(Debug, Clone, Args)]
-#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9052")))]
+#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9052").required(false)))]
 pub struct Config {
     /// Address that calls are answered on.
     #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50052")]

@@ -86,7 +86,14 @@ pub async fn place_order(deps: &Deps, command: PlaceOrder) -> Result<Placed, Ord
     // spawned: the answer must leave in time even if a statement hangs, and the work must not be dropped for that
     let carrying_on = deps.shutdown.spawn_work({
         let deps = deps.clone();
-        async move { carry_on(&deps, kept, None, until).await }.instrument(Span::current())
+        async move {
+            let carried = carry_on(&deps, kept, None, until).await;
+            if !carried.as_ref().is_ok_and(|kept| kept.order.state.is_decided()) {
+                hand_over(&deps, command.order_id).await;
+            }
+            carried
+        }
+        .instrument(Span::current())
     });
     Ok(match tokio::time::timeout_at(until + ANSWER_MARGIN / 2, carrying_on).await {
         Ok(Ok(Ok(kept))) => answer(kept, false),
@@ -130,6 +137,14 @@ async fn keep_new(deps: &Deps, command: &PlaceOrder) -> Result<Option<Kept>, Ord
     tx.commit().await?;
     deps.relay.wake();
     Ok(Some(Kept { order, answer: None }))
+}
+
+/// Leaves the order to recovery at once. From now on a retry is told how it stands, instead of waiting for this request.
+async fn hand_over(deps: &Deps, id: OrderId) {
+    if let Err(error) = store::postpone(&deps.pool, id, Duration::ZERO).await {
+        // recovery comes for it when the first deadline has passed
+        warn!(order.id = %id, %error, "the order could not be handed over to recovery");
+    }
 }
 
 /// The answer to a request whose key has an order.

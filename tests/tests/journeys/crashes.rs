@@ -78,7 +78,7 @@ async fn payment_killed_after_the_capture_before_it_was_written_down() {
     let id = story.order_in_state("AWAITING_STOCK").await;
     story.attempted(&id).await;
     let lock =
-        Lock::take(&story.platform, "payments", "SELECT 1 FROM payment WHERE order_id = $1::uuid FOR UPDATE", &id)
+        Lock::take(&story.platform, "payments", "SELECT 1 FROM payments WHERE order_id = $1::uuid FOR UPDATE", &id)
             .await;
     story.platform.resume("psp");
     story.captured(&id).await;
@@ -162,7 +162,7 @@ impl Story {
     }
 
     async fn attempted(&self, id: &str) {
-        self.row(id, "payments", "SELECT 1 FROM payment WHERE order_id = $1::uuid").await;
+        self.row(id, "payments", "SELECT 1 FROM payments WHERE order_id = $1::uuid").await;
     }
 
     async fn row(&self, id: &str, database: &str, query: &'static str) {
