@@ -2,19 +2,20 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test servers check advisories
+.PHONY: help build up down demo test servers bench check advisories
 
-# make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; DEBUG=1 builds faster and runs slower
+# make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
+# The rest share one build: what `make demo` built, `make test` does not build again.
 PORTS = $(if $(PORT_BASE),--port-base $(PORT_BASE))
 UP = $(PORTS) $(if $(DETACH),--detach) $(if $(PROFILE),--profile $(PROFILE)) $(if $(BROKERS),--brokers $(BROKERS))
 WHERE = $(if $(DATA),--data $(DATA))
-POSTBOX = target/$(if $(DEBUG),debug,release)/postbox
+POSTBOX = target/$(if $(RELEASE),release,debug)/postbox
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
-build: ## every program, optimised
-	cargo build $(if $(DEBUG),,--release) --workspace --bins
+build: ## every program; RELEASE=1: optimised
+	cargo build --locked $(if $(RELEASE),--release) --workspace --bins
 
 up: build ## the whole platform on this machine; DETACH=1: in the background
 	$(POSTBOX) up $(UP) $(WHERE)
@@ -29,12 +30,17 @@ demo: build ## starts the platform afresh, plays the main story, stops; fails wh
 	{ code=$$?; echo "the logs stay in $$data/logs"; exit $$code; }; \
 	trap - EXIT; $(POSTBOX) down --data "$$data" && rm -rf "$$data"
 
+# one build for programs and tests: built one by one, the same crates would be built again with other features
 test: ## every test but the fault rows, with a real Postgres and a real Kafka
-	cargo build --workspace --bins
-	cargo run -q -p testkit --bin with-servers -- cargo test --workspace
+	cargo build --locked --workspace --bins --tests
+	target/debug/with-servers cargo test --locked --workspace --no-fail-fast
 
-servers: ## a Postgres and a Kafka for tests in another terminal; prints what to source there
-	@cargo run -q -p testkit --bin with-servers
+servers: build ## a Postgres and a Kafka for tests in another terminal; prints what to source there
+	@target/debug/with-servers
+
+bench: ## how fast it starts, how much memory it takes, how long an order takes; optimised build
+	cargo build --locked --release --workspace --bins
+	target/release/bench
 
 # what Rust does not bring along is fetched by scripts/tool at first use; the quick checks come first
 check: ## format, lints, licences, unused dependencies, protos
