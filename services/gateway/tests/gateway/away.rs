@@ -93,14 +93,19 @@ async fn what_cannot_be_worked_on_is_shed_at_once() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_although_the_end_was_requested() {
+async fn the_end_waits_for_a_request_under_way() {
     let (url, _holding) = silent().await;
     let mut gateway = start(&["--requests-max=1", &format!("--inventory-url={url}")]).await;
-    let under_way = tokio::spawn(refused(gateway.request("GET", "/v1/products")));
+    let request = gateway.request("GET", "/v1/products");
+    let under_way = tokio::spawn(async move { (refused(request).await, Instant::now()) });
     let taken = async || gateway.request("GET", "/.well-known/jwks.json").send().await.unwrap().status() == 503;
     testkit::eventually(SOON, "the request is under way", taken).await;
     gateway.shutdown.request();
-    assert_eq!(under_way.await.unwrap(), with(504, "deadline-exceeded"));
     (&mut gateway.serving).await.unwrap();
+    let ended = Instant::now();
+    let (answer, answered) = under_way.await.unwrap();
+    assert_eq!(answer, with(504, "deadline-exceeded"));
+    // the client sees its answer a moment after it was sent
+    assert!(ended + Duration::from_millis(200) > answered, "it ended {:?} before the answer", answered - ended);
     assert!(gateway.request("GET", "/.well-known/jwks.json").send().await.is_err());
 }

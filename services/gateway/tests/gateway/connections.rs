@@ -100,6 +100,19 @@ async fn a_client_that_does_not_get_to_the_end_of_a_head_is_cut_off_after_10_sec
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_was_used_is_closed_10_seconds_after_its_last_answer() {
+    let gateway = start(&[]).await;
+    for next in ["", "GET / HTTP/1.1\r\nHost:"] {
+        let begun = Instant::now();
+        let request = format!("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n{next}");
+        let answer = exchange(gateway.address, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        let took = begun.elapsed();
+        assert!((Duration::from_millis(9_900)..Duration::from_millis(10_900)).contains(&took), "{next}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_408_after_30_seconds() {
     let gateway = start(&[]).await;
     let begun = Instant::now();
