@@ -11,7 +11,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Interruption {
     /// The session is gone, and the lock with it, or there was none to be had.
-    #[error("the database: {0}")]
+    #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error("the database did not answer in {ANSWER_DEADLINE:?}")]
     NoAnswer,

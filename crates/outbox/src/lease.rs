@@ -68,7 +68,8 @@ impl Lease {
                 "UPDATE outbox_progress
                  SET floor = $2,
                      published = coalesce(
-                         (SELECT range_agg(int8range(low, high, '[]')) FROM unnest($3::bigint[], $4::bigint[]) AS range(low, high)),
+                         (SELECT range_agg(int8range(first, last, '[]'))
+                          FROM unnest($3::bigint[], $4::bigint[]) AS range(first, last)),
                          '{}')
                  WHERE epoch = $1",
             )
