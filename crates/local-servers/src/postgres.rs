@@ -20,6 +20,8 @@ pub const SUPERUSER: &str = "postgres";
 const INITDB_DEADLINE: Duration = Duration::from_mins(1);
 const READY_DEADLINE: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(20);
+/// The backends of a killed server hold its shared memory for a moment, and a new server that finds it held ends at once.
+const CRASH_GRACE: Duration = Duration::from_secs(5);
 
 /// Settings that are given at every start, so that a change here reaches data folders that exist already.
 ///
@@ -102,12 +104,17 @@ impl Postgres {
         if self.process.is_none() {
             self.process = Some(self.launch.spawn()?);
         }
-        let deadline = Instant::now() + READY_DEADLINE;
+        let began = Instant::now();
         while !self.answers().await {
-            if let Some(process) = &mut self.process {
-                process.check_alive()?;
+            let alive = self.process.as_mut().map_or(Ok(()), Process::check_alive);
+            if let Err(ended) = alive {
+                self.process = None;
+                if began.elapsed() > CRASH_GRACE {
+                    return Err(ended);
+                }
+                self.process = Some(self.launch.spawn()?);
             }
-            if Instant::now() > deadline {
+            if began.elapsed() > READY_DEADLINE {
                 let log = self.launch.log().to_owned();
                 return Err(Error::NotReady { name: self.launch.name.clone(), waited: READY_DEADLINE, log });
             }
