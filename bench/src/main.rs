@@ -35,7 +35,7 @@ async fn main() -> Result<()> {
     let mut figures = Figures::default();
     for round in 0..cli.rounds {
         let platform = Platform::up(&mut figures).await?;
-        platform.memory_when_idle(&mut figures)?;
+        platform.memory_when_idle(&mut figures).await?;
         service::starts(&platform, &mut figures).await?;
         if round + 1 == cli.rounds {
             orders::one_at_a_time(&platform, cli.orders, &mut figures).await?;

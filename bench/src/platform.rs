@@ -71,8 +71,8 @@ impl Platform {
     }
 
     /// Resident memory of each service that has nothing to do.
-    pub fn memory_when_idle(&self, figures: &mut Figures) -> Result<()> {
-        std::thread::sleep(IDLE);
+    pub async fn memory_when_idle(&self, figures: &mut Figures) -> Result<()> {
+        tokio::time::sleep(IDLE).await;
         self.memory("idle", figures)
     }
 

@@ -39,6 +39,7 @@ impl Answer {
 
     /// Panics with the whole answer when the status is another.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "often the status is all that is asked for")]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.bytes));
         self

@@ -23,7 +23,7 @@ use testkit::TestKafka;
 use crate::repository;
 
 /// How long a service may take to be ready on a machine that runs all tests at once.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// Every service of the repository, running. Dropping it kills them.
 #[derive(Debug)]

@@ -27,8 +27,9 @@ fn the_command_is_told_where_the_servers_are_and_its_exit_code_is_returned() {
 async fn servers_do_not_outlive_a_killed_parent() {
     use std::io::{BufRead, BufReader};
 
-    // the command prints the pids of its siblings, the servers
-    let mut parent = with_servers("cat /proc/$PPID/task/$PPID/children; exec sleep 60")
+    // the command prints the pids of its siblings, the servers, and stays until this test is over
+    let mut parent = with_servers("cat /proc/$PPID/task/$PPID/children; exec cat")
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");

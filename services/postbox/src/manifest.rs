@@ -196,8 +196,9 @@ mod tests {
     fn a_manifest_with_everything_is_read() {
         let text = format!(
             "{INVENTORY}database = \"inventory\"\ntopics = [\"inventory.reservation.v1\"]\n\
-             consumes = [\"orders.order.v1\"]\nasks = [\"inventory\"]\nfiles = {{ BOOKS = \"psp/books.jsonl\" }}\n\
-             secrets = {{ KEY_FILE = \"ed25519-pem\" }}\n[profiles.demo]\nseed = [\"seed\", \"demo\"]\n"
+             consumes = [\"{}\"]\nasks = [\"inventory\"]\nfiles = {{ BOOKS = \"psp/books.jsonl\" }}\n\
+             secrets = {{ KEY_FILE = \"ed25519-pem\" }}\n[profiles.demo]\nseed = [\"seed\", \"demo\"]\n",
+            contracts::topics::ORDERS.name()
         );
         let manifests = read_from(&[("inventory", &text)]).expect("it is valid");
         let inventory = &manifests[0];

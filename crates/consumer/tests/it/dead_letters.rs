@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use consumer::{discard, redrive};
+use contracts::topics::ORDERS;
 use rdkafka::{
     ClientConfig, Message,
     consumer::{Consumer, StreamConsumer},
@@ -31,7 +32,7 @@ async fn copies(world: &World, number: usize) -> Vec<OwnedMessage> {
         .set("topic.metadata.refresh.interval.ms", "100")
         .create()
         .unwrap();
-    reader.subscribe(&[&world.kafka.topic(&format!("orders.order.v1.{GROUP}.dlt"))]).unwrap();
+    reader.subscribe(&[&world.kafka.topic(&format!("{}.{GROUP}.dlt", ORDERS.name()))]).unwrap();
     let mut copies = Vec::new();
     while copies.len() < number {
         let received = tokio::time::timeout(SOON, reader.recv()).await.expect("the copy comes");

@@ -84,6 +84,27 @@ async fn partitions_are_handed_over_while_a_transaction_hangs_and_each_effect_is
     second.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_dropped_in_a_transaction_ends_it_and_leaves_its_partitions_to_others() {
+    let world = World::new(1).await;
+    let moods = Moods::default();
+    moods.set("a", Mood::Hang);
+    let first = world.start_recorder(&moods);
+    let mut events = world.send_many(&["a"], 1).await;
+    eventually(SOON, "a batch hangs", async || sessions(&world, "state = 'idle in transaction'").await > 0).await;
+    first.drop_at_once().await;
+    moods.accept("a");
+    world.passed(1).await;
+    eventually(SOON, "no transaction is left open", async || sessions(&world, "state LIKE 'idle in %'").await == 0)
+        .await;
+
+    let second = world.start_recorder(&moods);
+    events.extend(world.send_many(&["b"], 5).await);
+    world.passed(events.len()).await;
+    world.each_once_in_order(&events).await;
+    second.stop().await;
+}
+
 /// How many sessions of the serving role are as `condition` says. Only the role itself may see that.
 async fn sessions(world: &World, condition: &str) -> i64 {
     let query = format!(

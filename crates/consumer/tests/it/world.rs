@@ -197,6 +197,12 @@ impl Member {
         Self { running: tokio::spawn(service.run(cancel.clone())), cancel }
     }
 
+    /// Drops it in the middle of whatever it does.
+    pub async fn drop_at_once(self) {
+        self.running.abort();
+        assert!(self.running.await.unwrap_err().is_cancelled());
+    }
+
     /// Ends it in order.
     pub async fn stop(self) {
         self.cancel.cancel();
