@@ -16,12 +16,14 @@
 //!
 //! # How it works
 //! Each group has one Kafka consumer per process (`kafka`), which a `member` polls. Letters are gathered by partition
-//! (`lane`) into batches; a `batch` is one transaction, and one that fails is done again letter by letter. `position` and
-//! `parked` hold the SQL; `retry` looks after what is parked, `dead_letter` sends the copies.
+//! (`lane`, `lanes`) into batches; a `batch` is one transaction, and one that fails is done again letter by letter.
+//! `position` and `parked` hold the SQL; `retry` looks after what is parked, `dead_letter` sends the copies. A
+//! transaction always runs in a task of its own (`uncut`).
 //!
 //! Members use the classic protocol: there a member that was killed is missed after the 6 s of its own
 //! `session.timeout.ms`, where the new one waits for the broker's 45 s. Partitions are handed over cooperatively, so those
-//! that stay where they are go on meanwhile.
+//! that stay where they are go on meanwhile. A member polls while its transactions run, so slow work does not cost it
+//! the membership; one that Kafka has given up all the same is replaced by a new one.
 //!
 //! # Metrics
 //! | name | what |
