@@ -13,12 +13,14 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// The present time.
+    /// The present time in whole microseconds, which is what Postgres keeps: a time reads the same before and after it
+    /// was stored.
     pub fn now(self) -> Timestamp {
-        match self {
+        let now = match self {
             #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
             Self::System => Timestamp::now(),
             Self::Fixed(time) => time,
-        }
+        };
+        Timestamp::from_microsecond(now.as_microsecond()).expect("a timestamp without its nanoseconds is one")
     }
 }

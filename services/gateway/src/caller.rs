@@ -21,7 +21,7 @@ pub struct Customer(pub AccountId);
 
 /// Somebody with the role `operator`.
 #[derive(Debug, Clone, Copy)]
-pub struct Operator;
+pub struct Operator(pub AccountId);
 
 /// Somebody who looks at orders: a customer at their own, an operator at everyone's.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ impl FromRequestParts<Arc<Gateway>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        if has_role(&claims, "operator") { Ok(Self) } else { Err(forbidden("operators")) }
+        if has_role(&claims, "operator") { Ok(Self(claims.sub)) } else { Err(forbidden("operators")) }
     }
 }
 

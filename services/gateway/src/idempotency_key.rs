@@ -3,13 +3,22 @@
 use std::sync::Arc;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use contracts::problem::ProblemCode;
+use contracts::{ids::AccountId, problem::ProblemCode};
+use uuid::Uuid;
 
 use crate::{Gateway, problem::Problem};
 
 /// 8 to 100 printable ASCII characters, taken as they are.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey(pub String);
+
+impl IdempotencyKey {
+    /// The key as a service knows it that has one space of keys for all callers: a name-based UUID (RFC 9562, version 5)
+    /// of who asks, for what, under which key.
+    pub fn scoped(&self, caller: AccountId, method_and_path: &str) -> String {
+        Uuid::new_v5(&caller.as_uuid(), format!("{method_and_path} {}", self.0).as_bytes()).to_string()
+    }
+}
 
 impl FromRequestParts<Arc<Gateway>> for IdempotencyKey {
     type Rejection = Problem;

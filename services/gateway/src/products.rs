@@ -119,12 +119,16 @@ pub async fn put(
 /// `POST /v1/products/{sku}/restock`
 pub async fn restock(
     State(gateway): State<Arc<Gateway>>,
-    _: Operator,
+    Operator(operator): Operator,
     Named(sku): Named<Sku>,
-    IdempotencyKey(idempotency_key): IdempotencyKey,
+    key: IdempotencyKey,
     body: Body<RestockFields>,
 ) -> Result<Response, Problem> {
-    let delivery = RestockRequest { idempotency_key, sku: sku.to_string(), quantity: body.value.quantity };
+    let delivery = RestockRequest {
+        idempotency_key: key.scoped(operator, &format!("POST /v1/products/{sku}/restock")),
+        sku: sku.to_string(),
+        quantity: body.value.quantity,
+    };
     let answer = rpc::ask(ASK_DEADLINE, delivery, |request| {
         let mut inventory = gateway.inventory.clone();
         async move { inventory.restock(request.map(tokio_stream::once)).await }

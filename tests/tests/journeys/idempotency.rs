@@ -74,3 +74,21 @@ async fn the_same_request_32_times_at_once_is_one_order() {
     let placed = customer.get("/v1/orders?limit=100").await.expect(200).json();
     assert_eq!(placed["items"].as_array().map(Vec::len), Some(5));
 }
+
+#[tokio::test]
+async fn a_delivery_of_stock_counts_once_and_its_key_is_good_for_one_product() {
+    let platform = Platform::start().await;
+    let operator = Customer::operator(&platform).await;
+    let (key, quantity) = (new_key(), json!({"quantity": 7}));
+    let restock = async |sku: &str| {
+        let path = format!("/v1/products/{sku}/restock");
+        operator.send(Method::POST, &path, Some(&key), Some(quantity.clone())).await.expect(200)
+    };
+    let before = operator.available("sold-out").await;
+    assert!(!restock("sold-out").await.is_replayed);
+    assert!(restock("sold-out").await.is_replayed);
+    assert_eq!(operator.available("sold-out").await, before + 7);
+    // scope: the caller, the method, the path and the key
+    assert!(!restock("last-one").await.is_replayed);
+    assert_eq!(operator.available("last-one").await, 8);
+}
