@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contracts::event::Event;
 use sqlx::AssertSqlSafe;
 use testkit::{SOON, eventually};
 
@@ -18,23 +19,28 @@ async fn members_that_join_and_leave_make_each_effect_once_and_in_order() {
     let moods = Moods::default();
     let first = world.start_recorder(&moods);
     let mut sent = Vec::new();
-    for round in 0..3 {
+    for _ in 0..3 {
         let second = world.start_recorder(&moods);
-        for part in 0..5 {
-            let mut events: Vec<_> = Vec::new();
-            for sequence in 1..=20 {
-                events.extend(KEYS.map(|key| letter(key, 1000 * round + 100 * part + sequence)));
-            }
-            futures::future::join_all(events.iter().map(|event| world.send(event))).await;
-            sent.extend(events);
-        }
-        let sent_so_far = i64::try_from(sent.len()).unwrap();
-        eventually(TAKEOVER, "half of the letters are done", async || 2 * world.effects().await > sent_so_far).await;
+        send_until_members_are(&world, 2, &mut sent).await;
         second.stop().await;
+        send_until_members_are(&world, 1, &mut sent).await;
     }
     world.passed(sent.len()).await;
     world.each_once_in_order(&sent).await;
     first.stop().await;
+}
+
+/// Sends letters without pause until the group has so many members and they have agreed on who takes what.
+async fn send_until_members_are(world: &World, members: usize, sent: &mut Vec<Event>) {
+    let sending = async {
+        while !world.is_settled(members).await {
+            let sequence = i64::try_from(sent.len() / KEYS.len()).unwrap();
+            let events: Vec<Event> = (1..=3).flat_map(|next| KEYS.map(|key| letter(key, sequence + next))).collect();
+            futures::future::join_all(events.iter().map(|event| world.send(event))).await;
+            sent.extend(events);
+        }
+    };
+    tokio::time::timeout(TAKEOVER, sending).await.expect("the group settles");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use consumer::{ConsumerConfig, ConsumerService};
 use contracts::{event::Event, topics::ORDERS};
 use rdkafka::{
     ClientConfig,
+    consumer::{BaseConsumer, Consumer},
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
@@ -178,6 +179,21 @@ impl World {
             SELECT sequence < lag(sequence) OVER (PARTITION BY key ORDER BY id) AS is_inversion FROM effect) AS pairs
             WHERE is_inversion";
         assert_eq!(self.number(inversions).await, 0, "effects out of order");
+    }
+
+    /// Whether the group has so many members, each with partitions, and is not in the middle of a rebalance.
+    pub async fn is_settled(&self, members: usize) -> bool {
+        let (bootstrap, group) = (self.kafka.bootstrap.clone(), self.kafka.topic(GROUP));
+        let asking = tokio::task::spawn_blocking(move || {
+            let tool: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &bootstrap).create().unwrap();
+            let list = tool.fetch_group_list(Some(&group), Duration::from_secs(5)).unwrap();
+            let group = list.groups().first()?;
+            // an assignment without partitions: version, no topics, no user data
+            let empty_bytes = 2 + 4 + 4;
+            let all_have_some = group.members().iter().all(|m| m.assignment().is_some_and(|a| a.len() > empty_bytes));
+            Some(group.state() == "Stable" && group.members().len() == members && all_have_some)
+        });
+        asking.await.unwrap().unwrap_or(false)
     }
 
     pub fn pool(&self) -> &PgPool {
