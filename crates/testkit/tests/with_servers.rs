@@ -28,7 +28,7 @@ async fn servers_do_not_outlive_a_killed_parent() {
     use std::io::{BufRead, BufReader};
 
     // the command prints the pids of its siblings, the servers, and stays until this test is over
-    let mut parent = with_servers("cat /proc/$PPID/task/$PPID/children; exec cat")
+    let mut parent = with_servers("echo $(cat /proc/$PPID/task/$PPID/children); exec cat")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
