@@ -2,12 +2,17 @@
 //! do not should use the shared ones.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use local_servers::kafka::Compiler;
 use local_servers::{Distribution, Error, Kafka, KafkaOptions, Postgres, PostgresOptions, ports};
+use nix::sys::statvfs::statvfs;
 use tempfile::TempDir;
 
 use crate::TestKafka;
+
+/// Several times what a whole run of tests needs.
+const IN_MEMORY_BYTES_MIN: u64 = 8 << 30;
 
 /// A Kafka cluster of the test's own; dropping it kills it and deletes its data. On Linux it also ends with the thread that
 /// started it, so it cannot be shared between tests.
@@ -73,9 +78,19 @@ pub async fn own_postgres() -> OwnPostgres {
     OwnPostgres::start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// In memory where there is much of it: a run of tests makes hundreds of databases, and some disks take a minute to delete
+/// them. What the tests ask of a server (to survive being killed, not a power cut) does not depend on the disk.
+///
 /// Open to the account that PostgreSQL runs under when the tests run as root.
 fn temporary_folder() -> TempDir {
     let everybody = std::fs::Permissions::from_mode(0o755);
-    let folder = tempfile::Builder::new().prefix("postbox-servers-").permissions(everybody).tempdir();
+    let in_memory = Path::new("/dev/shm");
+    let folder = if free_bytes(in_memory) >= IN_MEMORY_BYTES_MIN { in_memory.to_owned() } else { std::env::temp_dir() };
+    let folder = tempfile::Builder::new().prefix("postbox-servers-").permissions(everybody).tempdir_in(folder);
     folder.expect("a temporary folder can be made")
+}
+
+/// Free bytes of the file system that holds `folder`; none when there is no such folder.
+fn free_bytes(folder: &Path) -> u64 {
+    statvfs(folder).map_or(0, |stat| stat.blocks_available() * stat.fragment_size())
 }
