@@ -39,7 +39,7 @@ const MARGIN: Duration = Duration::from_millis(200);
 const LINES_MAX: usize = 100;
 
 /// The longest card token.
-const CARD_TOKEN_LENGTH_MAX: usize = 128;
+const CARD_TOKEN_LENGTH_MAX: usize = 64;
 
 /// The body: `{lines: [{sku, quantity}], payment: {card_token}}`.
 #[derive(Debug)]
@@ -78,7 +78,8 @@ fn lines(value: &Value<'_>) -> Result<Vec<OrderLine>, Noted> {
 
 fn card_token(value: &Value<'_>) -> Result<String, Noted> {
     let token = value.text(1..=CARD_TOKEN_LENGTH_MAX)?;
-    if token.is_ascii() { Ok(token) } else { value.wrong("must be ASCII") }
+    let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if printable { Ok(token) } else { value.wrong("must be printable ASCII without spaces") }
 }
 
 /// `POST /v1/orders`

@@ -29,7 +29,8 @@ pub async fn carry_on(deps: &Deps, mut kept: Kept, first: Option<Fact>, until: I
             match order.hear(&heard) {
                 Change::Advanced(advanced) => {
                     order = *advanced;
-                    detail = heard.detail;
+                    // a refusal's words wait for the commit that decides the order (a crash before it loses them)
+                    detail = heard.detail.or(detail);
                 }
                 Change::AlreadyApplied if heard.fact == Fact::DeadlinePassed => {}
                 Change::AlreadyApplied => {
@@ -49,7 +50,7 @@ pub async fn carry_on(deps: &Deps, mut kept: Kept, first: Option<Fact>, until: I
             }
         }
         if order.state != kept.order.state && order.state.is_kept_before_its_action() {
-            kept = keep(deps, &order, detail.take()).await?;
+            kept = keep(deps, &order, detail.clone()).await?;
             order = kept.order.clone();
         }
         let Some(action) = order.state.action() else { return Ok(kept) };

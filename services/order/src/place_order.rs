@@ -32,8 +32,8 @@ const DECIDE_WITHIN: Duration = Duration::from_secs(30);
 /// Kept back from the caller's budget, so that our answer arrives before the caller gives up.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 
-/// The longest card token.
-const CARD_TOKEN_MAX: usize = 128;
+/// The longest card token, as payment and the card network take it.
+const CARD_TOKEN_MAX: usize = 64;
 
 /// The most lines of an order.
 const LINES_MAX: usize = 100;
@@ -194,8 +194,11 @@ impl TryFrom<PlaceOrderMessage> for PlaceOrder {
         if !key_is_right {
             return Err(OrderError::invalid("idempotency_key", "a key is 8 to 100 printable ASCII characters"));
         }
-        if !(1..=CARD_TOKEN_MAX).contains(&message.card_token.len()) {
-            return Err(OrderError::invalid("card_token", format!("a card token has 1 to {CARD_TOKEN_MAX} bytes")));
+        let token_is_right = (1..=CARD_TOKEN_MAX).contains(&message.card_token.len())
+            && message.card_token.bytes().all(|byte| byte.is_ascii_graphic());
+        if !token_is_right {
+            let detail = format!("a card token is 1 to {CARD_TOKEN_MAX} printable ASCII characters without spaces");
+            return Err(OrderError::invalid("card_token", detail));
         }
         if !(1..=LINES_MAX).contains(&message.lines.len()) {
             return Err(OrderError::invalid("lines", format!("an order has 1 to {LINES_MAX} lines")));
@@ -248,6 +251,8 @@ mod tests {
             ("idempotency_key", PlaceOrderMessage { idempotency_key: "short".to_owned(), ..mug.clone() }),
             ("idempotency_key", PlaceOrderMessage { idempotency_key: "with\nline break".to_owned(), ..mug.clone() }),
             ("card_token", PlaceOrderMessage { card_token: String::new(), ..mug.clone() }),
+            ("card_token", PlaceOrderMessage { card_token: "tok visa".to_owned(), ..mug.clone() }),
+            ("card_token", PlaceOrderMessage { card_token: "x".repeat(65), ..mug.clone() }),
             ("lines", PlaceOrderMessage { lines: vec![], ..mug.clone() }),
             ("lines.sku", PlaceOrderMessage { lines: vec![line("Mug", 1)], ..mug.clone() }),
             ("lines.sku", PlaceOrderMessage { lines: vec![line("mug", 1), line("mug", 2)], ..mug.clone() }),

@@ -11,7 +11,7 @@ use crate::{
     carry_on::carry_on,
     error::OrderError,
     saga::Fact,
-    store::{self, Due},
+    store::{self, Due, Kept},
 };
 
 /// How often recovery looks for orders that are due.
@@ -55,7 +55,7 @@ async fn take_up(deps: &Deps) -> Result<usize, OrderError> {
     let attempts: Vec<_> = due
         .into_iter()
         .map(|due| {
-            let span = info_span!("recovery", order.id = %due.kept.order.id);
+            let span = info_span!("recovery", order.id = %due.id);
             let deps = deps.clone();
             deps.shutdown.clone().spawn_work(async move { attempt(&deps, due).await }.instrument(span))
         })
@@ -69,16 +69,20 @@ async fn take_up(deps: &Deps) -> Result<usize, OrderError> {
 }
 
 async fn attempt(deps: &Deps, due: Due) {
-    let id = due.kept.order.id;
-    info!(order.id = %id, state = due.kept.order.state.name(), overdue = due.is_overdue, "taking the order up again");
-    let first = due.is_overdue.then_some(Fact::DeadlinePassed);
-    match carry_on(deps, due.kept, first, Instant::now() + ATTEMPT).await {
+    match take_further(deps, due).await {
         Ok(kept) if kept.order.state.is_decided() => return,
         Ok(_) => {}
-        Err(error) => warn!(order.id = %id, %error, "the attempt failed"),
+        Err(error) => warn!(order.id = %due.id, %error, "the attempt failed"),
     }
-    if let Err(error) = store::postpone(&deps.pool, id, PAUSE_MAX).await {
+    if let Err(error) = store::postpone(&deps.pool, due.id, PAUSE_MAX).await {
         // the lease ends by itself
-        warn!(order.id = %id, %error, "the order comes back when its lease ends");
+        warn!(order.id = %due.id, %error, "the order comes back when its lease ends");
     }
+}
+
+async fn take_further(deps: &Deps, due: Due) -> Result<Kept, OrderError> {
+    let kept = store::find_own(&deps.pool, due.id).await?.ok_or(OrderError::NotFound(due.id))?;
+    info!(order.id = %due.id, state = kept.order.state.name(), overdue = due.is_overdue, "taking the order up again");
+    let first = due.is_overdue.then_some(Fact::DeadlinePassed);
+    carry_on(deps, kept, first, Instant::now() + ATTEMPT).await
 }

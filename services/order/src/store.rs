@@ -44,10 +44,10 @@ pub struct KeptByKey {
 }
 
 /// An order that recovery has claimed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Due {
     /// The order.
-    pub kept: Kept,
+    pub id: OrderId,
     /// Whether `decide_by` has passed.
     pub is_overdue: bool,
 }
@@ -84,7 +84,7 @@ macro_rules! columns {
     };
 }
 
-/// Writes a new order, PENDING. `None` when its id or its key has an order already: read it back with [`find_by_key`],
+/// Writes a new order, PENDING. False when its id or its key has an order already: read it back with [`find_by_key`],
 /// in a new statement, which sees what the other transaction committed.
 pub async fn insert_in_tx(
     conn: &mut PgConnection,
@@ -234,28 +234,21 @@ pub async fn update_in_tx(
     Ok(updated.rows_affected() == 1)
 }
 
-/// Claims orders that nobody carries on, for `lease`. Whoever claims and then crashes loses the lease, nothing else.
+/// Claims orders that nobody carries on, for `lease`. Whoever claims and then crashes loses the lease, nothing else. The
+/// orders are read one by one afterwards, so that one that cannot be read holds up no other.
 pub async fn claim_due(pool: &PgPool, orders_max: i64, lease: Duration) -> Result<Vec<Due>, OrderError> {
-    #[derive(FromRow)]
-    struct Row {
-        #[sqlx(flatten)]
-        order: OrderRow,
-        is_overdue: bool,
-    }
-    let rows: Vec<Row> = sqlx::query_as(concat!(
+    let rows: Vec<(Uuid, bool)> = sqlx::query_as(
         "UPDATE orders SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
          WHERE order_id IN (
              -- SKIP LOCKED: two processes take different orders instead of waiting for each other
              SELECT order_id FROM orders WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-         RETURNING ",
-        columns!(),
-        ", decide_by <= now() AS is_overdue"
-    ))
+         RETURNING order_id, decide_by <= now()",
+    )
     .bind(orders_max)
     .bind(lease.as_secs_f64())
     .fetch_all(pool)
     .await?;
-    rows.into_iter().map(|row| Ok(Due { kept: row.order.try_into()?, is_overdue: row.is_overdue })).collect()
+    Ok(rows.into_iter().map(|(id, is_overdue)| Due { id: id.into(), is_overdue }).collect())
 }
 
 /// Gives a claimed order back, to be taken up again after a pause that doubles with each attempt, up to `pause_max`. An

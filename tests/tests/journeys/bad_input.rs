@@ -36,6 +36,8 @@ async fn a_wrong_order_is_refused_by_its_field_and_changes_nothing() {
         ("a status of one's own", with("status", json!("COMPLETED")), "/status"),
         ("another customer", with("customer_id", json!(new_key())), "/customer_id"),
         ("no card", with("payment", json!({})), "/payment/card_token"),
+        ("a card with a space", with("payment", json!({"card_token": "tok visa"})), "/payment/card_token"),
+        ("a card too long", with("payment", json!({"card_token": "x".repeat(65)})), "/payment/card_token"),
         (
             "the same SKU twice",
             with("lines", json!([{"sku": "mug", "quantity": 1}, {"sku": "mug", "quantity": 1}])),

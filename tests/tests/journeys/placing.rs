@@ -87,6 +87,8 @@ async fn a_declined_order_gives_its_stock_back() {
     for card in ["tok_declined", "tok_insufficient_funds"] {
         let declined = customer.order(&new_key(), "tee", 3, card).await.expect(402);
         assert_eq!(declined.json()["code"], "payment-declined");
+        let detail = declined.json()["detail"].as_str().map(str::to_owned).unwrap_or_default();
+        assert!(detail.starts_with("the card was declined: "), "the bank's words reach the customer: {detail}");
         let kept = customer.read_order(&declined.order_id()).await;
         assert_eq!((&kept["status"], &kept["reason"]), (&json!("REJECTED"), &json!("PAYMENT_DECLINED")));
         assert_eq!(kept["payment"]["status"], "DECLINED");

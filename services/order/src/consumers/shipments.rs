@@ -6,7 +6,6 @@ use contracts::{
     events::v1::{ShipmentCreated, ShipmentDelivered, ShipmentDispatched},
     ids::OrderId,
     order::v1::ShipmentStatus,
-    problem::ProblemCode,
     topics::ORDERS,
 };
 use sqlx::PgConnection;
@@ -66,12 +65,13 @@ fn shipment(event: &Event) -> Result<Shipment, HandlerError> {
     Ok(Shipment { status, tracking_number: message.tracking_number, version: event.sequence })
 }
 
-/// An outage is tried again for ever; a letter about no order, or a row that cannot be read, needs somebody to look.
+/// What the database says is judged as for every handler: an outage is tried again for ever, data that break a rule are the
+/// letter's fault. Anything else needs somebody to look.
 impl From<OrderError> for HandlerError {
     fn from(error: OrderError) -> Self {
-        match error.code() {
-            ProblemCode::Unavailable => Self::Retry(error.into()),
-            _ => Self::Reject(error.into()),
+        match error {
+            OrderError::Database(error) | OrderError::Outbox(outbox::Error::Database(error)) => error.into(),
+            other => Self::Reject(other.into()),
         }
     }
 }
