@@ -1,5 +1,5 @@
-//! Asking another service: a deadline on every call, the trace handed on, and calls that never reached the other side
-//! tried again.
+//! Asking another service: a deadline on every call, the trace handed on, and calls that may be repeated tried again for a
+//! moment when the other side is away.
 
 use std::{future::Future, time::Duration};
 
@@ -36,7 +36,7 @@ pub fn channel(url: &str) -> Result<Channel, Error> {
         .connect_lazy())
 }
 
-/// Asks, and while the service is UNAVAILABLE asks again until `budget` is used up. For calls that may be repeated:
+/// Asks, and if the service is UNAVAILABLE asks again, three times in all and never beyond `budget`. For calls that may be repeated:
 /// reads, and changes that carry a key.
 pub async fn ask<Q, A, C, F>(budget: Duration, message: Q, call: C) -> Result<A, Status>
 where

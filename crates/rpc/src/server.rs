@@ -27,6 +27,9 @@ const STREAMS_MAX: u32 = 1_024;
 /// Idle connections are asked this often whether they still live.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// How long after the end was requested callers may keep their connections.
+const HANG_UP_AFTER: Duration = Duration::from_secs(8);
+
 /// Serves `routes` with health (`grpc.health.v1`) and reflection until the end is requested and calls under way are
 /// answered.
 pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown) -> Result<(), Error> {
@@ -42,15 +45,22 @@ pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown)
         .build_v1()
         .map_err(|error| Error::other("building reflection", error))?;
     info!(address = %listen_addr, "answering calls");
-    Server::builder()
+    let serving = Server::builder()
         .timeout(DEFAULT_DEADLINE)
         .max_concurrent_streams(STREAMS_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .trace_fn(span_of)
         .add_routes(routes.add_service(health).add_service(reflection))
-        .serve_with_incoming_shutdown(incoming, shutdown.clone().requested_owned())
-        .await
-        .map_err(|error| Error::other("serving gRPC", error))
+        .serve_with_incoming_shutdown(incoming, shutdown.clone().requested_owned());
+    let overdue = async {
+        shutdown.requested().await;
+        tokio::time::sleep(HANG_UP_AFTER).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(|error| Error::other("serving gRPC", error)),
+        // a watcher of health or a stopped peer keeps its connection open for ever
+        () = overdue => Ok(()),
+    }
 }
 
 fn span_of<B>(request: &tonic::codegen::http::Request<B>) -> Span {

@@ -252,11 +252,12 @@ pub async fn claim_due(pool: &PgPool, orders_max: i64, lease: Duration) -> Resul
 }
 
 /// Gives a claimed order back, to be taken up again after a pause that doubles with each attempt, up to `pause_max`. An
-/// order that is still wanted is taken up at `decide_by` at the latest.
+/// order that is still wanted is taken up at `decide_by` at the latest, and at once when that has passed meanwhile.
 pub async fn postpone(pool: &PgPool, id: OrderId, pause_max: Duration) -> Result<(), OrderError> {
     sqlx::query(
         "UPDATE orders SET attempt_at = CASE
              WHEN decide_by > now() THEN least(decide_by, now() + pause)
+             WHEN saga_state IN ('AWAITING_STOCK', 'AWAITING_PAYMENT') THEN now()
              ELSE now() + pause END
          FROM (SELECT make_interval(secs => least($2, 0.25 * 2 ^ least(attempts, 20))) AS pause
                FROM orders WHERE order_id = $1) AS backoff
