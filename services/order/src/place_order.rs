@@ -78,7 +78,11 @@ pub enum Placed {
 /// fail: whatever happens, the order goes on.
 pub async fn place_order(deps: &Deps, command: PlaceOrder) -> Result<Placed, OrderError> {
     let until = Instant::now() + command.budget.min(FIRST_DEADLINE).saturating_sub(ANSWER_MARGIN);
-    let Some(kept) = keep_new(deps, &command).await? else {
+    let kept = match keep_new(deps, &command).await {
+        Err(error) => return after_a_failed_commit(deps, &command, error).await,
+        Ok(kept) => kept,
+    };
+    let Some(kept) = kept else {
         let earlier = store::find_by_key(&deps.pool, command.customer_id, &command.idempotency_key).await?;
         return replay(&command, earlier.ok_or(OrderError::IdTaken(command.order_id))?);
     };
@@ -137,6 +141,19 @@ async fn keep_new(deps: &Deps, command: &PlaceOrder) -> Result<Option<Kept>, Ord
     tx.commit().await?;
     deps.relay.wake();
     Ok(Some(Kept { order, answer: None }))
+}
+
+/// The commit failed, or only its reply was lost: then the order is kept and is not to be denied.
+async fn after_a_failed_commit(deps: &Deps, command: &PlaceOrder, error: OrderError) -> Result<Placed, OrderError> {
+    let earlier = store::find_by_key(&deps.pool, command.customer_id, &command.idempotency_key).await;
+    match earlier {
+        Ok(Some(earlier)) if earlier.kept.order.id == command.order_id => {
+            warn!(order.id = %command.order_id, %error, "the order was kept, only the reply was lost");
+            hand_over(deps, command.order_id).await;
+            Ok(Placed::Accepted { order: Box::new(earlier.kept.order), replayed: false })
+        }
+        _ => Err(error),
+    }
 }
 
 /// Leaves the order to recovery at once. From now on a retry is told how it stands, instead of waiting for this request.
