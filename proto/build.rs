@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 /// Every proto file, in the order of the README.
-const PROTOS: [&str; 9] = [
+const PROTOS: [&str; 14] = [
     "money/v1/money.proto",
     "problem/v1/problem.proto",
     "order/v1/order.proto",
@@ -11,7 +11,12 @@ const PROTOS: [&str; 9] = [
     "payment/v1/payment.proto",
     "accounts/v1/accounts.proto",
     "shipping/v1/shipping.proto",
+    "notification/v1/notification.proto",
+    "analytics/v1/analytics.proto",
     "events/v1/order.proto",
+    "events/v1/inventory.proto",
+    "events/v1/payment.proto",
+    "events/v1/accounts.proto",
     "events/v1/shipping.proto",
 ];
 

@@ -51,9 +51,19 @@ payload_types! {
     OrderCreated = "order.created";
     OrderCompleted = "order.completed";
     OrderRejected = "order.rejected";
+    OrderCancelling = "order.cancelling";
+    OrderCancelled = "order.cancelled";
     OrderPaymentUpdated = "order.payment_updated";
     OrderShipmentUpdated = "order.shipment_updated";
+    ReservationHeld = "reservation.held";
+    ReservationRefused = "reservation.refused";
+    PaymentCaptured = "payment.captured";
+    PaymentDeclined = "payment.declined";
+    AccountRegistered = "account.registered";
+    AccountAddressChanged = "account.address_changed";
     ShipmentCreated = "shipment.created";
+    ShipmentPrepared = "shipment.prepared";
+    ShipmentCancelled = "shipment.cancelled";
     ShipmentDispatched = "shipment.dispatched";
     ShipmentDelivered = "shipment.delivered";
 }

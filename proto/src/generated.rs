@@ -47,6 +47,18 @@ pub mod shipping {
     }
 }
 
+pub mod notification {
+    pub mod v1 {
+        tonic::include_proto!("notification.v1");
+    }
+}
+
+pub mod analytics {
+    pub mod v1 {
+        tonic::include_proto!("analytics.v1");
+    }
+}
+
 pub mod events {
     pub mod v1 {
         tonic::include_proto!("events.v1");

@@ -12,5 +12,7 @@ pub mod topics;
 mod generated;
 mod time;
 
-pub use generated::{FILE_DESCRIPTOR_SET, accounts, events, inventory, order, payment, shipping};
+pub use generated::{
+    FILE_DESCRIPTOR_SET, accounts, analytics, events, inventory, notification, order, payment, shipping,
+};
 pub use time::{timestamp_from_proto, timestamp_to_proto};

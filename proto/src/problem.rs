@@ -80,6 +80,12 @@ problem_codes! {
     MixedCurrencies = "mixed-currencies", 422, FailedPrecondition, "The lines are priced in two currencies";
     /// The order was not decided in its time and was given up; nothing is charged.
     OrderExpired = "order-expired", 409, FailedPrecondition, "The order could not be decided in time";
+    /// A cancel came before the order was decided; nothing is charged.
+    OrderCancelled = "order-cancelled", 409, FailedPrecondition, "The order was cancelled";
+    /// The parcel is on its way: too late to cancel.
+    AlreadyDispatched = "already-dispatched", 409, FailedPrecondition, "The parcel is on its way";
+    /// The order is rejected, or about to be.
+    NotCancellable = "not-cancellable", 409, FailedPrecondition, "The order cannot be cancelled";
     /// The parcel has no shipment yet, or its state does not allow the change.
     NotDispatchable = "not-dispatchable", 409, FailedPrecondition, "The shipment cannot be dispatched";
     /// The header Idempotency-Key is missing.

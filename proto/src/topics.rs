@@ -22,11 +22,20 @@ impl Topic {
 /// Every change of an order, keyed by the order's id.
 pub const ORDERS: Topic = Topic { name: "orders.order.v1", source: "/order" };
 
+/// What inventory answered to orders that were placed by letter, keyed by the order's id.
+pub const RESERVATIONS: Topic = Topic { name: "inventory.reservation.v1", source: "/inventory" };
+
+/// What payment answered to orders that were placed by letter, keyed by the order's id.
+pub const PAYMENTS: Topic = Topic { name: "payments.payment.v1", source: "/payment" };
+
+/// That an account changed, keyed by the account's id; not what changed.
+pub const ACCOUNTS: Topic = Topic { name: "accounts.account.v1", source: "/accounts" };
+
 /// Every change of a shipment, keyed by the order's id.
 pub const SHIPMENTS: Topic = Topic { name: "shipping.shipment.v1", source: "/shipping" };
 
 /// Every topic of the platform.
-pub const ALL: [Topic; 2] = [ORDERS, SHIPMENTS];
+pub const ALL: [Topic; 5] = [ORDERS, RESERVATIONS, PAYMENTS, ACCOUNTS, SHIPMENTS];
 
 /// Partitions of each topic. They never grow: keys would move, and with them their order. A bigger topic is a `v2`.
 pub const PARTITIONS: i32 = 6;

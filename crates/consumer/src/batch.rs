@@ -166,6 +166,9 @@ async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
     }
     group::check_in_tx(&mut tx).await?;
     tx.commit().await?;
+    if tally.keys().any(|(_, outcome)| *outcome == Outcome::Applied) {
+        group.committed();
+    }
     for ((topic, outcome), letters) in tally {
         metrics::add_events(&group, topic, outcome, letters);
     }

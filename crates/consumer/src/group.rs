@@ -1,6 +1,6 @@
 //! A consumer group: its name and its handlers.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use contracts::{event::Event, topics::Topic};
 use futures::FutureExt;
@@ -25,12 +25,17 @@ pub(crate) struct Group {
     pub name: &'static str,
     pub config: ConsumerConfig,
     pub pool: PgPool,
+    /// Told after each commit of effects.
+    pub after_commit: Option<AfterCommit>,
     routes: Vec<(&'static str, Box<dyn AnyHandler>)>,
 }
 
+/// What wakes whoever works on what handlers wrote.
+pub(crate) type AfterCommit = Arc<dyn Fn() + Send + Sync>;
+
 impl Group {
     pub fn new(name: &'static str, config: ConsumerConfig, pool: PgPool) -> Self {
-        Self { name, config, pool, routes: Vec::new() }
+        Self { name, config, pool, after_commit: None, routes: Vec::new() }
     }
 
     pub fn add(&mut self, topic: Topic, handler: Box<dyn AnyHandler>) {
@@ -77,6 +82,13 @@ impl Group {
             let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
             Err(HandlerError::reject(format!("the handler panicked: {message}")))
         })
+    }
+
+    /// To be called after the commit of what a handler did.
+    pub fn committed(&self) {
+        if let Some(after_commit) = &self.after_commit {
+            after_commit();
+        }
     }
 
     fn handler(&self, topic: &str) -> &dyn AnyHandler {

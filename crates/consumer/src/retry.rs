@@ -104,6 +104,9 @@ async fn retry_one(group: Arc<Group>) -> Result<bool, sqlx::Error> {
         ),
         Some(_) => info!(group = group.name, topic, partition = number, offset, id, "a parked letter is done"),
     }
+    if outcome == Some(Outcome::Applied) {
+        group.committed();
+    }
     if let Some(outcome) = outcome {
         metrics::add_events(&group, topic, outcome, 1);
     }

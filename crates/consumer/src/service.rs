@@ -8,7 +8,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::{config::ConsumerConfig, group::Group, handler::EventHandler, member, metrics, retry};
+use crate::{
+    config::ConsumerConfig,
+    group::{AfterCommit, Group},
+    handler::EventHandler,
+    member, metrics, retry,
+};
 
 /// The handlers of a process, and what they need.
 ///
@@ -31,12 +36,13 @@ pub struct ConsumerService {
     config: ConsumerConfig,
     pool: PgPool,
     groups: BTreeMap<&'static str, Group>,
+    after_commit: Option<AfterCommit>,
 }
 
 impl ConsumerService {
     /// A service without handlers. The pool's role needs what [`crate::MIGRATOR`] says.
     pub fn new(config: ConsumerConfig, pool: PgPool) -> Self {
-        Self { config, pool, groups: BTreeMap::new() }
+        Self { config, pool, groups: BTreeMap::new(), after_commit: None }
     }
 
     /// Gives the letters of a topic to a handler. Panics when its group has a handler on this topic.
@@ -49,12 +55,23 @@ impl ConsumerService {
         self
     }
 
+    /// Calls `wake` after each commit in which a handler did something: to wake the relay of the letters that it wrote, or the
+    /// worker of the rows. It must be quick. What is committed just before a crash is not told, so whoever is woken looks by
+    /// himself now and then as well.
+    #[must_use]
+    pub fn after_commit(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_commit = Some(Arc::new(wake));
+        self
+    }
+
     /// Consumes until it is cancelled, then finishes what is under way (within `handover_deadline`) and leaves the groups
     /// (within 3 s). Nothing ends
     /// it before that: brokers and the database are waited for as long as it takes.
     pub async fn run(self, cancel: CancellationToken) {
         let mut parts = JoinSet::new();
-        for group in self.groups.into_values().map(Arc::new) {
+        for mut group in self.groups.into_values() {
+            group.after_commit.clone_from(&self.after_commit);
+            let group = Arc::new(group);
             metrics::describe(&group);
             parts.spawn(member::run(group.clone(), cancel.clone()));
             parts.spawn(retry::run(group, cancel.clone()));

@@ -1,8 +1,13 @@
 //! What one letter does to the others of its batch.
 
+use std::sync::Arc;
+
+use contracts::topics::ORDERS;
+use tokio::sync::Notify;
+
 use crate::{
-    recorder::{Mood, Moods},
-    world::{World, letter},
+    recorder::{Mood, Moods, Recorder},
+    world::{Member, TAKEOVER, World, letter},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,5 +37,20 @@ async fn types_that_a_handler_does_not_want_are_passed_by() {
     world.send(&letter("a", 2)).await;
     world.passed(2).await;
     assert_eq!(world.effects_of("a").await, [2]);
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_works_on_what_handlers_wrote_is_woken_once_it_can_be_seen() {
+    let world = World::new(1).await;
+    let woken = Arc::new(Notify::new());
+    let service = world.service(world.config()).on(ORDERS, Recorder(Moods::default())).after_commit({
+        let woken = woken.clone();
+        move || woken.notify_one()
+    });
+    let member = Member::start(service);
+    world.send(&letter("a", 1)).await;
+    tokio::time::timeout(TAKEOVER, woken.notified()).await.expect("woken after the commit");
+    assert_eq!(world.effects_of("a").await, [1]);
     member.stop().await;
 }
