@@ -36,8 +36,8 @@ pub struct Service {
     pub name: String,
     /// Its process.
     pub pid: u32,
-    /// Where it answers.
-    pub url: String,
+    /// Where it answers; none when nobody calls it.
+    pub url: Option<String>,
 }
 
 impl Platform {
@@ -67,7 +67,8 @@ impl Platform {
     /// Where a service answers.
     pub fn url(&self, name: &str) -> Result<&str> {
         let service = self.services().iter().find(|service| service.name == name);
-        Ok(&service.with_context(|| format!("{name} does not run"))?.url)
+        let url = service.with_context(|| format!("{name} does not run"))?.url.as_deref();
+        url.with_context(|| format!("nobody can call {name}"))
     }
 
     /// Resident memory of each service that has nothing to do.

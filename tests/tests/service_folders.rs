@@ -1,5 +1,5 @@
-//! A service is one folder under `services/` with a README and a manifest, and one under `migrations/` when it has a
-//! database. `postbox up` reads the manifests, so what they say is checked here.
+//! A service is one folder under `services/` with a page that tells what it is and a manifest, and one under `migrations/`
+//! when it has a database. `postbox up` reads the manifests, so what they say is checked here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ const CLI: &str = "postbox";
 #[derive(Deserialize)]
 struct Manifest {
     name: String,
-    port: u16,
+    port: Option<u16>,
     ops_port: u16,
     database: Option<String>,
     #[serde(default)]
@@ -29,11 +29,11 @@ struct Manifest {
 }
 
 #[test]
-fn every_service_has_a_readme_and_a_manifest() {
+fn every_service_has_a_page_and_a_manifest() {
     let mut missing = Vec::new();
     for service in folders("services") {
         let name = name(&service);
-        if !service.join("README.md").is_file() {
+        if !service.join("README.md").is_file() && !is_one_file_that_tells_what_it_is(&service) {
             missing.push(format!("services/{name}/README.md is missing: what it owns, offers, publishes, consumes"));
         }
         if name != CLI && !service.join("service.toml").is_file() {
@@ -58,7 +58,7 @@ fn no_two_services_listen_on_one_port() {
     let mut owners = BTreeMap::new();
     let mut wrong = Vec::new();
     for (folder, manifest) in manifests() {
-        for port in [manifest.port, manifest.ops_port] {
+        for port in manifest.port.into_iter().chain([manifest.ops_port]) {
             if let Some(other) = owners.insert(port, folder.clone()) {
                 wrong.push(format!("services/{folder}/service.toml: port {port} is taken by {other}"));
             }
@@ -143,6 +143,13 @@ fn manifests() -> BTreeMap<String, Manifest> {
             (name(&service), manifest)
         })
         .collect()
+}
+
+/// The smallest follower is a `main.rs` whose first lines are its page.
+fn is_one_file_that_tells_what_it_is(service: &Path) -> bool {
+    let main = service.join("src/main.rs");
+    let files = service.join("src").read_dir().map_or(0, Iterator::count);
+    files == 1 && main.is_file() && text(&main).starts_with("//! ")
 }
 
 fn has_sql(folder: &Path) -> bool {

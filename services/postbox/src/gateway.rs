@@ -50,7 +50,9 @@ impl Gateway {
     pub async fn enter(state: &State, customer: &Credentials) -> Result<Self, Failure> {
         let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build();
         let client = client.expect("a client without TLS can always be built");
-        let mut gateway = Self { client, url: state.service("gateway")?.url.clone(), token: String::new() };
+        let url = state.service("gateway")?.url.clone();
+        let url = url.ok_or_else(|| Failure::usage("services/gateway/service.toml names no port"))?;
+        let mut gateway = Self { client, url, token: String::new() };
         if let Some(token) = gateway.log_in(customer).await? {
             gateway.token = token;
             return Ok(gateway);

@@ -1,6 +1,6 @@
 //! A service's manifest, `services/<name>/service.toml`: all that starting it needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -13,12 +13,14 @@ use crate::secret::Secret;
 pub struct Manifest {
     /// The name of the service, its folder, its package and its program.
     pub name: String,
-    /// The default port of its gRPC or HTTP interface.
-    pub port: u16,
+    /// The default port of its gRPC or HTTP interface; none for a follower that lives on letters alone.
+    #[serde(default)]
+    pub port: Option<u16>,
     /// The default port of `/livez`, `/readyz` and `/metrics`. Services are listed in the order of these.
     pub ops_port: u16,
-    /// What it speaks on `port`.
-    pub serve: Serve,
+    /// What it speaks on `port`: there if and only if that is.
+    #[serde(default)]
+    pub serve: Option<Serve>,
     /// Its database, when it has one.
     #[serde(default)]
     pub database: Option<String>,
@@ -130,6 +132,11 @@ fn read(path: &Path) -> Result<Manifest, InvalidManifest> {
         let reason = format!("`{}` is not the name of the folder", manifest.name);
         return Err(InvalidManifest::Field { path: path.to_owned(), field: "name", reason });
     }
+    if manifest.port.is_some() != manifest.serve.is_some() {
+        let (field, other) = if manifest.port.is_some() { ("serve", "port") } else { ("port", "serve") };
+        let reason = format!("missing, and there is `{other}`: a service has both, or none when nobody calls it");
+        return Err(InvalidManifest::Field { path: path.to_owned(), field, reason });
+    }
     if let Some(outside) = manifest.files.values().find(|file| !stays_inside(file)) {
         let reason = format!("`{}` does not lie inside the data folder", outside.display());
         return Err(InvalidManifest::Field { path: path.to_owned(), field: "files", reason });
@@ -151,17 +158,23 @@ fn stays_inside(file: &Path) -> bool {
 }
 
 fn check_together(manifests: &[(Manifest, PathBuf)]) -> Result<(), InvalidManifest> {
-    let names: BTreeSet<&str> = manifests.iter().map(|(manifest, _)| manifest.name.as_str()).collect();
+    let called: BTreeMap<&str, bool> =
+        manifests.iter().map(|(manifest, _)| (manifest.name.as_str(), manifest.port.is_some())).collect();
     let mut ports = BTreeMap::new();
     for (manifest, path) in manifests {
-        for (field, port) in [("port", manifest.port), ("ops_port", manifest.ops_port)] {
+        for (field, port) in [("port", manifest.port), ("ops_port", Some(manifest.ops_port))] {
+            let Some(port) = port else { continue };
             if let Some(other) = ports.insert(port, &manifest.name) {
                 let reason = format!("{port} is also a port of {other}");
                 return Err(InvalidManifest::Field { path: path.clone(), field, reason });
             }
         }
-        if let Some(unknown) = manifest.asks.iter().find(|name| !names.contains(name.as_str())) {
-            let reason = format!("there is no service `{unknown}`");
+        for asked in &manifest.asks {
+            let reason = match called.get(asked.as_str()) {
+                Some(true) => continue,
+                Some(false) => format!("`{asked}` has no port, so nobody can call it"),
+                None => format!("there is no service `{asked}`"),
+            };
             return Err(InvalidManifest::Field { path: path.clone(), field: "asks", reason });
         }
     }
@@ -202,10 +215,26 @@ mod tests {
         );
         let manifests = read_from(&[("inventory", &text)]).expect("it is valid");
         let inventory = &manifests[0];
-        assert_eq!(inventory.serve, Serve::Grpc);
+        assert_eq!((inventory.port, inventory.serve), (Some(50053), Some(Serve::Grpc)));
         assert_eq!(inventory.database.as_deref(), Some("inventory"));
         assert_eq!(inventory.secrets["KEY_FILE"], Secret::Ed25519Pem);
         assert_eq!(inventory.profiles["demo"].seed, ["seed", "demo"]);
+    }
+
+    #[test]
+    fn a_follower_that_nobody_calls_has_neither_port_nor_serve() {
+        let follower = "name = \"psp\"\nops_port = 9060\n";
+        let manifests = read_from(&[("psp", follower)]).expect("it is valid");
+        assert_eq!((manifests[0].port, manifests[0].serve), (None, None));
+
+        let half = refusal(&[("psp", &format!("{follower}port = 50060\n"))]);
+        assert!(half.starts_with("psp/service.toml: serve: missing, and there is `port`"), "{half}");
+        let half = refusal(&[("psp", &format!("{follower}serve = \"http\"\n"))]);
+        assert!(half.starts_with("psp/service.toml: port: missing, and there is `serve`"), "{half}");
+
+        let calls = format!("{INVENTORY}asks = [\"psp\"]\n");
+        let called = refusal(&[("inventory", &calls), ("psp", follower)]);
+        assert_eq!(called, "inventory/service.toml: asks: `psp` has no port, so nobody can call it");
     }
 
     #[test]

@@ -25,11 +25,11 @@ pub struct Ports {
     brokers: u16,
 }
 
-/// The two ports of a service.
+/// The ports of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServicePorts {
-    /// gRPC or HTTP.
-    pub serve: u16,
+    /// gRPC or HTTP; none for a service that nobody calls.
+    pub serve: Option<u16>,
     /// `/livez`, `/readyz`, `/metrics`.
     pub ops: u16,
 }
@@ -42,11 +42,11 @@ impl Ports {
         Self { services, kafka: KAFKA, kafka_controllers: KAFKA_CONTROLLERS, postgres: POSTGRES, brokers }
     }
 
-    /// All ports from `base` upwards without a gap: two for each service in the order of the manifests, the brokers,
+    /// All ports from `base` upwards without a gap: those of each service in the order of the manifests, the brokers,
     /// PostgreSQL, the controllers.
     pub fn from_base(manifests: &[Manifest], brokers: u16, base: u16) -> Result<Self, Failure> {
-        let services = u16::try_from(manifests.len()).expect("there are few services");
-        let count = 2 * services + 2 * brokers + 1;
+        let of_services = manifests.iter().map(|manifest| 1 + usize::from(manifest.port.is_some())).sum::<usize>();
+        let count = u16::try_from(of_services).expect("there are few services") + 2 * brokers + 1;
         if base == 0 || base.checked_add(count).is_none() {
             let last = u16::MAX - count;
             return Err(Failure::usage(format!("--port-base {base}: choose 1 to {last}, as {count} ports are needed")));
@@ -55,7 +55,10 @@ impl Ports {
         let mut take = || next.next().expect("the range was checked");
         let services = manifests
             .iter()
-            .map(|manifest| (manifest.name.clone(), ServicePorts { serve: take(), ops: take() }))
+            .map(|manifest| {
+                let serve = manifest.port.map(|_| take());
+                (manifest.name.clone(), ServicePorts { serve, ops: take() })
+            })
             .collect();
         let kafka = take();
         let postgres = kafka + brokers;
@@ -83,7 +86,7 @@ impl Ports {
     fn all(&self) -> Vec<(u16, String)> {
         let mut all = Vec::new();
         for (name, ports) in &self.services {
-            all.push((ports.serve, name.clone()));
+            all.extend(ports.serve.map(|port| (port, name.clone())));
             all.push((ports.ops, format!("{name} (ops)")));
         }
         for index in 0..self.brokers {
@@ -115,7 +118,7 @@ mod tests {
     #[test]
     fn the_usual_ports_are_those_of_the_manifests() {
         let ports = Ports::usual(&manifests(), 1);
-        assert_eq!(ports.services["order"], ServicePorts { serve: 50052, ops: 9052 });
+        assert_eq!(ports.services["order"], ServicePorts { serve: Some(50052), ops: 9052 });
         assert_eq!((ports.kafka, ports.postgres), (19092, 15432));
     }
 
@@ -133,9 +136,19 @@ mod tests {
     #[test]
     fn a_base_follows_the_order_of_the_manifests() {
         let ports = Ports::from_base(&manifests(), 1, 20_000).expect("there is room");
-        assert_eq!(ports.services["gateway"], ServicePorts { serve: 20_000, ops: 20_001 });
-        assert_eq!(ports.services["psp"], ServicePorts { serve: 20_004, ops: 20_005 });
+        assert_eq!(ports.services["gateway"], ServicePorts { serve: Some(20_000), ops: 20_001 });
+        assert_eq!(ports.services["psp"], ServicePorts { serve: Some(20_004), ops: 20_005 });
         assert_eq!((ports.kafka, ports.postgres), (20_006, 20_007));
+    }
+
+    #[test]
+    fn a_service_that_nobody_calls_takes_one_port() {
+        let follower = toml::from_str("name = \"loyalty\"\nops_port = 9070").expect("it is valid");
+        let manifests = [manifests(), vec![follower]].concat();
+        let ports = Ports::from_base(&manifests, 1, 20_000).expect("there is room");
+        assert_eq!(ports.services["loyalty"], ServicePorts { serve: None, ops: 20_006 });
+        assert_eq!((ports.kafka, ports.postgres), (20_007, 20_008));
+        assert_eq!(ports.all().len(), 10);
     }
 
     #[test]

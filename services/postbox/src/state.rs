@@ -46,8 +46,8 @@ pub struct DatabaseUrls {
 pub struct ServiceAddress {
     /// Its name.
     pub name: String,
-    /// Of its gRPC or HTTP interface.
-    pub url: String,
+    /// Of its gRPC or HTTP interface; none when nobody calls it.
+    pub url: Option<String>,
     /// Of `/livez`, `/readyz` and `/metrics`.
     pub ops_url: String,
 }

@@ -27,7 +27,8 @@ pub struct Status {
 struct ServiceStatus {
     name: String,
     pid: Option<u32>,
-    url: String,
+    /// None when nobody calls it.
+    url: Option<String>,
     ops_url: String,
     ready: bool,
     /// Why it is not ready.
@@ -114,7 +115,8 @@ pub fn print(status: &Status, json: bool) {
     let ready = |ready| if ready { "ready" } else { "not ready" };
     for service in &status.services {
         let ready = service.reason.as_deref().unwrap_or("ready");
-        table.add_row([&service.name, &pid(service.pid), &service.url, &service.ops_url, ready]);
+        let url = service.url.as_deref().unwrap_or("–");
+        table.add_row([&service.name, &pid(service.pid), url, &service.ops_url, ready]);
     }
     let pids: Vec<String> = status.kafka.pids.iter().map(u32::to_string).collect();
     table.add_row(["kafka", &pids.join(" "), &status.kafka.bootstrap, "", ready(status.kafka.ready)]);

@@ -106,7 +106,7 @@ impl Platform {
         let ports = &self.ports.services[name];
         ServiceAddress {
             name: name.to_owned(),
-            url: format!("http://127.0.0.1:{}", ports.serve),
+            url: ports.serve.map(|port| format!("http://127.0.0.1:{port}")),
             ops_url: format!("http://127.0.0.1:{}", ports.ops),
         }
     }
@@ -158,7 +158,9 @@ impl Platform {
         let ports = &self.ports.services[&manifest.name];
         let mut variables = BTreeMap::new();
         let mut set = |name: &str, value: String| variables.insert(name.to_owned(), value);
-        set("LISTEN_ADDR", format!("127.0.0.1:{}", ports.serve));
+        if let Some(port) = ports.serve {
+            set("LISTEN_ADDR", format!("127.0.0.1:{port}"));
+        }
         set("OPS_ADDR", format!("127.0.0.1:{}", ports.ops));
         set("KAFKA_BOOTSTRAP_SERVERS", servers.bootstrap.clone());
         // the output goes into files
@@ -169,7 +171,8 @@ impl Platform {
             set("DATABASE_URL", servers.databases[database].app_url.clone());
         }
         for asked in &manifest.asks {
-            set(&format!("{}_URL", asked.to_uppercase().replace('-', "_")), self.address(asked).url);
+            let url = self.address(asked).url.expect("a manifest asks only services with a port");
+            set(&format!("{}_URL", asked.to_uppercase().replace('-', "_")), url);
         }
         for (variable, file) in &manifest.files {
             set(variable, self.data.file(file)?.display().to_string());
