@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use service_runtime::config::{DatabaseConfig, MigrateConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, MigrateConfig};
 
 /// `accounts <command>`.
 #[derive(Debug, Parser)]
@@ -41,6 +41,10 @@ pub struct ServeConfig {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
+
+    /// The brokers.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
 
     /// The Ed25519 key that tokens are signed with: PKCS#8, PEM.
     #[arg(long, env = "ACCOUNTS_SIGNING_KEY_FILE")]

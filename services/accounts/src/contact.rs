@@ -1,12 +1,12 @@
 //! Who someone is and where their parcels go.
 
-use contracts::ids::AccountId;
+use contracts::{ids::AccountId, topics::ACCOUNTS};
 
 use crate::{
     Deps,
     account::{Account, Address},
     error::AccountsError,
-    store,
+    letters, store,
 };
 
 /// The account with this id.
@@ -14,11 +14,17 @@ pub async fn get_account(deps: &Deps, id: AccountId) -> Result<Account, Accounts
     store::find_account(&deps.pool, id).await?.ok_or(AccountsError::NoSuchAccount)
 }
 
-/// Keeps the address in place of the one before.
+/// Keeps the address in place of the one before, and writes the letter that it changed. The same address again changes
+/// nothing and has no letter.
 pub async fn set_address(deps: &Deps, id: AccountId, address: &Address) -> Result<Account, AccountsError> {
-    let mut connection = deps.pool.acquire().await?;
-    store::put_address(&mut connection, id, address).await?;
-    // given back first: the pool may have no second one for this call
-    drop(connection);
+    let mut tx = deps.pool.begin().await?;
+    if store::put_address_in_tx(&mut tx, id, address).await? {
+        let version = store::count_change_in_tx(&mut tx, id).await?;
+        let letter = letters::address_changed(id, version, deps.clock.now());
+        outbox::append_in_tx(&mut tx, ACCOUNTS, &letter).await?;
+    }
+    // also gives the connection back, before the next is asked for: the pool may have no second one for this call
+    tx.commit().await?;
+    deps.relay.wake();
     get_account(deps, id).await
 }

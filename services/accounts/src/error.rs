@@ -33,6 +33,9 @@ pub enum AccountsError {
     /// The database refused or did not answer.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
+    /// A letter could not be written.
+    #[error("the outbox: {0}")]
+    Outbox(outbox::Error),
     /// The database holds what it should not.
     #[error("a row of {0} cannot be read")]
     BrokenRow(&'static str),
@@ -51,7 +54,16 @@ impl AccountsError {
             Self::NoSuchAccount => ProblemCode::NotFound,
             Self::Busy => ProblemCode::Unavailable,
             Self::Database(error) if is_outage(error) => ProblemCode::Unavailable,
-            Self::Database(_) | Self::BrokenRow(_) | Self::Panicked(_) => ProblemCode::Internal,
+            Self::Database(_) | Self::Outbox(_) | Self::BrokenRow(_) | Self::Panicked(_) => ProblemCode::Internal,
+        }
+    }
+}
+
+impl From<outbox::Error> for AccountsError {
+    fn from(error: outbox::Error) -> Self {
+        match error {
+            outbox::Error::Database(error) => Self::Database(error),
+            other => Self::Outbox(other),
         }
     }
 }

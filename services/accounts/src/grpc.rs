@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use contracts::{
     accounts::v1::{
-        GetAccountRequest, GetAccountResponse, GetAddressRequest, GetAddressResponse, JwksRequest, JwksResponse,
-        LoginRequest, LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
-        accounts_service_server::AccountsService,
+        GetAccountRequest, GetAccountResponse, GetAddressRequest, GetAddressResponse, GetContactRequest,
+        GetContactResponse, JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
+        SetAddressRequest, SetAddressResponse, accounts_service_server::AccountsService,
     },
     ids::AccountId,
 };
@@ -42,11 +42,11 @@ impl AccountsService for Accounts {
     async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
         let new = NewAccount::try_from(request.into_inner())?;
         let deps = self.deps.clone();
-        let account =
-            rpc::uncut(
-                &self.shutdown,
-                async move { Ok(register(&deps.pool, &deps.hasher, new, Role::Customer).await?) },
-            );
+        let account = rpc::uncut(&self.shutdown, async move {
+            let account = register(&deps.pool, &deps.hasher, deps.clock, new, Role::Customer).await?;
+            deps.relay.wake();
+            Ok(account)
+        });
         Ok(Response::new(RegisterResponse { account: Some(account.await?.into()) }))
     }
 
@@ -75,6 +75,14 @@ impl AccountsService for Accounts {
         let deps = self.deps.clone();
         let account = rpc::uncut(&self.shutdown, async move { Ok(set_address(&deps, id, &address).await?) });
         Ok(Response::new(SetAddressResponse { account: Some(account.await?.into()) }))
+    }
+
+    async fn get_contact(&self, request: Request<GetContactRequest>) -> Result<Response<GetContactResponse>, Status> {
+        let id = account_id(&request.into_inner().account_id)?;
+        let deps = self.deps.clone();
+        let account = rpc::uncut(&self.shutdown, async move { Ok(get_account(&deps, id).await?) }).await?;
+        let (email, name) = (account.email.as_str().to_owned(), account.name.as_str().to_owned());
+        Ok(Response::new(GetContactResponse { email, name }))
     }
 
     async fn get_address(&self, request: Request<GetAddressRequest>) -> Result<Response<GetAddressResponse>, Status> {

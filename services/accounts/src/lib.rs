@@ -1,6 +1,7 @@
 //! Accounts owns people: who they are, how they prove it, where their parcels go. No other service keeps personal data.
 //!
-//! Start at [`grpc`]; then one file per use case: [`register`], [`login`], [`contact`].
+//! Start at [`grpc`]; then one file per use case: [`register`], [`login`], [`contact`]. Two of them write a letter, in the
+//! transaction of their change.
 
 pub mod account;
 pub mod config;
@@ -13,11 +14,13 @@ pub mod password;
 pub mod register;
 pub mod signing_key;
 
+mod letters;
 mod store;
 
 use std::sync::Arc;
 
 use contracts::accounts::v1::accounts_service_server::AccountsServiceServer;
+use outbox::{Relay, RelayConfig, Waker};
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -42,7 +45,9 @@ pub struct Deps {
     pub hasher: Hasher,
     /// Signs tokens.
     pub signing_key: SigningKey,
-    /// Stamps tokens.
+    /// Told after each commit that wrote a letter.
+    pub relay: Waker,
+    /// Stamps tokens and letters.
     pub clock: Clock,
 }
 
@@ -50,9 +55,17 @@ pub struct Deps {
 pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     let signing_key = SigningKey::from_file(&config.accounts_signing_key_file)?;
     let pool = database::connect(&config.database).await?;
+    let relay = Relay::new(RelayConfig {
+        database_url: config.database.database_url.clone(),
+        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers,
+        kafka_namespace: config.kafka.kafka_namespace,
+        retention_days: RelayConfig::RETENTION_DAYS,
+    })
+    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
     let ops = OpsConfig { ops_addr: config.ops_addr };
     ops::serve(&ops, Readiness::Database(pool.clone()), &shutdown).await?;
-    let deps = Deps { pool, hasher: Hasher::new(), signing_key, clock: Clock::System };
+    let deps = Deps { pool, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };
+    shutdown.spawn_part("relay", relay.run(shutdown.token()));
     let service = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
     rpc::server::serve(config.listen_addr, Routes::new(service), &shutdown).await
 }

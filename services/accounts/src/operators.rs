@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use contracts::accounts::v1::RegisterRequest;
-use service_runtime::{Error, Shutdown, config::DatabaseConfig, database};
+use service_runtime::{Error, Shutdown, clock::Clock, config::DatabaseConfig, database};
 use tracing::info;
 
 use crate::{
@@ -50,9 +50,9 @@ async fn make(
     shutdown: &Shutdown,
 ) -> Result<Result<Account, AccountsError>, Error> {
     let pool = database::connect(database).await?;
-    // spawned: a signal must not drop the transaction in the middle
+    // nobody is woken: the relay of whoever serves finds the letter. Spawned: a signal must not drop the transaction in the middle
     shutdown
-        .spawn_work(async move { register(&pool, &Hasher::new(), operator, Role::Operator).await })
+        .spawn_work(async move { register(&pool, &Hasher::new(), Clock::System, operator, Role::Operator).await })
         .await
         .map_err(|panic| Error::other("making the operator", panic))
 }

@@ -1,11 +1,13 @@
 //! Making an account.
 
-use contracts::{accounts::v1, ids::AccountId};
+use contracts::{accounts::v1, ids::AccountId, topics::ACCOUNTS};
+use service_runtime::clock::Clock;
 use sqlx::PgPool;
 
 use crate::{
     account::{Account, Address, Email, Name, Role},
     error::AccountsError,
+    letters,
     password::{Hasher, Password},
     store,
 };
@@ -36,8 +38,14 @@ impl TryFrom<v1::RegisterRequest> for NewAccount {
     }
 }
 
-/// Makes the account, with its address when there is one.
-pub async fn register(pool: &PgPool, hasher: &Hasher, new: NewAccount, role: Role) -> Result<Account, AccountsError> {
+/// Makes the account, with its address when there is one, and writes one letter about it. The caller wakes the relay.
+pub async fn register(
+    pool: &PgPool,
+    hasher: &Hasher,
+    clock: Clock,
+    new: NewAccount,
+    role: Role,
+) -> Result<Account, AccountsError> {
     let NewAccount { email, password, name, address } = new;
     // before the transaction: a hash takes longer than all the SQL
     let password_hash = hasher.hash(password).await?;
@@ -45,8 +53,9 @@ pub async fn register(pool: &PgPool, hasher: &Hasher, new: NewAccount, role: Rol
     let mut tx = pool.begin().await?;
     store::insert_account_in_tx(&mut tx, &account, role, &password_hash).await?;
     if let Some(address) = &account.address {
-        store::put_address(&mut tx, account.id, address).await?;
+        store::put_address_in_tx(&mut tx, account.id, address).await?;
     }
+    outbox::append_in_tx(&mut tx, ACCOUNTS, &letters::registered(account.id, clock.now())).await?;
     tx.commit().await?;
     Ok(account)
 }

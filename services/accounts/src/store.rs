@@ -35,14 +35,16 @@ pub async fn insert_account_in_tx(
     Ok(())
 }
 
-/// Keeps the address of an account, in place of the one before.
-pub async fn put_address(connection: &mut PgConnection, id: AccountId, address: &Address) -> Result<(), AccountsError> {
+/// Keeps the address of an account, in place of the one before. Whether it is another one.
+pub async fn put_address_in_tx(tx: &mut PgConnection, id: AccountId, address: &Address) -> Result<bool, AccountsError> {
     let [line1, line2, city, postal_code, country] = address.columns();
-    sqlx::query(
+    let put = sqlx::query(
         "INSERT INTO address (account_id, line1, line2, city, postal_code, country) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (account_id) DO UPDATE
          SET (line1, line2, city, postal_code, country, updated_at)
-           = (EXCLUDED.line1, EXCLUDED.line2, EXCLUDED.city, EXCLUDED.postal_code, EXCLUDED.country, now())",
+           = (EXCLUDED.line1, EXCLUDED.line2, EXCLUDED.city, EXCLUDED.postal_code, EXCLUDED.country, now())
+         WHERE (address.line1, address.line2, address.city, address.postal_code, address.country)
+            <> (EXCLUDED.line1, EXCLUDED.line2, EXCLUDED.city, EXCLUDED.postal_code, EXCLUDED.country)",
     )
     .bind(id.as_uuid())
     .bind(line1)
@@ -50,10 +52,21 @@ pub async fn put_address(connection: &mut PgConnection, id: AccountId, address: 
     .bind(city)
     .bind(postal_code)
     .bind(country)
-    .execute(connection)
+    .execute(tx)
     .await
     .map_err(|error| on_constraint(error, "address_account_fkey", AccountsError::NoSuchAccount))?;
-    Ok(())
+    Ok(put.rows_affected() == 1)
+}
+
+/// Counts one more change of an account, and gives its version after it. The row stays locked until the transaction ends,
+/// so that letters are written in the order of their versions.
+pub async fn count_change_in_tx(tx: &mut PgConnection, id: AccountId) -> Result<i64, AccountsError> {
+    let version =
+        sqlx::query_scalar("UPDATE account SET version = version + 1 WHERE account_id = $1 RETURNING version")
+            .bind(id.as_uuid())
+            .fetch_one(tx)
+            .await?;
+    Ok(version)
 }
 
 /// The account with this id.

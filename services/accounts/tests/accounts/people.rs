@@ -1,147 +1,19 @@
-//! The real process of accounts, on a real database, asked by telephone.
+//! People, what they prove themselves with, and where their parcels go, asked by telephone.
 
 use std::{
-    io::Write,
-    net::TcpListener,
-    process::{Child, Command, Output, Stdio},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
-use aws_lc_rs::signature::Ed25519KeyPair;
-use base64::Engine;
 use contracts::{
     accounts::v1::{
-        Account, Address, GetAccountRequest, GetAddressRequest, JwksRequest, LoginRequest, RegisterRequest,
-        SetAddressRequest, accounts_service_client::AccountsServiceClient,
+        Address, GetAccountRequest, GetAddressRequest, GetContactRequest, GetContactResponse, RegisterRequest,
     },
     ids::AccountId,
     problem::ProblemCode,
 };
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, jwk::JwkSet};
-use serde_json::Value;
-use testkit::{SOON, TestDatabase};
-use tonic::{Status, transport::Channel};
 
-const PASSWORD: &str = "correct horse";
-
-/// A running accounts process; ended when the test ends.
-struct Process {
-    child: Child,
-    client: AccountsServiceClient<Channel>,
-    database: TestDatabase,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // a process that is gone already has ended
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn accounts(args: &[&str], database_url: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_accounts"));
-    command.args(args).env("DATABASE_URL", database_url).stdin(Stdio::piped()).stdout(Stdio::piped());
-    command
-}
-
-/// Runs a command to its end, with `input` on its standard input.
-fn run(args: &[&str], database_url: &str, input: &str) -> Output {
-    let mut child = accounts(args, database_url).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
-}
-
-async fn start() -> Process {
-    let database = testkit::database("accounts", &[]).await;
-    assert!(run(&["migrate"], &database.owner_url, "").status.success());
-    let mut key = tempfile::NamedTempFile::new().unwrap();
-    key.write_all(new_key_pem().as_bytes()).unwrap();
-    let [port, ops_port] = free_ports();
-    let child = accounts(&["serve"], &database.app_url)
-        .env("ACCOUNTS_SIGNING_KEY_FILE", key.path())
-        .env("LISTEN_ADDR", format!("127.0.0.1:{port}"))
-        .env("OPS_ADDR", format!("127.0.0.1:{ops_port}"))
-        .spawn()
-        .unwrap();
-    let client = AccountsServiceClient::new(rpc::channel(&format!("http://127.0.0.1:{port}")).unwrap());
-    testkit::eventually(SOON, "accounts answers", async || client.clone().jwks(JwksRequest {}).await.is_ok()).await;
-    Process { child, client, database }
-}
-
-/// Ports that nothing listens on.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
-}
-
-fn new_key_pem() -> String {
-    let key = Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap();
-    let base64 = base64::engine::general_purpose::STANDARD.encode(key.as_ref());
-    format!("-----BEGIN PRIVATE KEY-----\n{base64}\n-----END PRIVATE KEY-----\n")
-}
-
-impl Process {
-    async fn register(&self, email: &str) -> Result<Account, Status> {
-        self.register_as(RegisterRequest {
-            email: email.to_owned(),
-            password: PASSWORD.to_owned(),
-            name: "Ada".to_owned(),
-            address: None,
-        })
-        .await
-    }
-
-    async fn register_as(&self, request: RegisterRequest) -> Result<Account, Status> {
-        let response = self.client.clone().register(request).await?;
-        Ok(response.into_inner().account.unwrap())
-    }
-
-    /// The token, when the login succeeds.
-    async fn login(&self, email: &str, password: &str) -> Result<String, Status> {
-        let request = LoginRequest { email: email.to_owned(), password: password.to_owned() };
-        let response = self.client.clone().login(request).await?.into_inner();
-        assert_eq!(response.expires_in_seconds, 900);
-        Ok(response.access_token)
-    }
-
-    async fn set_address(&self, id: &str, address: Address) -> Result<Account, Status> {
-        let request = SetAddressRequest { account_id: id.to_owned(), address: Some(address) };
-        Ok(self.client.clone().set_address(request).await?.into_inner().account.unwrap())
-    }
-
-    /// The claims of a token, verified as the world verifies it: with nothing but the JWKS.
-    async fn verified(&self, token: &str) -> Value {
-        let jwks = self.client.clone().jwks(JwksRequest {}).await.unwrap().into_inner().jwks_json;
-        let jwks: JwkSet = serde_json::from_str(&jwks).unwrap();
-        let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&["postbox-accounts"]);
-        validation.set_audience(&["postbox"]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        validation.validate_nbf = true;
-        let key = DecodingKey::from_jwk(jwks.find(&kid).unwrap()).unwrap();
-        decode::<Value>(token, &key, &validation).unwrap().claims
-    }
-
-    async fn accounts_kept(&self) -> i64 {
-        sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(&self.database.owner).await.unwrap()
-    }
-}
-
-fn address(line1: &str) -> Address {
-    Address {
-        line1: line1.to_owned(),
-        line2: String::new(),
-        city: "Oxford".to_owned(),
-        postal_code: "OX1 1AA".to_owned(),
-        country: "GB".to_owned(),
-    }
-}
-
-fn refused_as<T: std::fmt::Debug>(answer: Result<T, Status>) -> ProblemCode {
-    rpc::problem_of(&answer.unwrap_err())
-}
+use crate::process::{PASSWORD, accounts, address, newcomer, refused_as, run, start};
 
 #[tokio::test]
 async fn a_registered_person_logs_in_for_a_token_that_the_jwks_verifies() {
@@ -219,16 +91,19 @@ async fn an_address_is_told_once_it_is_set_and_replaced_by_the_next() {
 #[tokio::test]
 async fn an_account_may_begin_with_an_address() {
     let accounts = start().await;
-    let request = RegisterRequest {
-        email: "ada@example.com".to_owned(),
-        password: PASSWORD.to_owned(),
-        name: "Ada".to_owned(),
-        address: Some(address("1 High Street")),
-    };
+    let request = newcomer("ada@example.com", Some(address("1 High Street")));
     let made = accounts.register_as(request).await.unwrap();
     let request = GetAccountRequest { account_id: made.account_id.clone() };
     let found = accounts.client.clone().get_account(request).await.unwrap().into_inner().account;
     assert_eq!(found, Some(made));
+}
+
+#[tokio::test]
+async fn a_contact_is_the_email_as_it_was_written_and_the_name() {
+    let accounts = start().await;
+    let id = accounts.register("Ada@Example.com").await.unwrap().account_id;
+    let contact = accounts.client.clone().get_contact(GetContactRequest { account_id: id }).await.unwrap().into_inner();
+    assert_eq!(contact, GetContactResponse { email: "Ada@Example.com".to_owned(), name: "Ada".to_owned() });
 }
 
 #[tokio::test]
@@ -237,6 +112,10 @@ async fn nobody_is_not_found() {
     let nobody = AccountId::new().to_string();
     let request = GetAccountRequest { account_id: nobody.clone() };
     assert_eq!(refused_as(accounts.client.clone().get_account(request).await), ProblemCode::NotFound);
+    let request = GetContactRequest { account_id: nobody.clone() };
+    assert_eq!(refused_as(accounts.client.clone().get_contact(request).await), ProblemCode::NotFound);
+    let request = GetContactRequest { account_id: "nobody".to_owned() };
+    assert_eq!(refused_as(accounts.client.clone().get_contact(request).await), ProblemCode::Invalid);
     let request = GetAddressRequest { account_id: nobody.clone() };
     assert_eq!(refused_as(accounts.client.clone().get_address(request).await), ProblemCode::NotFound);
     assert_eq!(refused_as(accounts.set_address(&nobody, address("1 High Street")).await), ProblemCode::NotFound);
@@ -246,12 +125,7 @@ async fn nobody_is_not_found() {
 #[tokio::test]
 async fn a_wrong_field_is_named_and_nothing_is_kept() {
     let accounts = start().await;
-    let right = || RegisterRequest {
-        email: "ada@example.com".to_owned(),
-        password: PASSWORD.to_owned(),
-        name: "Ada".to_owned(),
-        address: None,
-    };
+    let right = || newcomer("ada@example.com", None);
     let cases = [
         ("email", RegisterRequest { email: "ada".to_owned(), ..right() }),
         ("password", RegisterRequest { password: "1234567".to_owned(), ..right() }),

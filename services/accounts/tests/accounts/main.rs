@@ -1,0 +1,5 @@
+//! Accounts as a process, with a real Postgres and a real Kafka.
+
+mod letters;
+mod people;
+mod process;
