@@ -1,0 +1,27 @@
+//! The settings of analytics. Each is an environment variable and a flag of the same name.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
+
+/// Everything that `analytics serve` can be told.
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9057").required(false)))]
+pub struct Config {
+    /// Address that calls are answered on.
+    #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50057")]
+    pub listen_addr: SocketAddr,
+
+    /// Where the ops endpoints are.
+    #[command(flatten)]
+    pub ops: OpsConfig,
+
+    /// The database of analytics.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+
+    /// The brokers.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
+}

@@ -1,0 +1,55 @@
+//! Analytics counts what the letters say, and keeps each of them for the timeline of its order.
+//!
+//! It is a projection: its tables can be thrown away and built again from the topics. Start at [`consumers`], where a letter
+//! becomes rows; then [`letter`], which says what a letter counts for; then [`span`], the windows that figures are asked in.
+
+pub mod consumers;
+pub mod letter;
+pub mod span;
+
+mod config;
+mod error;
+mod grpc;
+mod letter_json;
+mod store;
+
+pub use config::Config;
+pub use error::AnalyticsError;
+
+use contracts::analytics::v1::analytics_service_server::AnalyticsServiceServer;
+use service_runtime::{
+    Error, Shutdown,
+    clock::Clock,
+    database,
+    ops::{self, Readiness},
+};
+use sqlx::{PgPool, migrate::Migrator};
+use tonic::service::Routes;
+
+/// The tables of analytics, beside those of the consumer.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/analytics");
+
+/// What answers are made with.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// The database of analytics.
+    pub pool: PgPool,
+    /// Says what "now" is in a question; what is counted goes by the letters' own time.
+    pub clock: Clock,
+    /// The end of the process, and the work that must not be cut short before it.
+    pub shutdown: Shutdown,
+}
+
+/// Serves until the end is requested.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let pool = database::connect(&config.database).await?;
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
+    let routes = start(&config, Deps { pool, clock: Clock::System, shutdown: shutdown.clone() });
+    rpc::server::serve(config.listen_addr, routes, &shutdown).await
+}
+
+/// Starts to read letters, and gives the calls that analytics answers.
+pub fn start(config: &Config, deps: Deps) -> Routes {
+    deps.shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
+    Routes::new(AnalyticsServiceServer::new(grpc::Analytics::new(deps)))
+}

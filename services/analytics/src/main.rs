@@ -1,0 +1,31 @@
+//! The analytics process.
+
+use std::process::ExitCode;
+
+use analytics::Config;
+use clap::Parser;
+use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What the letters add up to.
+#[derive(Debug, Parser)]
+#[command(name = "analytics")]
+enum Cli {
+    /// Brings the database to the shape that this version expects, as its owner.
+    Migrate(MigrateConfig),
+    /// Reads letters, counts, and answers calls.
+    Serve(Config),
+}
+
+fn main() -> ExitCode {
+    service_runtime::start("analytics", run)
+}
+
+async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
+    match cli {
+        Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await,
+        Cli::Serve(config) => analytics::run(config, shutdown).await,
+    }
+}

@@ -1,0 +1,1 @@
+//! Analytics with a real Postgres and a real Kafka.
