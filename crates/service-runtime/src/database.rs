@@ -1,6 +1,6 @@
 //! The service's own Postgres database.
 
-use std::{str::FromStr, time::Duration};
+use std::{io, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
@@ -18,38 +18,68 @@ use crate::{
 /// How long a start waits for the database to answer.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Opens the pool that a service serves from, and sees one connection work.
+/// The pause before a database that did not answer is tried again.
+const CONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Opens the pool that a service serves from, once Postgres answers. It is waited for: what starts together comes up in any
+/// order.
 pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, Error> {
     let options = options(&config.database_url)?;
-    let pool = PgPoolOptions::new()
+    close(first_connection(&options).await?).await?;
+    Ok(PgPoolOptions::new()
         .max_connections(config.database_connections)
         .acquire_timeout(config.acquire_timeout())
         // a ping on each acquire costs a round trip; a broken connection shows at its first statement as well
         .test_before_acquire(false)
-        .connect_lazy_with(options);
-    // spawned and awaited whole: see `Shutdown::spawn_work`
-    let asking = pool.clone();
-    let first = tokio::spawn(async move { sqlx::query("SELECT 1").execute(&asking).await });
-    match tokio::time::timeout(CONNECT_DEADLINE, first).await {
-        Ok(Ok(Ok(_))) => Ok(pool),
-        Ok(Ok(Err(error))) => Err(unreachable(&error)),
-        Ok(Err(error)) => Err(Error::other("connecting to the database", error)),
-        Err(_) => Err(Error::Unreachable(format!("DATABASE_URL: no answer in {CONNECT_DEADLINE:?}; is Postgres up?"))),
-    }
+        .connect_lazy_with(options))
 }
 
 /// Brings the database to the shape that this version expects, as its owner: the tables of each mechanism that the
 /// service uses, then the service's own. Each migrator keeps its own record. Running it again changes nothing.
 pub async fn migrate(config: &MigrateConfig, migrators: &[&Migrator]) -> Result<(), Error> {
     let options = options(&config.database_url)?;
-    let connecting = tokio::time::timeout(CONNECT_DEADLINE, PgConnection::connect_with(&options)).await;
-    let mut connection = connecting
-        .map_err(|_| Error::Unreachable(format!("DATABASE_URL: no answer in {CONNECT_DEADLINE:?}; is Postgres up?")))?
-        .map_err(|error| unreachable(&error))?;
+    let mut connection = first_connection(&options).await?;
     for migrator in migrators {
         migrator.run_direct(None, &mut connection, false).await.map_err(|error| Error::other("migrating", error))?;
     }
     info!("the database is up to date");
+    close(connection).await
+}
+
+/// Connects; while there is no Postgres or it is still starting, again and again until the deadline.
+async fn first_connection(options: &PgConnectOptions) -> Result<PgConnection, Error> {
+    let mut last = "no answer".to_owned();
+    let trying = async {
+        loop {
+            match PgConnection::connect_with(options).await {
+                Err(error) if is_passing(&error) => last = error.to_string(),
+                other => return other,
+            }
+            tokio::time::sleep(CONNECT_PAUSE).await;
+        }
+    };
+    match tokio::time::timeout(CONNECT_DEADLINE, trying).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(Error::Unreachable(format!("DATABASE_URL: {error}; does the role exist?"))),
+        Err(_) => Err(Error::Unreachable(format!(
+            "DATABASE_URL: {last}, for {} s; is Postgres up?",
+            CONNECT_DEADLINE.as_secs()
+        ))),
+    }
+}
+
+/// Whether a database that cannot be connected to may answer a moment later.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        // a wrong certificate does not get better
+        sqlx::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        // SQLSTATE: 57P03 cannot connect now (it starts or stops), 53300 too many connections
+        sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| code == "57P03" || code == "53300"),
+        _ => false,
+    }
+}
+
+async fn close(connection: PgConnection) -> Result<(), Error> {
     connection.close().await.map_err(|error| Error::other("closing the connection", error))
 }
 
@@ -58,8 +88,4 @@ fn options(url: &SecretString) -> Result<PgConnectOptions, Error> {
     PgConnectOptions::from_str(url.expose_secret()).map_err(|_| {
         Error::Config("DATABASE_URL is no URL like postgres://user:password@host:5432/database".to_owned())
     })
-}
-
-fn unreachable(error: &sqlx::Error) -> Error {
-    Error::Unreachable(format!("DATABASE_URL: {error}; is Postgres up, and does the role exist?"))
 }

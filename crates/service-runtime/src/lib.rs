@@ -14,4 +14,4 @@ mod start;
 
 pub use error::Error;
 pub use shutdown::Shutdown;
-pub use start::start;
+pub use start::{start, start_parsed};

@@ -1,10 +1,16 @@
 //! Ending in order: told once, everything that is under way finishes, with a deadline.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
+
+use crate::Error;
 
 /// How long work under way may take after the end was requested.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -14,6 +20,8 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Shutdown {
     token: CancellationToken,
     tasks: TaskTracker,
+    /// The first part that was lost, and how.
+    lost: Arc<OnceLock<String>>,
 }
 
 impl Shutdown {
@@ -42,18 +50,22 @@ impl Shutdown {
         self.token.cancel();
     }
 
-    /// Runs a part of the service for as long as the process lives. It must return soon after the end was requested;
-    /// when it returns before that, the service has lost a part and ends.
+    /// Runs a part of the service for as long as the process lives. It must return soon after the end was requested.
+    /// When it returns before that, or panics at any time, the service has lost a part: it ends, with exit code 1.
     pub fn spawn_part(&self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        let token = self.token.clone();
+        let shutdown = self.clone();
         self.tasks.spawn(async move {
-            let end_was_requested = token.clone();
-            // dropped on return and on panic alike: a service that lost a part must not look alive
-            let _guard = token.drop_guard();
-            part.await;
-            if !end_was_requested.is_cancelled() {
-                warn!(part = name, "a part of the service returned on its own, ending");
-            }
+            // a task of its own, so that its panic ends here
+            let how = match tokio::spawn(part).await {
+                Ok(()) if shutdown.token.is_cancelled() => return,
+                Ok(()) => "it returned on its own".to_owned(),
+                Err(panic) => panic.to_string(),
+            };
+            warn!(part = name, how, "lost a part of the service, ending");
+            // only the first is told at the end: the others may have followed from it
+            let _ = shutdown.lost.set(format!("the service lost its part `{name}`: {how}"));
+            // whoever lost a part must not look alive
+            shutdown.token.cancel();
         });
     }
 
@@ -63,8 +75,8 @@ impl Shutdown {
         self.tasks.spawn(work)
     }
 
-    /// Waits for everything that was spawned, at most [`DRAIN_DEADLINE`].
-    pub(crate) async fn drain(&self) {
+    /// Waits for everything that was spawned, at most [`DRAIN_DEADLINE`]. Fails when a part was lost before or meanwhile.
+    pub(crate) async fn drain(&self) -> Result<(), Error> {
         self.token.cancel();
         self.tasks.close();
         let left = self.tasks.len();
@@ -72,6 +84,7 @@ impl Shutdown {
         if tokio::time::timeout(DRAIN_DEADLINE, self.tasks.wait()).await.is_err() {
             warn!(tasks = self.tasks.len(), "the drain deadline passed, ending with work under way");
         }
+        self.lost.get().map_or(Ok(()), |lost| Err(Error::Other(lost.as_str().into())))
     }
 }
 
@@ -91,14 +104,23 @@ mod tests {
         shutdown.requested().await;
         assert!(!draining.is_finished());
         finish.send(()).unwrap();
-        draining.await.unwrap();
+        draining.await.unwrap().unwrap();
         assert!(work.await.unwrap());
     }
 
     #[tokio::test]
-    async fn a_lost_part_ends_the_service() {
+    async fn a_part_that_returns_on_its_own_ends_the_service_and_is_told() {
         let shutdown = Shutdown::new();
-        shutdown.spawn_part("short", async {});
+        shutdown.spawn_part("relay", async {});
         shutdown.requested().await;
+        let lost = shutdown.drain().await.unwrap_err();
+        assert_eq!(lost.to_string(), "the service lost its part `relay`: it returned on its own");
+    }
+
+    #[tokio::test]
+    async fn a_part_that_returns_when_the_end_was_requested_is_not_lost() {
+        let shutdown = Shutdown::new();
+        shutdown.spawn_part("relay", shutdown.clone().requested_owned());
+        shutdown.drain().await.unwrap();
     }
 }

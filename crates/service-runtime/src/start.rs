@@ -12,14 +12,23 @@ use crate::{Error, Shutdown, telemetry};
 /// SIGTERM or SIGINT comes or the service returns, drains what is under way.
 ///
 /// Exit codes: 0 done, 64 bad configuration (one line that names the variable), 69 a dependency is unreachable, 1
-/// anything else.
+/// anything else, a part that was lost among it.
 pub fn start<C, F, S>(name: &'static str, service: S) -> ExitCode
 where
     C: Parser,
     F: Future<Output = Result<(), Error>> + Send,
     S: FnOnce(C, Shutdown) -> F,
 {
-    let cli = match C::try_parse() {
+    start_parsed(name, C::try_parse(), service)
+}
+
+/// As [`start`], for a command line whose defaults are known only when it runs.
+pub fn start_parsed<C, F, S>(name: &'static str, cli: Result<C, clap::Error>, service: S) -> ExitCode
+where
+    F: Future<Output = Result<(), Error>> + Send,
+    S: FnOnce(C, Shutdown) -> F,
+{
+    let cli = match cli {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
             eprintln!("{}", one_line(&error));
@@ -44,8 +53,8 @@ where
             return fail(&error);
         }
         let result = service(cli, shutdown.clone()).await;
-        shutdown.drain().await;
-        match result {
+        let drained = shutdown.drain().await;
+        match result.and(drained) {
             Ok(()) => {
                 info!("ended");
                 ExitCode::SUCCESS
