@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use contracts::{ids::OrderId, money::Money};
-use tracing::warn;
 
 use crate::{
     Deps,
@@ -32,22 +31,18 @@ pub struct ChargeOrder {
 /// The attempt is committed before the network is called: whatever happens then, it is known that something may have
 /// been captured. The reference is the order's id, so the network captures once, however often it is asked.
 pub async fn charge(deps: &Deps, asked: &ChargeOrder) -> Result<Payment, PaymentError> {
-    let mut patience = Patience::new(asked.budget);
+    let patience = Patience::new(asked.budget);
     let terms = Terms { amount: asked.amount, card: CardFingerprint::new(asked.order_id, &asked.card_token) };
-    let mut payment = record::asked(&deps.pool, asked.order_id, Some(&terms), Fact::ChargeAsked).await?;
+    let payment = record::asked(&deps.pool, asked.order_id, Some(&terms), Fact::ChargeAsked).await?;
     if payment.terms.as_ref().is_some_and(|known| *known != terms) {
         return Err(PaymentError::OtherTerms(asked.order_id));
     }
-    while payment.state == State::Attempting {
-        match deps.psp.charge(asked.order_id, asked.amount, &asked.card_token, patience.left()).await {
-            Ok(answer) => payment = record::learned(&deps.pool, payment, answer).await?,
-            Err(unclear) => {
-                warn!(order.id = %asked.order_id, "outcome of the charge unknown: {unclear}");
-                if !patience.pause().await {
-                    break;
-                }
-            }
-        }
+    if payment.state != State::Attempting {
+        return Ok(payment);
     }
-    Ok(payment)
+    let call = |time| deps.psp.charge(asked.order_id, asked.amount, &asked.card_token, time);
+    match patience.until_clear(asked.order_id, "charge", call).await {
+        Some(answer) => record::learned(&deps.pool, payment, answer).await,
+        None => Ok(payment),
+    }
 }

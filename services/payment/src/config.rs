@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use service_runtime::config::{DatabaseConfig, OpsConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
 
 /// Everything that `payment serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -17,6 +17,10 @@ pub struct Config {
     #[arg(long, env = "PSP_URL", default_value = "http://127.0.0.1:50060")]
     pub psp_url: String,
 
+    /// Where order answers.
+    #[arg(long, env = "ORDER_URL", default_value = "http://127.0.0.1:50052")]
+    pub order_url: String,
+
     /// Where the ops endpoints are.
     #[command(flatten)]
     pub ops: OpsConfig,
@@ -24,6 +28,10 @@ pub struct Config {
     /// The database of payment.
     #[command(flatten)]
     pub database: DatabaseConfig,
+
+    /// The brokers.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Why a charge or void has no outcome, or a request is refused.
+//! Why a charge, void or refund has no outcome, or a request is refused.
 
 use contracts::{
     ids::{InvalidId, OrderId},
@@ -9,12 +9,18 @@ use tonic::Status;
 
 use crate::payment::InvalidCardToken;
 
-/// A failure of payment. For a charge or a void each means: the outcome is unknown, ask again.
+/// A failure of payment. For a charge, a void or a refund each means: the outcome is unknown, ask again.
 #[derive(Debug, thiserror::Error)]
 pub enum PaymentError {
     /// The database did not answer, or refused.
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// A letter could not be written.
+    #[error("the outbox failed: {0}")]
+    Outbox(#[from] outbox::Error),
+    /// Order did not say whether, and from which card, an order is to be charged.
+    #[error("order gave no instruction: {0}")]
+    NoInstruction(String),
     /// The order was asked for before with another amount or card. Asking again does not help.
     #[error("order {0} was charged before with another amount or card; nothing was charged now")]
     OtherTerms(OrderId),
@@ -36,7 +42,9 @@ impl PaymentError {
     pub fn told(&self) -> String {
         match self {
             Self::OtherTerms(_) => self.to_string(),
-            Self::Database(_) | Self::Gone(_) | Self::Unreadable { .. } => "payment cannot tell now".to_owned(),
+            Self::Database(_) | Self::Outbox(_) | Self::NoInstruction(_) | Self::Gone(_) | Self::Unreadable { .. } => {
+                "payment cannot tell now".to_owned()
+            }
         }
     }
 }

@@ -1,31 +1,46 @@
 //! Payment charges orders through the card network, at most once each, and undoes charges.
 //!
-//! Start at [`grpc`], then [`charge`](mod@charge) and [`void`](mod@void). What each answer of the network means is the
-//! table in [`payment`]; it is committed by [`record`].
+//! Start at [`grpc`], then [`charge`](mod@charge), [`void`](mod@void) and [`refund`](mod@refund). What each answer of the
+//! network means is the table in [`payment`]; it is committed by [`record`].
+//!
+//! The other door is [`consumers`]: an order by letter whose stock is held is written down, and [`worker`] charges it
+//! ([`by_letter`]) through the same use case.
 
+pub mod backlog;
+pub mod by_letter;
 pub mod charge;
 pub mod config;
+pub mod consumers;
+pub mod encode;
 pub mod error;
+pub mod events;
 pub mod grpc;
+pub mod instruction;
 pub mod ledger;
 pub mod patience;
 pub mod payment;
 pub mod psp_client;
 pub mod record;
+pub mod refund;
 pub mod store;
 pub mod void;
+pub mod work;
+pub mod worker;
 
 use contracts::payment::v1::payment_service_server::PaymentServiceServer;
+use outbox::{Relay, RelayConfig, Waker};
 use service_runtime::{
-    Error, Shutdown, database,
+    Error, Shutdown,
+    clock::Clock,
+    database,
     ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
-use crate::{config::Config, grpc::PaymentApi, psp_client::PspClient};
+use crate::{config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient, worker::Bell};
 
-/// The tables of payment.
+/// The tables of payment, beside those of the outbox and the consumer.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/payment");
 
 /// What the use cases work with.
@@ -35,6 +50,12 @@ pub struct Deps {
     pub pool: PgPool,
     /// The card network.
     pub psp: PspClient,
+    /// Order, who knows the cards of orders that are placed by letter.
+    pub order: OrderDesk,
+    /// Told after each commit that wrote a letter.
+    pub relay: Waker,
+    /// Stamps letters.
+    pub clock: Clock,
     /// Runs work that must not be cut short.
     pub shutdown: Shutdown,
 }
@@ -42,8 +63,24 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let psp = PspClient::new(&config.psp_url)?;
+    let order = OrderDesk::new(rpc::channel(&config.order_url)?);
+    let relay = Relay::new(RelayConfig {
+        database_url: config.database.database_url.clone(),
+        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers.clone(),
+        kafka_namespace: config.kafka.kafka_namespace.clone(),
+        retention_days: RelayConfig::RETENTION_DAYS,
+    })
+    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
     let pool = database::connect(&config.database).await?;
     ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
-    let api = PaymentApi::new(Deps { pool, psp, shutdown: shutdown.clone() });
-    rpc::server::serve(config.listen_addr, Routes::new(PaymentServiceServer::new(api)), &shutdown).await
+    let deps =
+        Deps { pool: pool.clone(), psp, order, relay: relay.waker(), clock: Clock::System, shutdown: shutdown.clone() };
+    let bell = Bell::default();
+    shutdown.spawn_part("relay", relay.run(shutdown.token()));
+    shutdown.spawn_part("consumers", consumers::run(config.kafka, deps.clone(), bell.clone()));
+    shutdown.spawn_part("new charge work", worker::attempt_new(deps.clone(), bell));
+    shutdown.spawn_part("repeated charge work", worker::attempt_again(deps.clone()));
+    shutdown.spawn_part("backlog", backlog::run(pool, shutdown.clone()));
+    rpc::server::serve(config.listen_addr, Routes::new(PaymentServiceServer::new(PaymentApi::new(deps))), &shutdown)
+        .await
 }

@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Cli {
     /// Brings the database to the shape of this version, as its owner.
     Migrate(MigrateConfig),
-    /// Serves.
+    /// Answers calls, and charges what is ordered by letter.
     Serve(Config),
 }
 
@@ -25,7 +25,9 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => database::migrate(&config, &[&payment::MIGRATOR]).await,
+        Cli::Migrate(config) => {
+            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &payment::MIGRATOR]).await
+        }
         Cli::Serve(config) => payment::run(config, shutdown).await,
     }
 }

@@ -24,6 +24,10 @@ pub enum State {
     Voiding,
     /// Nothing is captured, and nothing ever will be. Final.
     Voided,
+    /// What was captured is to be given back; the network has not confirmed that yet.
+    Refunding,
+    /// What was captured was given back, and nothing ever will be captured again. Final.
+    Refunded,
 }
 
 /// What happens to a payment.
@@ -33,6 +37,8 @@ pub enum Fact {
     ChargeAsked,
     /// Somebody asks to void.
     VoidAsked,
+    /// Somebody asks to refund.
+    RefundAsked,
     /// The network answered a charge: captured.
     NetworkCaptured,
     /// The network answered a charge: declined.
@@ -45,6 +51,10 @@ pub enum Fact {
     NetworkVoidedNothing,
     /// The network answered a void, and gave back what had been captured.
     NetworkVoidedCapture,
+    /// The network answered a refund: given back, now or before.
+    NetworkRefunded,
+    /// The network answered a refund: it holds less than that, or has given it back otherwise.
+    NetworkRefusedRefund,
     /// The network did not answer, or not so that it can be understood.
     NoAnswer,
 }
@@ -86,30 +96,38 @@ pub enum Posting {
     Capture,
     /// The capture, unless it stands there already, and its reversal.
     CaptureAndReversal,
+    /// The refund; the capture stands there already.
+    Refund,
 }
 
 /// The table: what `fact` means for a payment in `state`.
+///
+/// A charge is voided or refunded, never both: who asks for the other meanwhile is told that the one is under way. So
+/// money is given back once.
 #[expect(clippy::match_same_arms, reason = "a table is read state by state")]
 pub const fn next(state: State, fact: Fact) -> Step {
     use Fact::{
-        ChargeAsked, NetworkCaptured, NetworkDeclined, NetworkRefusedVoided, NetworkUnknownCard, NetworkVoidedCapture,
-        NetworkVoidedNothing, NoAnswer, VoidAsked,
+        ChargeAsked, NetworkCaptured, NetworkDeclined, NetworkRefunded, NetworkRefusedRefund, NetworkRefusedVoided,
+        NetworkUnknownCard, NetworkVoidedCapture, NetworkVoidedNothing, NoAnswer, RefundAsked, VoidAsked,
     };
-    use Posting::{Capture, CaptureAndReversal, Nothing};
-    use State::{Attempting, Captured, Declined, Unasked, UnknownCard, Voided, Voiding};
+    use Posting::{Capture, CaptureAndReversal, Nothing, Refund};
+    use State::{Attempting, Captured, Declined, Refunded, Refunding, Unasked, UnknownCard, Voided, Voiding};
     use Step::{Advance, Contradiction, Stay};
 
     match (state, fact) {
         (Unasked, ChargeAsked) => Advance(Attempting, Nothing),
         // the tombstone: a charge that comes later finds it
         (Unasked, VoidAsked) => Advance(Voiding, Nothing),
-        (Unasked, NoAnswer) => Stay,
+        (Unasked, RefundAsked | NoAnswer) => Stay,
         // the network is never called before the row is there
         (Unasked, NetworkCaptured | NetworkDeclined | NetworkUnknownCard | NetworkRefusedVoided) => Contradiction,
         (Unasked, NetworkVoidedNothing | NetworkVoidedCapture) => Contradiction,
+        (Unasked, NetworkRefunded | NetworkRefusedRefund) => Contradiction,
 
         (Attempting, ChargeAsked) => Stay,
         (Attempting, VoidAsked) => Advance(Voiding, Nothing),
+        // whether there is anything to give back is not known yet; a void settles that, too
+        (Attempting, RefundAsked) => Stay,
         (Attempting, NetworkCaptured) => Advance(Captured, Capture),
         (Attempting, NetworkDeclined) => Advance(Declined, Nothing),
         (Attempting, NetworkUnknownCard) => Advance(UnknownCard, Nothing),
@@ -117,32 +135,59 @@ pub const fn next(state: State, fact: Fact) -> Step {
         (Attempting, NetworkRefusedVoided) => Advance(Voiding, Nothing),
         (Attempting, NoAnswer) => Stay,
         (Attempting, NetworkVoidedNothing | NetworkVoidedCapture) => Contradiction,
+        (Attempting, NetworkRefunded | NetworkRefusedRefund) => Contradiction,
 
         (Captured, ChargeAsked | NetworkCaptured | NoAnswer) => Stay,
         (Captured, VoidAsked) => Advance(Voiding, Nothing),
+        (Captured, RefundAsked) => Advance(Refunding, Nothing),
         (Captured, NetworkDeclined | NetworkUnknownCard | NetworkRefusedVoided) => Contradiction,
         (Captured, NetworkVoidedNothing | NetworkVoidedCapture) => Contradiction,
+        (Captured, NetworkRefunded | NetworkRefusedRefund) => Contradiction,
 
         (Declined, ChargeAsked | NetworkDeclined | NoAnswer) => Stay,
         (Declined, VoidAsked) => Advance(Voiding, Nothing),
+        (Declined, RefundAsked) => Stay,
         (Declined, NetworkCaptured | NetworkUnknownCard | NetworkRefusedVoided) => Contradiction,
         (Declined, NetworkVoidedNothing | NetworkVoidedCapture) => Contradiction,
+        (Declined, NetworkRefunded | NetworkRefusedRefund) => Contradiction,
 
         (UnknownCard, ChargeAsked | NetworkUnknownCard | NoAnswer) => Stay,
         (UnknownCard, VoidAsked) => Advance(Voiding, Nothing),
+        (UnknownCard, RefundAsked) => Stay,
         (UnknownCard, NetworkCaptured | NetworkDeclined | NetworkRefusedVoided) => Contradiction,
         (UnknownCard, NetworkVoidedNothing | NetworkVoidedCapture) => Contradiction,
+        (UnknownCard, NetworkRefunded | NetworkRefusedRefund) => Contradiction,
 
-        (Voiding, ChargeAsked | VoidAsked | NoAnswer) => Stay,
+        // a refund does not overtake a void, which gives back as well
+        (Voiding, ChargeAsked | VoidAsked | RefundAsked | NoAnswer) => Stay,
         // a charge that was under way; the answer to the void tells whether it captured
         (Voiding, NetworkCaptured | NetworkDeclined | NetworkUnknownCard | NetworkRefusedVoided) => Stay,
         (Voiding, NetworkVoidedNothing) => Advance(Voided, Nothing),
         (Voiding, NetworkVoidedCapture) => Advance(Voided, CaptureAndReversal),
+        (Voiding, NetworkRefunded | NetworkRefusedRefund) => Contradiction,
 
-        (Voided, ChargeAsked | VoidAsked | NoAnswer) => Stay,
+        (Voided, ChargeAsked | VoidAsked | RefundAsked | NoAnswer) => Stay,
         // calls that were under way when another one was answered
         (Voided, NetworkCaptured | NetworkDeclined | NetworkUnknownCard | NetworkRefusedVoided) => Stay,
         (Voided, NetworkVoidedNothing | NetworkVoidedCapture) => Stay,
+        (Voided, NetworkRefunded | NetworkRefusedRefund) => Contradiction,
+
+        // a void does not overtake a refund: it would be a second way to give the same money back
+        (Refunding, ChargeAsked | VoidAsked | RefundAsked | NoAnswer) => Stay,
+        // a charge that was asked for twice, and whose second answer was slow
+        (Refunding, NetworkCaptured) => Stay,
+        (Refunding, NetworkDeclined | NetworkUnknownCard | NetworkRefusedVoided) => Contradiction,
+        (Refunding, NetworkVoidedNothing | NetworkVoidedCapture) => Contradiction,
+        (Refunding, NetworkRefunded) => Advance(Refunded, Refund),
+        // it has captured the amount, and we have not asked for any of it back in another way
+        (Refunding, NetworkRefusedRefund) => Contradiction,
+
+        (Refunded, ChargeAsked | VoidAsked | RefundAsked | NoAnswer) => Stay,
+        // calls that were under way when another one was answered
+        (Refunded, NetworkCaptured | NetworkRefunded) => Stay,
+        (Refunded, NetworkDeclined | NetworkUnknownCard | NetworkRefusedVoided) => Contradiction,
+        (Refunded, NetworkVoidedNothing | NetworkVoidedCapture) => Contradiction,
+        (Refunded, NetworkRefusedRefund) => Contradiction,
     }
 }
 

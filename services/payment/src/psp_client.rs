@@ -60,6 +60,7 @@ pub enum Unclear {
 struct ChargeBody {
     captured_at: Option<Timestamp>,
     voided: bool,
+    refunded_minor: i64,
 }
 
 /// The fields of a problem that decide something here.
@@ -100,7 +101,7 @@ impl PspClient {
     ) -> Result<Heard, Unclear> {
         let body = json!({
             "merchant_reference": order_id,
-            "amount": {"amount_minor": amount.minor_units(), "currency": amount.currency_code()},
+            "amount": amount_body(amount),
             "card_token": card_token.as_str(),
         });
         let (status, bytes) = self.post(self.charges.clone(), &body, time).await?;
@@ -138,12 +139,39 @@ impl PspClient {
         }
     }
 
+    /// Asks to give the whole `amount` back, for at most `time` and [`CALL_TIME_MAX`]. An order has one refund, under one
+    /// reference, so that asking again gives nothing more.
+    pub async fn refund(&self, order_id: OrderId, amount: Money, time: Duration) -> Result<Heard, Unclear> {
+        let mut url = self.charges.clone();
+        url.set_path(&format!("/charges/{order_id}/refunds"));
+        let body = json!({"refund_reference": format!("{order_id}-refund"), "amount": amount_body(amount)});
+        let (status, bytes) = self.post(url, &body, time).await?;
+        if status == StatusCode::OK {
+            let charge: ChargeBody = read(&bytes)?;
+            return if charge.refunded_minor == amount.minor_units() {
+                Ok(Fact::NetworkRefunded.into())
+            } else {
+                Err(undecided(status, "and another amount is refunded"))
+            };
+        }
+        let problem = problem(&bytes);
+        match (status, problem.code.as_str()) {
+            (StatusCode::CONFLICT, "nothing-captured" | "refund-exceeds-capture")
+            | (StatusCode::UNPROCESSABLE_ENTITY, "reference-reused") => Ok(Fact::NetworkRefusedRefund.into()),
+            _ => Err(undecided(status, &problem.code)),
+        }
+    }
+
     async fn post(&self, url: Url, body: &serde_json::Value, time: Duration) -> Result<(StatusCode, Vec<u8>), Unclear> {
         let response =
             self.http.post(url).timeout(time.min(CALL_TIME_MAX)).json(body).send().await.map_err(no_answer)?;
         let status = response.status();
         Ok((status, whole_body(response).await?))
     }
+}
+
+fn amount_body(amount: Money) -> serde_json::Value {
+    json!({"amount_minor": amount.minor_units(), "currency": amount.currency_code()})
 }
 
 async fn whole_body(mut response: Response) -> Result<Vec<u8>, Unclear> {

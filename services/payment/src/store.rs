@@ -1,9 +1,9 @@
-//! All SQL of payment.
+//! All SQL on payments and the ledger.
 
 use contracts::{ids::OrderId, money::Money};
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
@@ -100,6 +100,20 @@ pub async fn advance(pool: &PgPool, seen: &Payment, change: &Change) -> Result<O
     row.map(Payment::try_from).transpose()
 }
 
+/// Notes that an order which was placed by letter is done with, and gives its payment as it now stands. `None` when that
+/// was noted before, or there is no payment. The row stays locked until the transaction ends.
+pub async fn answer_in_tx(conn: &mut PgConnection, order_id: OrderId) -> Result<Option<Payment>, PaymentError> {
+    let row: Option<Row> = sqlx::query_as(
+        "UPDATE payments SET answered_at = now()
+         WHERE order_id = $1 AND answered_at IS NULL
+         RETURNING order_id, state, version, amount_minor, currency, card_fingerprint, captured_at, decline_reason",
+    )
+    .bind(order_id.as_uuid())
+    .fetch_optional(conn)
+    .await?;
+    row.map(Payment::try_from).transpose()
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     order_id: Uuid,
@@ -146,6 +160,8 @@ const fn state_to_sql(state: State) -> &'static str {
         State::UnknownCard => "UNKNOWN_CARD",
         State::Voiding => "VOIDING",
         State::Voided => "VOIDED",
+        State::Refunding => "REFUNDING",
+        State::Refunded => "REFUNDED",
     }
 }
 
@@ -157,6 +173,8 @@ fn state_from_sql(word: &str) -> Option<State> {
         "UNKNOWN_CARD" => Some(State::UnknownCard),
         "VOIDING" => Some(State::Voiding),
         "VOIDED" => Some(State::Voided),
+        "REFUNDING" => Some(State::Refunding),
+        "REFUNDED" => Some(State::Refunded),
         _ => None,
     }
 }

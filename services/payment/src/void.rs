@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use contracts::ids::OrderId;
-use tracing::warn;
 
 use crate::{
     Deps,
@@ -24,19 +23,16 @@ pub struct VoidOrder {
 
 /// Voids the order's charge: blocks a charge that comes later, and gives back what was captured. The payment is VOIDING
 /// when the network did not confirm within the budget; it stays blocked, and asking again goes on.
+///
+/// A payment that is REFUNDING or REFUNDED stays so: its money is given back once.
 pub async fn void(deps: &Deps, asked: &VoidOrder) -> Result<Payment, PaymentError> {
-    let mut patience = Patience::new(asked.budget);
-    let mut payment = record::asked(&deps.pool, asked.order_id, None, Fact::VoidAsked).await?;
-    while payment.state == State::Voiding {
-        match deps.psp.void(asked.order_id, patience.left()).await {
-            Ok(answer) => payment = record::learned(&deps.pool, payment, answer).await?,
-            Err(unclear) => {
-                warn!(order.id = %asked.order_id, "the void is not confirmed: {unclear}");
-                if !patience.pause().await {
-                    break;
-                }
-            }
-        }
+    let patience = Patience::new(asked.budget);
+    let payment = record::asked(&deps.pool, asked.order_id, None, Fact::VoidAsked).await?;
+    if payment.state != State::Voiding {
+        return Ok(payment);
     }
-    Ok(payment)
+    match patience.until_clear(asked.order_id, "void", |time| deps.psp.void(asked.order_id, time)).await {
+        Some(answer) => record::learned(&deps.pool, payment, answer).await,
+        None => Ok(payment),
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::{HashSet, VecDeque};
 
 use super::{
     Fact::{
-        ChargeAsked, NetworkCaptured, NetworkDeclined, NetworkRefusedVoided, NetworkUnknownCard, NetworkVoidedCapture,
-        NetworkVoidedNothing, NoAnswer, VoidAsked,
+        ChargeAsked, NetworkCaptured, NetworkDeclined, NetworkRefunded, NetworkRefusedRefund, NetworkRefusedVoided,
+        NetworkUnknownCard, NetworkVoidedCapture, NetworkVoidedNothing, NoAnswer, RefundAsked, VoidAsked,
     },
     *,
 };
@@ -19,10 +19,13 @@ struct World {
     state: State,
     ledger_captures: u8,
     ledger_reversals: u8,
+    ledger_refunds: u8,
     network_outcome: Option<Fact>,
     network_voided: bool,
+    network_refunded: bool,
     charges_sent: usize,
     voids_sent: usize,
+    refunds_sent: usize,
     answers: Vec<Fact>,
 }
 
@@ -32,10 +35,13 @@ impl World {
             state: State::Unasked,
             ledger_captures: 0,
             ledger_reversals: 0,
+            ledger_refunds: 0,
             network_outcome: None,
             network_voided: false,
+            network_refunded: false,
             charges_sent: 0,
             voids_sent: 0,
+            refunds_sent: 0,
             answers: Vec::new(),
         }
     }
@@ -46,7 +52,8 @@ impl World {
             Step::Stay => {}
             Step::Contradiction => panic!("{fact:?} contradicts {self:?}"),
             Step::Advance(state, posting) => {
-                assert_ne!(self.state, State::Voided, "voided is final: {self:?}, {fact:?}");
+                let is_final = matches!(self.state, State::Voided | State::Refunded);
+                assert!(!is_final, "final, and moved: {self:?}, {fact:?}");
                 self.state = state;
                 match posting {
                     Posting::Nothing => {}
@@ -55,12 +62,14 @@ impl World {
                         self.ledger_captures = self.ledger_captures.max(1);
                         self.ledger_reversals += 1;
                     }
+                    Posting::Refund => self.ledger_refunds += 1,
                 }
             }
         }
         match (fact, self.state) {
             (ChargeAsked, State::Attempting) => self.charges_sent += 1,
             (VoidAsked, State::Voiding) => self.voids_sent += 1,
+            (RefundAsked, State::Refunding) => self.refunds_sent += 1,
             _ => {}
         }
         self
@@ -84,6 +93,14 @@ impl World {
         self.answered(if captured { NetworkVoidedCapture } else { NetworkVoidedNothing })
     }
 
+    /// A refund reaches the network.
+    fn refund_arrives(mut self) -> Self {
+        self.refunds_sent -= 1;
+        let holds_it = self.network_outcome == Some(NetworkCaptured) && !self.network_voided;
+        self.network_refunded |= holds_it;
+        self.answered(if holds_it { NetworkRefunded } else { NetworkRefusedRefund })
+    }
+
     fn answered(mut self, answer: Fact) -> Self {
         self.answers.push(answer);
         // the order in which they were sent means nothing
@@ -100,11 +117,17 @@ impl World {
         if self.voids_sent < UNDER_WAY_MAX {
             successors.push(self.clone().learns(VoidAsked));
         }
+        if self.refunds_sent < UNDER_WAY_MAX {
+            successors.push(self.clone().learns(RefundAsked));
+        }
         if self.charges_sent > 0 && self.answers.len() < UNDER_WAY_MAX {
             successors.push(self.clone().charge_arrives(card));
         }
         if self.voids_sent > 0 && self.answers.len() < UNDER_WAY_MAX {
             successors.push(self.clone().void_arrives());
+        }
+        if self.refunds_sent > 0 && self.answers.len() < UNDER_WAY_MAX {
+            successors.push(self.clone().refund_arrives());
         }
         for index in 0..self.answers.len() {
             let mut lost = self.clone();
@@ -116,24 +139,34 @@ impl World {
     }
 
     fn check(&self) {
-        let network_holds_money = self.network_outcome == Some(NetworkCaptured) && !self.network_voided;
+        let captured = self.network_outcome == Some(NetworkCaptured);
+        let network_holds_money = captured && !self.network_voided && !self.network_refunded;
+        let given_back = self.ledger_reversals + self.ledger_refunds;
         assert!(self.ledger_captures <= 1, "captured twice: {self:?}");
-        assert!(self.ledger_reversals <= self.ledger_captures, "more given back than taken: {self:?}");
+        assert!(given_back <= self.ledger_captures, "more given back than taken: {self:?}");
+        assert!(!(self.network_voided && self.network_refunded), "given back in two ways: {self:?}");
         match self.state {
             State::Unasked => assert_eq!((self.network_outcome, self.network_voided), (None, false), "{self:?}"),
-            State::Captured => assert!(network_holds_money && self.ledger_captures == 1, "{self:?}"),
+            State::Captured => {
+                assert!(network_holds_money && self.ledger_captures == 1 && given_back == 0, "{self:?}");
+            }
             State::Declined | State::UnknownCard => assert!(!network_holds_money, "{self:?}"),
-            State::Attempting | State::Voiding => {}
+            State::Attempting | State::Voiding => assert_eq!(given_back, 0, "{self:?}"),
+            State::Refunding => assert!(captured && self.ledger_captures == 1 && given_back == 0, "{self:?}"),
             State::Voided => {
                 assert!(self.network_voided, "voided, and the network does not know: {self:?}");
                 assert_eq!(self.ledger_captures, self.ledger_reversals, "the ledger is not zero: {self:?}");
+            }
+            State::Refunded => {
+                assert!(self.network_refunded, "refunded, and the network does not know: {self:?}");
+                assert_eq!((self.ledger_captures, self.ledger_refunds), (1, 1), "the ledger is not zero: {self:?}");
             }
         }
     }
 }
 
 #[test]
-fn nothing_is_captured_twice_and_voided_is_final_whatever_overtakes_what() {
+fn nothing_is_captured_or_given_back_twice_whatever_overtakes_what() {
     for card in [NetworkCaptured, NetworkDeclined, NetworkUnknownCard] {
         let mut seen = HashSet::from([World::new()]);
         let mut queue = VecDeque::from([World::new()]);
@@ -145,16 +178,54 @@ fn nothing_is_captured_twice_and_voided_is_final_whatever_overtakes_what() {
                 }
             }
         }
-        assert!(seen.iter().any(|world| world.state == State::Voided), "the search reached the end");
-        assert!(seen.iter().any(|world| world.ledger_reversals == 1) == (card == NetworkCaptured));
+        let captures = card == NetworkCaptured;
+        assert!(seen.iter().any(|world| world.state == State::Voided), "the search reached a void's end");
+        assert_eq!(seen.iter().any(|world| world.state == State::Refunded), captures, "and that of a refund");
+        assert_eq!(seen.iter().any(|world| world.ledger_reversals == 1), captures);
+        assert_eq!(seen.iter().any(|world| world.ledger_refunds == 1), captures);
+    }
+}
+
+const STATES: [State; 9] = [
+    State::Unasked,
+    State::Attempting,
+    State::Captured,
+    State::Declined,
+    State::UnknownCard,
+    State::Voiding,
+    State::Voided,
+    State::Refunding,
+    State::Refunded,
+];
+
+#[test]
+fn no_answer_moves_nothing() {
+    for state in STATES {
+        assert_eq!(next(state, NoAnswer), Step::Stay, "{state:?}");
     }
 }
 
 #[test]
-fn no_answer_moves_nothing() {
-    use State::{Attempting, Captured, Declined, Unasked, UnknownCard, Voided, Voiding};
-    for state in [Unasked, Attempting, Captured, Declined, UnknownCard, Voiding, Voided] {
-        assert_eq!(next(state, NoAnswer), Step::Stay, "{state:?}");
+fn only_a_capture_is_refunded() {
+    for state in STATES.into_iter().filter(|&state| state != State::Captured) {
+        assert_eq!(next(state, RefundAsked), Step::Stay, "{state:?}");
+    }
+    assert_eq!(next(State::Captured, RefundAsked), Step::Advance(State::Refunding, Posting::Nothing));
+}
+
+#[test]
+fn what_is_being_refunded_is_neither_voided_nor_charged() {
+    for state in [State::Refunding, State::Refunded] {
+        for asked in [ChargeAsked, VoidAsked, RefundAsked] {
+            assert_eq!(next(state, asked), Step::Stay, "{state:?}, {asked:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refund_that_the_network_refuses_is_never_taken_for_one() {
+    for state in STATES {
+        assert_eq!(next(state, NetworkRefusedRefund), Step::Contradiction, "{state:?}");
     }
 }
 
