@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The largest amount of one charge, in minor units.
-pub const AMOUNT_MINOR_MAX: u64 = 1_000_000_000_000;
+/// The largest amount of one charge, in minor units: what merchants can count in 64 bits with a sign. Whether a card
+/// covers it is another matter; no sum is malformed for being large.
+pub const AMOUNT_MINOR_MAX: u64 = i64::MAX.unsigned_abs();
 
 /// Whole minor units of one currency: 0 to [`AMOUNT_MINOR_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

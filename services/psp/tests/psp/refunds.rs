@@ -19,6 +19,23 @@ async fn refunds_stay_within_the_capture() {
 }
 
 #[tokio::test]
+async fn the_largest_amount_is_captured_and_refunded_to_the_last_unit() {
+    let mut psp = Psp::start().await;
+    let body = json!({
+        "merchant_reference": "order-1",
+        "amount": {"amount_minor": i64::MAX, "currency": "EUR"},
+        "card_token": "tok_visa",
+    });
+    assert_eq!(psp.post("/charges", &body).await.unwrap().status(), StatusCode::OK);
+    psp.kill_and_restart().await;
+    assert_eq!(psp.refund("order-1", "refund-1", 1).await.0, StatusCode::OK);
+    let rest = u64::try_from(i64::MAX).unwrap() - 1;
+    assert_eq!(psp.refund("order-1", "refund-2", rest).await.0, StatusCode::OK);
+    let (status, problem) = psp.refund("order-1", "refund-3", 1).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("refund-exceeds-capture")));
+}
+
+#[tokio::test]
 async fn a_refund_asked_50_times_at_once_is_made_once() {
     let psp = Arc::new(Psp::start().await);
     psp.charge("order-1", "tok_visa").await;
