@@ -1,0 +1,100 @@
+//! The wiring of a follower: a service that lives on letters alone, with a database of its own, called by nobody.
+//!
+//! Such a service is a manifest, a migration and handlers; [`run`] is its `main`. `docs/tour/a-new-follower.md` makes one, step
+//! by step. A service that answers calls, or has workers of its own, does its wiring itself: `services/shipping` shows how.
+//!
+//! ```no_run
+//! # use follower::{EventHandler, HandlerError, Kind};
+//! # struct AwardPoints;
+//! # impl EventHandler for AwardPoints {
+//! #     const GROUP: &'static str = "loyalty.award-points";
+//! #     const KIND: Kind = Kind::Effect;
+//! #     async fn handle(&self, _: &mut sqlx::PgConnection, _: &contracts::event::Event) -> Result<(), HandlerError> {
+//! #         Ok(())
+//! #     }
+//! # }
+//! fn main() -> std::process::ExitCode {
+//!     // in a service: include_str!("../service.toml"), sqlx::migrate!("../../migrations/loyalty")
+//!     let (manifest, migrator) = ("name = \"loyalty\"\nops_port = 9070", sqlx::migrate::Migrator::DEFAULT);
+//!     follower::run(manifest, migrator, |letters| letters.on(contracts::topics::ORDERS, AwardPoints))
+//! }
+//! ```
+
+mod cli;
+mod manifest;
+
+use std::process::ExitCode;
+
+use consumer::ConsumerConfig;
+use outbox::{Relay, RelayConfig};
+use service_runtime::{
+    Error, Shutdown, database,
+    ops::{self, Readiness},
+};
+use sqlx::migrate::Migrator;
+
+pub use consumer::{ConsumerService, EventHandler, HandlerError, Kind};
+
+use cli::{Cli, Serve};
+use manifest::Manifest;
+
+/// That of every service.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The `main` of a follower: the sub-commands `migrate` and `serve`, with the settings that all services share.
+///
+/// `manifest` is the text of its `service.toml`, from which it takes its name, the default of `OPS_ADDR` (`ops_port` on
+/// loopback), and whether it publishes: with `topics` it gets an outbox and a relay. `migrator` makes its own tables, after
+/// those of the mechanism. `handlers` gives each topic its handler, with [`ConsumerService::on`].
+///
+/// The exit codes are those of [`service_runtime::start()`]; a manifest that cannot be read is a bad configuration.
+pub fn run(
+    manifest: &'static str,
+    migrator: Migrator,
+    handlers: impl FnOnce(ConsumerService) -> ConsumerService + Send,
+) -> ExitCode {
+    let manifest = match Manifest::read(manifest) {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            eprintln!("{error}");
+            return error.exit_code();
+        }
+    };
+    service_runtime::start_parsed(manifest.name, Cli::parse(&manifest), async move |cli, shutdown| match cli {
+        Cli::Migrate(config) if manifest.publishes() => {
+            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &migrator]).await
+        }
+        Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &migrator]).await,
+        Cli::Serve(config) => serve(&manifest, config, handlers, shutdown).await,
+    })
+}
+
+/// Reads letters, and publishes its own, until the end is requested.
+async fn serve(
+    manifest: &Manifest<'_>,
+    config: Serve,
+    handlers: impl FnOnce(ConsumerService) -> ConsumerService,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let pool = database::connect(&config.database).await?;
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
+    let (bootstrap, namespace) = (config.kafka.kafka_bootstrap_servers, config.kafka.kafka_namespace);
+    let settings = ConsumerConfig::new(bootstrap.clone(), namespace.clone(), manifest.name);
+    let mut letters = ConsumerService::new(settings, pool);
+    if manifest.publishes() {
+        let relay = Relay::new(RelayConfig {
+            database_url: config.database.database_url,
+            kafka_bootstrap_servers: bootstrap,
+            kafka_namespace: namespace,
+            retention_days: RelayConfig::RETENTION_DAYS,
+        })
+        .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+        let relay_waker = relay.waker();
+        letters = letters.after_commit(move || relay_waker.wake());
+        shutdown.spawn_part("relay", relay.run(shutdown.token()));
+    }
+    shutdown.spawn_part("consumers", handlers(letters).run(shutdown.token()));
+    shutdown.requested().await;
+    Ok(())
+}
