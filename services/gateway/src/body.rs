@@ -1,8 +1,8 @@
 //! What a request brings: a JSON body, or a query.
 //!
 //! A body is read in two places, because what cannot be read at all is answered before anything else is looked at:
-//! [`readable`] wraps the routes that take a body and ends in 400, 408, 413 or 415; [`Body`] is the extractor in the
-//! handler, after who calls is known, and ends in 422.
+//! [`readable`] (and [`readable_if_any`]) wraps the routes that take a body and ends in 400, 408, 413 or 415; [`Body`] is
+//! the extractor in the handler, after who calls is known, and ends in 422.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,8 +38,21 @@ struct Arrived {
 
 /// Reads the body of a request for the handler.
 pub async fn readable(request: Request, next: Next) -> Response {
+    hand_over(request, next, None).await
+}
+
+/// As [`readable`], for requests that say all with their path: no body counts as `{}`.
+pub async fn readable_if_any(request: Request, next: Next) -> Response {
+    hand_over(request, next, Some(Tree::Object(Vec::new()))).await
+}
+
+async fn hand_over(request: Request, next: Next, if_none: Option<Tree>) -> Response {
     let (mut parts, body) = request.into_parts();
-    match read(&parts.headers, body).await {
+    let read = match if_none {
+        Some(tree) if body.is_end_stream() => Ok(tree),
+        _ => read(&parts.headers, body).await,
+    };
+    match read {
         Ok(tree) => {
             parts.extensions.insert(Arrived { tree: Arc::new(tree), at: Instant::now() });
             next.run(Request::from_parts(parts, axum::body::Body::empty())).await
@@ -106,7 +119,8 @@ impl<T: FromFields> FromRequest<Arc<Gateway>> for Body<T> {
     async fn from_request(request: Request, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let (mut parts, _) = request.into_parts();
         let Query(Nothing) = Query::from_request_parts(&mut parts, gateway).await?;
-        let Arrived { tree, at } = parts.extensions.remove().expect("routes wrap every route with a body in readable");
+        let Arrived { tree, at } =
+            parts.extensions.remove().expect("routes wrap every route with a body in one of the two");
         let value = fields::read(&tree).map_err(Problem::invalid)?;
         Ok(Self { value, arrived_at: at })
     }

@@ -23,6 +23,10 @@ pub struct Customer(pub AccountId);
 #[derive(Debug, Clone, Copy)]
 pub struct Operator(pub AccountId);
 
+/// Somebody with either role, who looks at what is his own.
+#[derive(Debug, Clone, Copy)]
+pub struct Account(pub AccountId);
+
 /// Somebody who looks at orders: a customer at their own, an operator at everyone's.
 #[derive(Debug, Clone, Copy)]
 pub enum Viewer {
@@ -57,6 +61,16 @@ impl FromRequestParts<Arc<Gateway>> for Operator {
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
         if has_role(&claims, "operator") { Ok(Self(claims.sub)) } else { Err(forbidden("operators")) }
+    }
+}
+
+impl FromRequestParts<Arc<Gateway>> for Account {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let claims = authenticate(&parts.headers, gateway).await?;
+        let has_either = has_role(&claims, "customer") || has_role(&claims, "operator");
+        if has_either { Ok(Self(claims.sub)) } else { Err(forbidden("customers and operators")) }
     }
 }
 

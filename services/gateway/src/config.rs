@@ -39,6 +39,14 @@ pub struct Config {
     #[arg(long, env = "SHIPPING_URL", default_value = "http://127.0.0.1:50055")]
     pub shipping_url: String,
 
+    /// Where notification answers.
+    #[arg(long, env = "NOTIFICATION_URL", default_value = "http://127.0.0.1:50056")]
+    pub notification_url: String,
+
+    /// Where analytics answers.
+    #[arg(long, env = "ANALYTICS_URL", default_value = "http://127.0.0.1:50057")]
+    pub analytics_url: String,
+
     /// Connections at once; more wait to be accepted. Each takes one open file.
     #[arg(long, env = "CONNECTIONS_MAX", default_value = "16384", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub connections_max: u32,
@@ -46,4 +54,9 @@ pub struct Config {
     /// Requests that are worked on at once; more are shed with 503.
     #[arg(long, env = "REQUESTS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub requests_max: u32,
+
+    /// Streams of events at once, beside those requests; more are refused with 503. Each is a call to order under way, and
+    /// order takes 1,024 of these on one connection.
+    #[arg(long, env = "SSE_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub sse_streams_max: u32,
 }

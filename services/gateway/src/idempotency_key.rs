@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderName, request::Parts},
+    response::AppendHeaders,
+};
 use contracts::{ids::AccountId, problem::ProblemCode};
 use uuid::Uuid;
 
@@ -40,4 +44,9 @@ impl FromRequestParts<Arc<Gateway>> for IdempotencyKey {
             }
         }
     }
+}
+
+/// Marks an answer that was decided by an earlier request with the same key.
+pub fn replayed(again: bool) -> AppendHeaders<Option<(HeaderName, &'static str)>> {
+    AppendHeaders(again.then_some((HeaderName::from_static("idempotent-replayed"), "true")))
 }

@@ -15,29 +15,42 @@ pub mod token;
 
 mod account_json;
 mod accounts;
+mod analytics;
+mod cancel_order;
+mod follow;
 mod framing;
 mod idempotency_key;
+mod message_json;
+mod messages;
 mod money_json;
 mod negotiation;
 mod observe;
+mod order_answer;
+mod order_events;
 mod order_json;
 mod orders;
 mod overload;
 mod page;
 mod path;
 mod place_order;
+mod prefer;
 mod problem_pages;
 mod product_json;
 mod products;
 mod revision;
+mod sales_json;
 mod shipment_json;
 mod shipments;
+mod timeline;
+mod timeline_json;
 
 use std::{sync::Arc, time::Duration};
 
 use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
+    analytics::v1::analytics_service_client::AnalyticsServiceClient,
     inventory::v1::inventory_service_client::InventoryServiceClient,
+    notification::v1::notification_service_client::NotificationServiceClient,
     order::v1::order_service_client::OrderServiceClient, shipping::v1::shipping_service_client::ShippingServiceClient,
 };
 use service_runtime::{
@@ -58,32 +71,44 @@ pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
 pub struct Gateway {
     pub(crate) accounts: AccountsServiceClient<Channel>,
     pub(crate) orders: OrderServiceClient<Channel>,
+    /// On a connection of its own: streams that stay open must not take the places of calls, nor their share of its window.
+    pub(crate) watched_orders: OrderServiceClient<Channel>,
     pub(crate) inventory: InventoryServiceClient<Channel>,
     pub(crate) shipping: ShippingServiceClient<Channel>,
+    pub(crate) notification: NotificationServiceClient<Channel>,
+    pub(crate) analytics: AnalyticsServiceClient<Channel>,
     /// The keys that tokens are verified with.
     pub keys: Arc<Keys>,
     /// One permit for each request that is worked on.
     pub(crate) requests: Semaphore,
+    /// One permit for each stream of events.
+    pub(crate) event_streams: Arc<Semaphore>,
+    pub(crate) shutdown: Shutdown,
 }
 
 impl Gateway {
-    /// A gateway that has not called anybody yet.
-    pub fn new(config: &Config) -> Result<Self, Error> {
+    /// A gateway that has not called anybody yet. It ends its streams when the end is requested.
+    pub fn new(config: &Config, shutdown: &Shutdown) -> Result<Self, Error> {
         let accounts = AccountsServiceClient::new(rpc::channel(&config.accounts_url)?);
         Ok(Self {
             keys: Arc::new(Keys::new(accounts.clone())),
             accounts,
             orders: OrderServiceClient::new(rpc::channel(&config.order_url)?),
+            watched_orders: OrderServiceClient::new(rpc::channel(&config.order_url)?),
             inventory: InventoryServiceClient::new(rpc::channel(&config.inventory_url)?),
             shipping: ShippingServiceClient::new(rpc::channel(&config.shipping_url)?),
+            notification: NotificationServiceClient::new(rpc::channel(&config.notification_url)?),
+            analytics: AnalyticsServiceClient::new(rpc::channel(&config.analytics_url)?),
             requests: Semaphore::new(config.requests_max as usize),
+            event_streams: Arc::new(Semaphore::new(config.sse_streams_max as usize)),
+            shutdown: shutdown.clone(),
         })
     }
 }
 
 /// Serves until the end is requested and requests under way are answered.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
-    let gateway = Arc::new(Gateway::new(&config)?);
+    let gateway = Arc::new(Gateway::new(&config, &shutdown)?);
     // without keys it can authenticate nobody; once it has some it goes on with them, whatever becomes of accounts
     let readiness =
         Readiness::Flag { ready: gateway.keys.present(), waiting_for: "the keys of accounts (ACCOUNTS_URL)" };

@@ -20,6 +20,11 @@ pub async fn offers_html(request: Request, next: Next) -> Response {
     offers("text/html", request, next).await
 }
 
+/// Refuses a client that takes no stream of events.
+pub async fn offers_events(request: Request, next: Next) -> Response {
+    offers("text/event-stream", request, next).await
+}
+
 async fn offers(media_type: &str, request: Request, next: Next) -> Response {
     if accepts(request.headers(), media_type) {
         return next.run(request).await;

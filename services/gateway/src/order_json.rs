@@ -159,4 +159,22 @@ mod tests {
         assert_eq!(told["shipment"], json!({"status": "PREPARING", "tracking_number": null}));
         assert!(told.get("reason").is_none());
     }
+
+    #[test]
+    fn an_order_that_was_cancelled_says_what_became_of_its_money_and_its_parcel() {
+        let order = Order {
+            status: 5,
+            reason: 6,
+            placed_by: 2,
+            payment_status: 6,
+            shipment: Some(Shipment { status: 5, tracking_number: String::new() }),
+            ..Order::default()
+        };
+        let told = serde_json::to_value(OrderJson::from(order)).unwrap();
+        assert_eq!(told["status"], "CANCELLED");
+        assert_eq!(told["reason"], "CUSTOMER_REQUEST");
+        assert_eq!(told["placed_by"], "letter");
+        assert_eq!(told["payment"], json!({"status": "REFUNDED"}));
+        assert_eq!(told["shipment"]["status"], "CANCELLED");
+    }
 }

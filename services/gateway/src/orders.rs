@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use contracts::{
     ids::{AccountId, OrderId},
-    order::v1::{GetOrderRequest, ListOrdersRequest, OrderStatus},
+    order::v1::{GetOrderRequest, ListOrdersRequest, Order, OrderStatus},
 };
+
+use tonic::Status;
 
 use crate::{
     ASK_DEADLINE, Gateway,
@@ -46,6 +48,16 @@ fn status(value: &Value<'_>) -> Result<OrderStatus, Noted> {
     }
 }
 
+/// The order; NOT_FOUND when there is none that this viewer may see.
+pub async fn find(gateway: &Gateway, id: OrderId, viewer: Viewer) -> Result<Order, Status> {
+    let request = GetOrderRequest { order_id: id.to_string(), viewer: Some(viewer.into()) };
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
+        let mut orders = gateway.orders.clone();
+        async move { orders.get_order(request).await }
+    });
+    Ok(answer.await?.order.unwrap_or_default())
+}
+
 /// `GET /v1/orders/{id}`
 pub async fn get(
     State(gateway): State<Arc<Gateway>>,
@@ -54,12 +66,7 @@ pub async fn get(
     _: Query<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let request = GetOrderRequest { order_id: id.to_string(), viewer: Some(viewer.into()) };
-    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
-        let mut orders = gateway.orders.clone();
-        async move { orders.get_order(request).await }
-    });
-    let order = answer.await?.order.unwrap_or_default();
+    let order = find(&gateway, id, viewer).await?;
     Ok(revision::of_version(&headers, order.version, &OrderJson::from(order)))
 }
 

@@ -24,14 +24,17 @@ pub struct Page {
     pub cursor: String,
 }
 
+/// `limit`, the most items that are asked for: 1 to 100, 20 when it is not there.
+pub fn limit(fields: &mut Fields<'_>) -> Result<u32, Noted> {
+    let limit = fields.optional("limit", |value| value.whole_number_in_text(1..=LIMIT_MAX))?;
+    Ok(limit.map_or(LIMIT_DEFAULT, |limit| u32::try_from(limit).expect("1 to 100")))
+}
+
 impl FromFields for Page {
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
-        let limit = fields.optional("limit", |value| {
-            let limit = value.whole_number_in_text(1..=LIMIT_MAX)?;
-            Ok(u32::try_from(limit).expect("1 to 100"))
-        });
+        let limit = limit(fields);
         let cursor = fields.optional("cursor", |value| value.text(1..=CURSOR_LENGTH_MAX));
-        Ok(Self { limit: limit?.unwrap_or(LIMIT_DEFAULT), cursor: cursor?.unwrap_or_default() })
+        Ok(Self { limit: limit?, cursor: cursor?.unwrap_or_default() })
     }
 }
 
@@ -59,5 +62,19 @@ impl<T> PageJson<T> {
     pub fn new<P: Into<T>>(items: Vec<P>, next_cursor: String) -> Self {
         let next_cursor = Some(next_cursor).filter(|cursor| !cursor.is_empty());
         Self { items: items.into_iter().map(Into::into).collect(), next_cursor }
+    }
+}
+
+/// A list that is told whole.
+#[derive(Debug, Serialize)]
+pub struct ListJson<T> {
+    /// All of it.
+    pub items: Vec<T>,
+}
+
+impl<T> ListJson<T> {
+    /// The list of these items.
+    pub fn new<P: Into<T>>(items: Vec<P>) -> Self {
+        Self { items: items.into_iter().map(Into::into).collect() }
     }
 }

@@ -1,39 +1,32 @@
 //! `POST /v1/orders`: the only route whose answer is decided elsewhere, and kept there to be told again.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
-    Json,
     extract::State,
-    http::{HeaderName, StatusCode, header::LOCATION},
-    response::{AppendHeaders, IntoResponse, Response},
+    http::StatusCode,
+    response::{IntoResponse, Response},
 };
 use contracts::{
     ids::{OrderId, Quantity, Sku},
     order::v1::{
-        Order, OrderLine, PlaceOrder, PlaceOrdersRequest, PlaceOrdersResponse, place_orders_response::Outcome,
+        Order, OrderLine, PlaceOrder, PlaceOrdersRequest, PlaceOrdersResponse, PlacedBy, place_orders_response::Outcome,
     },
-    problem::ProblemCode,
 };
-use tokio::time::Instant;
-use tonic::Status;
-use tracing::warn;
 
 use crate::{
     Gateway,
     body::Body,
     caller::Customer,
     fields::{Fields, FromFields, Noted, Value},
-    idempotency_key::IdempotencyKey,
-    order_json::OrderJson,
+    idempotency_key::{IdempotencyKey, replayed},
+    order_answer::{Deadline, answer_with, no_answer, same_key},
+    prefer::{self, RespondAsync},
     problem::Problem,
 };
 
-/// When the client has its answer at the latest, counted from the last byte of its request.
-const DEADLINE: Duration = Duration::from_secs(5);
-
-/// How much sooner order answers, so that its answer is here in time.
-const MARGIN: Duration = Duration::from_millis(200);
+/// What may have happened when order gave no answer.
+const MAY_BE_TAKEN: &str = "the order was taken";
 
 /// The most lines of one order.
 const LINES_MAX: usize = 100;
@@ -82,14 +75,16 @@ fn card_token(value: &Value<'_>) -> Result<String, Noted> {
     if printable { Ok(token) } else { value.wrong("must be printable ASCII without spaces") }
 }
 
-/// `POST /v1/orders`
+/// `POST /v1/orders`, by telephone, or by letter with `Prefer: respond-async`
 pub async fn place_order(
     State(gateway): State<Arc<Gateway>>,
     Customer(customer_id): Customer,
     IdempotencyKey(idempotency_key): IdempotencyKey,
+    RespondAsync(by_letter): RespondAsync,
     body: Body<OrderFields>,
 ) -> Result<Response, Problem> {
-    let deadline = body.arrived_at + DEADLINE;
+    let deadline = Deadline::of(body.arrived_at);
+    let placed_by = if by_letter { PlacedBy::Letter } else { PlacedBy::Telephone };
     let order = PlaceOrder {
         order_id: OrderId::new().to_string(),
         customer_id: customer_id.to_string(),
@@ -97,56 +92,30 @@ pub async fn place_order(
         lines: body.value.lines,
         card_token: body.value.card_token,
         budget_ms: 0,
+        placed_by: placed_by.into(),
     };
-    let answer = rpc::ask_one(left_until(deadline), order, |request| {
-        // a second try has less time than the first
+    let answer = rpc::ask_one(deadline.left(), order, |request| {
         let request = request.map(|mut order| {
-            order.budget_ms = order_budget_ms(deadline);
+            order.budget_ms = deadline.budget_ms();
             PlaceOrdersRequest { items: vec![order] }
         });
         let mut orders = gateway.orders.clone();
         async move { orders.place_orders(request).await }
     });
-    let PlaceOrdersResponse { requested_order_id: _, replayed: again, outcome } = answer.await.map_err(no_answer)?;
+    let answer = answer.await.map_err(|status| no_answer(status, MAY_BE_TAKEN))?;
+    let PlaceOrdersResponse { requested_order_id: _, replayed: again, outcome } = answer;
     let answer = match outcome {
         Some(Outcome::Placed(order)) => answer_with(StatusCode::CREATED, order),
-        Some(Outcome::Accepted(order)) => answer_with(StatusCode::ACCEPTED, order),
+        Some(Outcome::Accepted(order)) => accepted(order),
         Some(Outcome::Refused(problem)) => Problem::from(problem).into_response(),
-        None => same_key().into_response(),
+        None => same_key(MAY_BE_TAKEN).into_response(),
     };
     Ok((replayed(again), answer).into_response())
 }
 
-fn left_until(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
-}
-
-fn order_budget_ms(deadline: Instant) -> u32 {
-    u32::try_from(left_until(deadline).saturating_sub(MARGIN).as_millis()).expect("less than 5 s")
-}
-
-fn answer_with(status: StatusCode, order: Order) -> Response {
-    let location = format!("/v1/orders/{}", order.order_id);
-    (status, [(LOCATION, location)], Json(OrderJson::from(order))).into_response()
-}
-
-/// Marks an answer that was decided by an earlier request with the same key.
-pub fn replayed(again: bool) -> AppendHeaders<Option<(HeaderName, &'static str)>> {
-    AppendHeaders(again.then_some((HeaderName::from_static("idempotent-replayed"), "true")))
-}
-
-/// What order could not be asked, or did not say, may still have happened: the client must come again with its key.
-fn no_answer(status: Status) -> Problem {
-    match rpc::problem_of(&status) {
-        ProblemCode::Unavailable | ProblemCode::DeadlineExceeded | ProblemCode::Internal => {
-            warn!(%status, "order gave no answer");
-            same_key()
-        }
-        _ => status.into(),
-    }
-}
-
-fn same_key() -> Problem {
-    let detail = "nobody knows yet whether the order was taken; send the same request with the same key again";
-    Problem::new(ProblemCode::Unavailable, detail)
+/// 202. The order tells by which door it came: a key that was used before is answered as it was the first time,
+/// whatever is preferred now.
+fn accepted(order: Order) -> Response {
+    let applied = (order.placed_by() == PlacedBy::Letter).then_some(prefer::APPLIED_RESPOND_ASYNC);
+    (applied.map(|header| [header]), answer_with(StatusCode::ACCEPTED, order)).into_response()
 }

@@ -50,6 +50,11 @@ impl Problem {
         Self::new(ProblemCode::NotFound, "there is nothing here for you")
     }
 
+    /// A fault of ours. The caller logs what it is.
+    pub fn internal() -> Self {
+        Self::new(ProblemCode::Internal, explanation(ProblemCode::Internal))
+    }
+
     /// Which problem it is.
     pub const fn code(&self) -> ProblemCode {
         self.code
@@ -65,7 +70,7 @@ impl From<v1::Problem> for Problem {
                 code = word,
                 "a service told a problem that this gateway does not know; is it older than the service?"
             );
-            return Self::new(ProblemCode::Internal, explanation(ProblemCode::Internal));
+            return Self::internal();
         };
         let order_id = Some(order_id).filter(|id| !id.is_empty());
         Self { code, detail, errors: Vec::new(), order_id, trace_id }

@@ -40,7 +40,9 @@ const fn advice(code: ProblemCode) -> &'static str {
         ProblemCode::Forbidden => "Your token is valid, but its role may not do this.",
         ProblemCode::NotFound => "There is no such thing, or it belongs to someone else.",
         ProblemCode::MethodNotAllowed => "The header <code>Allow</code> lists the methods of this path.",
-        ProblemCode::NotAcceptable => "Accept <code>application/json</code>.",
+        ProblemCode::NotAcceptable => {
+            "Accept what the route answers with, <code>application/json</code> most often. <code>detail</code> names it."
+        }
         ProblemCode::TooLarge => "A body has 256 KiB at most. Send less.",
         ProblemCode::UnsupportedMediaType => "Send <code>Content-Type: application/json</code>, not compressed.",
         ProblemCode::RequestTimeout => "The body took longer than 30 seconds. Send it again.",
@@ -59,6 +61,9 @@ const fn advice(code: ProblemCode) -> &'static str {
         ProblemCode::OrderExpired => {
             "The order could not be decided in its time. Nothing is charged. Order again, with a new Idempotency-Key."
         }
+        ProblemCode::OrderCancelled => "A cancel came before the order was decided. Nothing is charged.",
+        ProblemCode::AlreadyDispatched => "The parcel has left. The order stays as it is, and so does its payment.",
+        ProblemCode::NotCancellable => "Only an order that is PENDING or COMPLETED can be cancelled. Look at it first.",
         ProblemCode::NotDispatchable => "The order has no shipment yet, or it was cancelled. Look at the order first.",
         ProblemCode::IdempotencyKeyMissing => {
             "Send a header <code>Idempotency-Key</code>: a new one for each request, the same one to repeat it."

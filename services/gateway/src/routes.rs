@@ -14,8 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use crate::{
-    Gateway, accounts, body, framing, negotiation, observe, orders, overload, place_order, problem::Problem,
-    problem_pages, products, shipments,
+    Gateway, accounts, analytics, body, cancel_order, framing, messages, negotiation, observe, order_events, orders,
+    overload, place_order, problem::Problem, problem_pages, products, shipments, timeline,
 };
 
 /// The whole HTTP interface.
@@ -23,6 +23,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
     let bare =
         |route: MethodRouter<Arc<Gateway>>| route.route_layer(from_fn_with_state(gateway.clone(), overload::shed));
     let with_body = |route| bare(route).route_layer(from_fn(body::readable));
+    let with_body_if_any = |route| bare(route).route_layer(from_fn(body::readable_if_any));
 
     let api = Router::new()
         .route("/v1/accounts", with_body(post(accounts::register)))
@@ -35,13 +36,23 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/products/{sku}/restock", with_body(post(products::restock)))
         .route("/v1/orders", bare(get(orders::list)).merge(with_body(post(place_order::place_order))))
         .route("/v1/orders/{id}", bare(get(orders::get)))
-        .route("/v1/orders/{id}/dispatch", bare(post(shipments::dispatch)))
+        .route("/v1/orders/{id}/cancel", with_body_if_any(post(cancel_order::cancel_order)))
+        .route("/v1/orders/{id}/dispatch", with_body_if_any(post(shipments::dispatch)))
+        .route("/v1/orders/{id}/timeline", bare(get(timeline::timeline)))
+        .route("/v1/messages", bare(get(messages::list)))
+        .route("/v1/analytics/sales", bare(get(analytics::sales)))
+        .route("/v1/analytics/top-products", bare(get(analytics::top_products)))
         .route_layer(from_fn(negotiation::offers_json));
+    // streams stay open: they are counted on their own, and so can never shed the requests above
+    let streams = Router::new()
+        .route("/v1/orders/{id}/events", get(order_events::events))
+        .route_layer(from_fn(negotiation::offers_events));
     let pages = Router::new()
         .route("/problems/{code}", bare(get(problem_pages::page)))
         .route_layer(from_fn(negotiation::offers_html));
 
-    api.merge(pages)
+    api.merge(streams)
+        .merge(pages)
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || {
             Problem::new(ProblemCode::MethodNotAllowed, "the header Allow names the methods of this path")

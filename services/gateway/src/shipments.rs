@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use contracts::{ids::OrderId, order::v1::GetOrderRequest, problem::ProblemCode, shipping::v1::DispatchRequest};
+use contracts::{ids::OrderId, problem::ProblemCode, shipping::v1::DispatchRequest};
 
 use crate::{
     ASK_DEADLINE, Gateway,
-    body::Query,
+    body::Body,
     caller::{Operator, Viewer},
     fields::Nothing,
+    orders,
     path::Named,
     problem::Problem,
     shipment_json::ShipmentJson,
@@ -20,7 +21,7 @@ pub async fn dispatch(
     State(gateway): State<Arc<Gateway>>,
     _: Operator,
     Named(id): Named<OrderId>,
-    _: Query<Nothing>,
+    _: Body<Nothing>,
 ) -> Result<Json<ShipmentJson>, Problem> {
     // repeated without a key: a parcel leaves once, and the answer stays the same
     let answer = rpc::ask(ASK_DEADLINE, DispatchRequest { order_id: id.to_string() }, |request| {
@@ -36,12 +37,7 @@ pub async fn dispatch(
 
 /// Shipping knows orders by their letters only: one that it does not know may be on its way, or not exist.
 async fn no_shipment(gateway: &Gateway, id: OrderId) -> Problem {
-    let request = GetOrderRequest { order_id: id.to_string(), viewer: Some(Viewer::Operator.into()) };
-    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
-        let mut orders = gateway.orders.clone();
-        async move { orders.get_order(request).await }
-    });
-    match answer.await {
+    match orders::find(gateway, id, Viewer::Operator).await {
         Ok(_) => Problem::new(ProblemCode::NotDispatchable, "the order has no shipment (yet)"),
         Err(status) => status.into(),
     }

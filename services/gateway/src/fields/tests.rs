@@ -4,6 +4,7 @@ use contracts::accounts::v1::{Address, LoginRequest, RegisterRequest};
 
 use super::*;
 use crate::{
+    analytics::{SalesQuery, TopProductsQuery},
     orders::OrdersQuery,
     page::Page,
     place_order::OrderFields,
@@ -248,4 +249,48 @@ fn a_query_is_read_by_the_same_rules() {
     assert!(read::<Page>(&Tree::of_query("status=PENDING")).is_err());
     assert!(read::<Nothing>(&Tree::of_query("limit=1")).is_err());
     assert!(read::<Nothing>(&Tree::of_query("")).is_ok());
+}
+
+#[test]
+fn a_span_of_time_has_a_beginning_before_its_end() {
+    fn pointers<T: FromFields>(query: &str) -> Vec<String> {
+        let errors = read::<T>(&Tree::of_query(query)).err().unwrap_or_default();
+        errors.into_iter().map(|error| error.pointer).collect()
+    }
+    let nine = "2026-11-21T09:00:00Z";
+    for right in [
+        String::new(),
+        "window=1m".to_owned(),
+        format!("window=1h&from={nine}"),
+        format!("to={nine}"),
+        format!("from={nine}&to=2026-11-21T09:00:00.5Z"),
+        "from=1970-01-01T00:00:00Z&to=2026-11-21T10:00:00%2B01:00".to_owned(),
+    ] {
+        assert_eq!(pointers::<SalesQuery>(&right), Vec::<String>::new(), "{right}");
+    }
+    for (wrong, pointer) in [
+        ("window=1d", "/window"),
+        ("window=1M", "/window"),
+        ("window=", "/window"),
+        ("window=1m&window=1h", "/window"),
+        ("from=yesterday", "/from"),
+        ("from=2026-11-21", "/from"),
+        ("from=1795251600", "/from"),
+        ("from=2026-11-21T09:00:00", "/from"),
+        ("from=2026-02-30T09:00:00Z", "/from"),
+        ("from=1969-12-31T23:59:59Z", "/from"),
+        ("to=2200-01-01T00:00:01Z", "/to"),
+        ("to=%00", "/to"),
+        ("from=2026-11-21T09:00:00Z&to=2026-11-21T09:00:00Z", "/to"),
+        ("from=2026-11-21T09:00:00Z&to=2026-11-21T08:00:00Z", "/to"),
+        ("limit=5", "/limit"),
+    ] {
+        assert_eq!(pointers::<SalesQuery>(wrong), [pointer], "{wrong}");
+    }
+    assert_eq!(pointers::<TopProductsQuery>(&format!("limit=100&from={nine}")), Vec::<String>::new());
+    for (wrong, pointer) in
+        [("limit=0", "/limit"), ("limit=101", "/limit"), ("to=now", "/to"), ("window=1m", "/window")]
+    {
+        assert_eq!(pointers::<TopProductsQuery>(wrong), [pointer], "{wrong}");
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use testkit::SOON;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::client::{ORDER, ROUTES, Who, problem, refused, start, start_without_keys, with};
+use crate::client::{ASKED, CANCEL, ORDER, ROUTES, Who, problem, refused, start, start_without_keys, with};
 
 /// A service that takes calls and never answers any.
 async fn silent() -> (String, JoinHandle<()>) {
@@ -37,10 +37,11 @@ async fn a_service_that_is_not_there_is_503_and_come_again() {
 #[tokio::test]
 async fn a_service_that_is_silent_is_504_after_two_seconds() {
     let (url, _holding) = silent().await;
-    let settings = ["accounts", "order", "inventory", "shipping"].map(|name| format!("--{name}-url={url}"));
+    let settings = ASKED.map(|name| format!("--{name}-url={url}"));
     let gateway = start(&settings.each_ref().map(String::as_str)).await;
     let asked = Instant::now();
-    let others = ROUTES.into_iter().filter(|(method, path, ..)| (*method, *path) != ("POST", "/v1/orders"));
+    let decided_by_order = [("POST", "/v1/orders"), ("POST", CANCEL)];
+    let others = ROUTES.into_iter().filter(|(method, path, ..)| !decided_by_order.contains(&(*method, *path)));
     let answers = others.map(async |(method, path, who, body)| {
         let answer = refused(gateway.right_from(method, path, who, body)).await;
         assert_eq!(answer, with(504, "deadline-exceeded"), "{method} {path}");
@@ -51,18 +52,22 @@ async fn a_service_that_is_silent_is_504_after_two_seconds() {
 }
 
 #[tokio::test]
-async fn an_order_that_nobody_answered_for_may_have_been_taken_and_is_to_be_sent_again_with_its_key() {
+async fn a_change_that_order_did_not_answer_for_may_have_happened_and_is_to_be_sent_again_with_its_key() {
     let (url, _holding) = silent().await;
     let silent = start(&[&format!("--order-url={url}")]).await;
     let gone = start(&[]).await;
     for (gateway, at_least) in [(&gone, Duration::ZERO), (&silent, Duration::from_millis(4_900))] {
-        let asked = Instant::now();
-        let (status, code, document) =
-            problem(gateway.right_from("POST", "/v1/orders", Who::Customer, Some(ORDER))).await;
-        assert_eq!((status, code), with(503, "unavailable"));
-        assert!(document["detail"].as_str().unwrap().contains("same key"), "{document}");
-        let took = asked.elapsed();
-        assert!((at_least..Duration::from_secs(8)).contains(&took), "{took:?}");
+        let changes = [("/v1/orders", Some(ORDER), "was taken"), (CANCEL, None, "was cancelled")];
+        let answers = changes.map(async |(path, body, what)| {
+            let asked = Instant::now();
+            let (status, code, document) = problem(gateway.right_from("POST", path, Who::Customer, body)).await;
+            assert_eq!((status, code), with(503, "unavailable"), "{path}");
+            let detail = document["detail"].as_str().unwrap();
+            assert!(detail.contains(what) && detail.contains("same key"), "{path}: {detail}");
+            let took = asked.elapsed();
+            assert!((at_least..Duration::from_secs(8)).contains(&took), "{path}: {took:?}");
+        });
+        futures::future::join_all(answers).await;
     }
 }
 

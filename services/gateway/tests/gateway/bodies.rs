@@ -1,6 +1,6 @@
 //! Bodies, and the order in which a request is looked at.
 
-use crate::client::{ORDER, ROUTES, Who, problem, refused, start, with};
+use crate::client::{CANCEL, DISPATCH, ORDER, QUANTITY, ROUTES, Who, problem, refused, start, with};
 
 #[tokio::test]
 async fn what_cannot_be_read_is_told_before_anything_else_is_looked_at() {
@@ -58,6 +58,45 @@ async fn a_parameter_that_a_route_does_not_know_is_422_on_every_route() {
 }
 
 #[tokio::test]
+async fn a_request_that_says_all_with_its_path_needs_no_body_and_takes_no_fields() {
+    let gateway = start(&[]).await;
+    for path in [CANCEL, DISPATCH] {
+        let request = || {
+            let token = gateway.key.token("operator");
+            gateway.request("POST", path).bearer_auth(token).header("idempotency-key", "key-12345678")
+        };
+        let json = || request().header("content-type", "application/json");
+        let form = || request().header("content-type", "application/x-www-form-urlencoded");
+        let away = with(503, "unavailable");
+        for right in [request(), json(), form().body(""), json().body("{}"), json().body(" {\n} ")] {
+            assert_eq!(refused(right).await, away, "{path}");
+        }
+        for wrong in ["{", "nonsense", " "] {
+            assert_eq!(refused(json().body(wrong)).await, with(400, "malformed"), "{path} {wrong}");
+        }
+        for wrong in [request().body("{}"), form().body("a=1"), json().header("content-encoding", "gzip").body("{}")] {
+            assert_eq!(refused(wrong).await, with(415, "unsupported-media-type"), "{path}");
+        }
+        for (wrong, pointer) in [("{\"reason\":\"late\"}", "/reason"), ("[]", ""), ("null", "")] {
+            let (status, code, document) = problem(json().body(wrong)).await;
+            assert_eq!((status, code), with(422, "invalid"), "{path} {wrong}");
+            assert_eq!(document["errors"][0]["pointer"], pointer, "{path} {wrong}");
+        }
+        let too_long = json().body("x".repeat(256 * 1024 + 1));
+        assert_eq!(refused(too_long).await, with(413, "too-large"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_preference_that_cannot_be_read_or_is_not_known_is_no_mistake() {
+    let gateway = start(&[]).await;
+    for preference in ["respond-async", "wait=10", "\"", "=", "", "respond-async=\"", "käse"] {
+        let request = gateway.right_from("POST", "/v1/orders", Who::Customer, Some(ORDER));
+        assert_eq!(refused(request.header("prefer", preference)).await, with(503, "unavailable"), "{preference}");
+    }
+}
+
+#[tokio::test]
 async fn only_json_is_taken() {
     let gateway = start(&[]).await;
     let sent_as = |content_type: &'static str| {
@@ -89,9 +128,11 @@ async fn a_body_of_256_kib_is_read_and_one_byte_more_is_413_however_it_comes() {
 #[tokio::test]
 async fn an_idempotency_key_has_8_to_100_printable_ascii_characters() {
     let gateway = start(&[]).await;
-    for (path, who, body) in
-        [("/v1/orders", Who::Customer, ORDER), ("/v1/products/mug/restock", Who::Operator, crate::client::QUANTITY)]
-    {
+    for (path, who, body) in [
+        ("/v1/orders", Who::Customer, ORDER),
+        (CANCEL, Who::Customer, "{}"),
+        ("/v1/products/mug/restock", Who::Operator, QUANTITY),
+    ] {
         let role = if who == Who::Customer { "customer" } else { "operator" };
         let request = || gateway.send_json("POST", path, body).bearer_auth(gateway.key.token(role));
         assert_eq!(refused(request()).await, with(400, "idempotency-key-missing"), "{path}");

@@ -24,6 +24,13 @@ pub const ADDRESS: &str = r#"{"line1":"1 High Street","city":"Oxford","postal_co
 pub const LOGIN: &str = r#"{"email":"ada@example.com","password":"correct horse"}"#;
 pub const QUANTITY: &str = r#"{"quantity":5}"#;
 
+pub const CANCEL: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/cancel";
+pub const DISPATCH: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/dispatch";
+pub const EVENTS: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/events";
+
+/// The services that a gateway asks.
+pub const ASKED: [&str; 6] = ["accounts", "order", "inventory", "shipping", "notification", "analytics"];
+
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
@@ -34,7 +41,7 @@ pub enum Who {
 }
 
 /// Every route that asks another service: method, path, who, body.
-pub const ROUTES: [(&str, &str, Who, Option<&str>); 11] = [
+pub const ROUTES: [(&str, &str, Who, Option<&str>); 17] = [
     ("POST", "/v1/accounts", Who::Anyone, Some(PERSON)),
     ("POST", "/v1/tokens", Who::Anyone, Some(LOGIN)),
     ("GET", "/v1/accounts/me", Who::Customer, None),
@@ -45,7 +52,13 @@ pub const ROUTES: [(&str, &str, Who, Option<&str>); 11] = [
     ("POST", "/v1/products/mug/restock", Who::Operator, Some(QUANTITY)),
     ("POST", "/v1/orders", Who::Customer, Some(ORDER)),
     ("GET", "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003", Who::Both, None),
-    ("POST", "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/dispatch", Who::Operator, None),
+    ("POST", CANCEL, Who::Both, None),
+    ("POST", DISPATCH, Who::Operator, None),
+    ("GET", EVENTS, Who::Both, None),
+    ("GET", "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/timeline", Who::Both, None),
+    ("GET", "/v1/messages", Who::Both, None),
+    ("GET", "/v1/analytics/sales", Who::Operator, None),
+    ("GET", "/v1/analytics/top-products", Who::Operator, None),
 ];
 
 /// A signing key as accounts has one.
@@ -120,17 +133,17 @@ pub async fn start(settings: &[&str]) -> Running {
 /// As [`start`], but accounts has not been heard of.
 pub async fn start_without_keys(settings: &[&str]) -> Running {
     // port 1 is nobody's
-    let nobody = ["accounts", "order", "inventory", "shipping"].map(|name| format!("--{name}-url=http://127.0.0.1:1"));
+    let nobody = ASKED.map(|name| format!("--{name}-url=http://127.0.0.1:1"));
     let args = ["gateway", "serve"].into_iter().chain(nobody.iter().map(String::as_str));
     let mut args: Vec<&str> = args.collect();
     // a setting of the test takes the place of the one above
     args.retain(|arg| !settings.iter().any(|setting| setting.split('=').next() == arg.split('=').next()));
     let Cli::Serve(config) = Cli::try_parse_from(args.into_iter().chain(settings.iter().copied())).unwrap();
-    let gateway = Arc::new(Gateway::new(&config).unwrap());
+    let shutdown = Shutdown::new();
+    let gateway = Arc::new(Gateway::new(&config, &shutdown).unwrap());
     let key = Key::new("first");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let shutdown = Shutdown::new();
     let serving = tokio::spawn({
         let (gateway, shutdown) = (gateway.clone(), shutdown.clone());
         async move { serve::serve(listener, routes::routes(gateway), config.connections_max, &shutdown).await }

@@ -6,5 +6,6 @@ mod away;
 mod bodies;
 mod client;
 mod connections;
+mod events;
 mod process;
 mod requests;

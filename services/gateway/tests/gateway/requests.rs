@@ -2,7 +2,7 @@
 
 use contracts::problem::ProblemCode;
 
-use crate::client::{ROUTES, Who, problem_in, refused, start, with};
+use crate::client::{CANCEL, DISPATCH, EVENTS, ROUTES, Who, problem_in, refused, start, with};
 
 #[tokio::test]
 async fn what_is_not_there_is_404() {
@@ -24,9 +24,11 @@ async fn a_name_that_cannot_be_one_names_nothing() {
     for id in ["1", "01936b1e7c5a7cc2a3f10242ac120003", "01936b1e-7c5a-7cc2-a3f1-0242ac12000g", "%F0%9F%93%AE"] {
         let path = format!("/v1/orders/{id}");
         assert_eq!(refused(gateway.right_from("GET", &path, Who::Both, None)).await, with(404, "not-found"), "{path}");
-        let path = format!("{path}/dispatch");
-        let answer = refused(gateway.right_from("POST", &path, Who::Operator, None)).await;
-        assert_eq!(answer, with(404, "not-found"), "{path}");
+        for (method, what) in [("POST", "cancel"), ("POST", "dispatch"), ("GET", "events"), ("GET", "timeline")] {
+            let path = format!("{path}/{what}");
+            let answer = refused(gateway.right_from(method, &path, Who::Operator, None)).await;
+            assert_eq!(answer, with(404, "not-found"), "{path}");
+        }
     }
 }
 
@@ -38,6 +40,13 @@ async fn another_method_is_405_and_allow_names_the_right_ones() {
         ("/v1/products/mug", "GET,HEAD,PUT"),
         ("/v1/tokens", "POST"),
         ("/v1/accounts/me/address", "PUT"),
+        (CANCEL, "POST"),
+        (DISPATCH, "POST"),
+        (EVENTS, "GET,HEAD"),
+        ("/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/timeline", "GET,HEAD"),
+        ("/v1/messages", "GET,HEAD"),
+        ("/v1/analytics/sales", "GET,HEAD"),
+        ("/v1/analytics/top-products", "GET,HEAD"),
         ("/.well-known/jwks.json", "GET,HEAD"),
         ("/problems/invalid", "GET,HEAD"),
     ] {
@@ -51,7 +60,7 @@ async fn another_method_is_405_and_allow_names_the_right_ones() {
 }
 
 #[tokio::test]
-async fn who_takes_no_json_is_told_so_on_every_route() {
+async fn who_takes_nothing_that_a_route_answers_with_is_told_so() {
     let gateway = start(&[]).await;
     for (method, path, who, body) in ROUTES {
         let request = gateway.right_from(method, path, who, body);
@@ -61,6 +70,8 @@ async fn who_takes_no_json_is_told_so_on_every_route() {
             "{method} {path}"
         );
     }
+    let stream = gateway.right_from("GET", EVENTS, Who::Customer, None).header("accept", "application/json");
+    assert_eq!(refused(stream).await, with(406, "not-acceptable"));
     let page = gateway.request("GET", "/problems/invalid").header("accept", "application/json");
     assert_eq!(refused(page).await, with(406, "not-acceptable"));
 }

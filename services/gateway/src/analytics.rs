@@ -1,0 +1,137 @@
+//! The routes of what the letters add up to.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use contracts::{
+    analytics::v1::{GetSalesRequest, TopProductsRequest, Window},
+    problem::ProblemCode,
+    timestamp_to_proto,
+};
+use jiff::Timestamp;
+use tonic::Status;
+
+use crate::{
+    ASK_DEADLINE, Gateway,
+    body::Query,
+    caller::Operator,
+    fields::{FieldError, Fields, FromFields, Noted, Value},
+    page::{self, ListJson},
+    problem::Problem,
+    sales_json::{ProductSalesJson, SalesJson},
+};
+
+/// The latest time that is taken: 2200-01-01. Nobody sells later, and far beyond it windows cannot be counted.
+const LATEST: Timestamp = Timestamp::constant(7_258_118_400, 0);
+
+/// `?from&to`, times in RFC 3339. Who leaves one out leaves it to analytics.
+#[derive(Debug)]
+pub struct Span {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+impl FromFields for Span {
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
+        let from = fields.optional("from", |value| time(&value));
+        let to = fields.optional("to", |value| {
+            let to = time(&value)?;
+            match from {
+                Ok(Some(from)) if to <= from => value.wrong("must be later than from"),
+                _ => Ok(to),
+            }
+        });
+        Ok(Self { from: from?, to: to? })
+    }
+}
+
+fn time(value: &Value<'_>) -> Result<Timestamp, Noted> {
+    let time: Option<Timestamp> = value.text(1..=40)?.parse().ok();
+    match time.filter(|time| (Timestamp::UNIX_EPOCH..=LATEST).contains(time)) {
+        Some(time) => Ok(time),
+        None => value.wrong("must be a time from 1970 to 2200, like 2026-11-21T09:00:00Z"),
+    }
+}
+
+/// `?window=1m|1h&from&to`
+#[derive(Debug)]
+pub struct SalesQuery {
+    window: Window,
+    span: Span,
+}
+
+impl FromFields for SalesQuery {
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
+        let window = fields.optional("window", |value| window(&value));
+        let span = Span::from_fields(fields);
+        Ok(Self { window: window?.unwrap_or(Window::Minute), span: span? })
+    }
+}
+
+fn window(value: &Value<'_>) -> Result<Window, Noted> {
+    match value.text(1..=10)?.as_str() {
+        "1m" => Ok(Window::Minute),
+        "1h" => Ok(Window::Hour),
+        _ => value.wrong("must be 1m or 1h"),
+    }
+}
+
+/// `?limit&from&to`
+#[derive(Debug)]
+pub struct TopProductsQuery {
+    limit: u32,
+    span: Span,
+}
+
+impl FromFields for TopProductsQuery {
+    fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
+        let limit = page::limit(fields);
+        let span = Span::from_fields(fields);
+        Ok(Self { limit: limit?, span: span? })
+    }
+}
+
+/// `GET /v1/analytics/sales?window=1m|1h&from&to`
+pub async fn sales(
+    State(gateway): State<Arc<Gateway>>,
+    _: Operator,
+    Query(query): Query<SalesQuery>,
+) -> Result<Json<ListJson<SalesJson>>, Problem> {
+    let request = GetSalesRequest {
+        window: query.window.into(),
+        from: query.span.from.map(timestamp_to_proto),
+        to: query.span.to.map(timestamp_to_proto),
+    };
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
+        let mut analytics = gateway.analytics.clone();
+        async move { analytics.get_sales(request).await }
+    });
+    Ok(Json(ListJson::new(answer.await.map_err(wrong_span)?.items)))
+}
+
+/// `GET /v1/analytics/top-products?limit&from&to`
+pub async fn top_products(
+    State(gateway): State<Arc<Gateway>>,
+    _: Operator,
+    Query(query): Query<TopProductsQuery>,
+) -> Result<Json<ListJson<ProductSalesJson>>, Problem> {
+    let request = TopProductsRequest {
+        from: query.span.from.map(timestamp_to_proto),
+        to: query.span.to.map(timestamp_to_proto),
+        limit: query.limit,
+    };
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
+        let mut analytics = gateway.analytics.clone();
+        async move { analytics.top_products(request).await }
+    });
+    Ok(Json(ListJson::new(answer.await.map_err(wrong_span)?.items)))
+}
+
+/// How long a span may be is for analytics to say, which also knows what the parameters are that were left out.
+fn wrong_span(status: Status) -> Problem {
+    if rpc::problem_of(&status) == ProblemCode::Invalid {
+        let detail = status.message().to_owned();
+        return Problem::invalid(vec![FieldError { pointer: "/from".to_owned(), detail }]);
+    }
+    status.into()
+}

@@ -1,0 +1,116 @@
+//! Streams as order gives them, written down, and the clock stopped.
+
+use std::cell::RefCell;
+
+use contracts::order::v1::Shipment;
+use tokio::time::Instant;
+use tokio_stream::iter;
+
+use super::*;
+
+type Told = Result<WatchOrderResponse, Status>;
+
+fn change(version: i64, status: OrderStatus) -> Told {
+    let order = Order { version, status: status.into(), ..Order::default() };
+    Ok(WatchOrderResponse { event_type: "order.changed".to_owned(), order: Some(order) })
+}
+
+fn pending(version: i64) -> Told {
+    change(version, OrderStatus::Pending)
+}
+
+fn breaks_off() -> Told {
+    Err(Status::unknown("transport error"))
+}
+
+/// What a client has got in the end that takes everything, and after which versions order was asked again. Each time it
+/// is, it gives the next of `streams`, and when there is none left it is away.
+async fn followed(seen: i64, streams: Vec<Vec<Told>>) -> (Vec<i64>, Vec<i64>) {
+    let streams = RefCell::new(streams.into_iter());
+    let next = || streams.borrow_mut().next().map(iter).ok_or_else(|| Status::unavailable("away"));
+    let asked = RefCell::default();
+    let watch_after = |version| {
+        RefCell::<Vec<i64>>::borrow_mut(&asked).push(version);
+        std::future::ready(next())
+    };
+    let (client, mut got) = mpsc::channel(100);
+    follow(next().unwrap(), seen, watch_after, &client).await;
+    drop(client);
+    let mut versions = Vec::new();
+    while let Some(change) = got.recv().await {
+        versions.push(change.order.unwrap().version);
+    }
+    (versions, asked.into_inner())
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_are_handed_on_until_the_last_that_an_order_can_have() {
+    let parcel = |status: ShipmentStatus| {
+        let shipment = Some(Shipment { status: status.into(), ..Shipment::default() });
+        let order = Order { version: 2, status: OrderStatus::Completed.into(), shipment, ..Order::default() };
+        Ok(WatchOrderResponse { event_type: "order.shipment_updated".to_owned(), order: Some(order) })
+    };
+    let last = [change(2, OrderStatus::Rejected), change(2, OrderStatus::Cancelled), parcel(ShipmentStatus::Delivered)];
+    for last in last {
+        assert_eq!(followed(0, vec![vec![pending(1), last, pending(3)]]).await, (vec![1, 2], vec![]));
+    }
+    let not_last = [
+        change(2, OrderStatus::Completed),
+        change(2, OrderStatus::Cancelling),
+        parcel(ShipmentStatus::Dispatched),
+        parcel(ShipmentStatus::Cancelled),
+    ];
+    for not_last in not_last {
+        let last = change(3, OrderStatus::Cancelled);
+        assert_eq!(followed(0, vec![vec![pending(1), not_last, last]]).await, (vec![1, 2, 3], vec![]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_order_breaks_off_it_is_asked_again_and_nothing_is_told_twice_or_left_out() {
+    let streams = vec![
+        vec![breaks_off()],
+        vec![pending(5), breaks_off()],
+        // ends as if nothing was to come any more
+        vec![pending(6), pending(7)],
+        vec![breaks_off()],
+        vec![change(8, OrderStatus::Rejected)],
+    ];
+    assert_eq!(followed(4, streams).await, (vec![5, 6, 7, 8], vec![4, 5, 7, 7]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_seen_the_last_change_is_told_the_end() {
+    assert_eq!(followed(9, vec![vec![]]).await, (vec![], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_stays_away_is_given_up_after_some_seconds() {
+    let begun = Instant::now();
+    assert_eq!(followed(0, vec![vec![pending(1), breaks_off()]]).await, (vec![1], vec![1; 5]));
+    let took = begun.elapsed();
+    assert!((Duration::from_secs(6)..Duration::from_secs(13)).contains(&took), "{took:?}");
+    // nor does it help to open streams that tell nothing
+    let silent: Vec<Vec<Told>> = (0..100).map(|_| vec![breaks_off()]).collect();
+    assert_eq!(followed(3, silent).await, (vec![], vec![3; 5]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_for_ten_seconds_is_left() {
+    let (client, got) = mpsc::channel(1);
+    let begun = Instant::now();
+    let away = |_| std::future::ready(Err(Status::unavailable("away")));
+    follow(iter([pending(1), pending(2), pending(3)]), 0, away, &client).await;
+    assert_eq!(begun.elapsed(), TAKE_TIME_MAX);
+    drop(got);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_is_left_at_once() {
+    let (client, got) = mpsc::channel(1);
+    drop(got);
+    let begun = Instant::now();
+    let away = |_| std::future::ready(Err(Status::unavailable("away")));
+    follow(iter([pending(1), pending(2)]), 0, away, &client).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
