@@ -1,0 +1,29 @@
+//! That analytics is a projection: the letters alone make its tables.
+
+use crate::{desk::Desk, post::Post, stories};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_built_again_from_the_topics_has_the_same_rows() {
+    let (post, stories) = (Post::open().await, stories::generate(200));
+    let first = Desk::open(&post).await;
+    post.send(&stories.three_times_and_mixed()).await;
+    first.has_read(&post).await;
+    let rows = all_rows(&first).await;
+    assert!(rows.len() > 400, "{} rows", rows.len());
+    // both are the same consumer group, so the first must leave
+    drop(first);
+    let again = Desk::open(&post).await;
+    again.has_read(&post).await;
+    assert_eq!(all_rows(&again).await, rows);
+}
+
+/// Every row of every table of analytics, as text.
+async fn all_rows(desk: &Desk) -> Vec<String> {
+    desk.texts(
+        "SELECT timeline::text AS row FROM timeline
+         UNION ALL SELECT sales_minute::text FROM sales_minute
+         UNION ALL SELECT product_minute::text FROM product_minute
+         ORDER BY row",
+    )
+    .await
+}
