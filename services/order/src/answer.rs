@@ -1,7 +1,7 @@
 //! The answer to placing an order: fixed by the commit that decides it, kept beside it, given again word for word.
 
 use contracts::{
-    order::v1::{DecidedAnswer, decided_answer::Answer},
+    order::v1::decided_answer::Answer,
     problem::{ProblemCode, v1::Problem},
 };
 
@@ -11,15 +11,22 @@ use crate::{
     saga::{Reason, State},
 };
 
-/// The answer of a decided order; `None` while it is not decided. `detail` says more than the reason alone where
+/// The answer to an order by letter, fixed when it is kept: whatever becomes of the order, it was accepted.
+pub fn accepted(order: &Order) -> Answer {
+    Answer::Accepted(encode::order(order))
+}
+
+/// The answer that the change of `order` to its present state decides; `None` when it decides none. `detail` says more than the reason alone where
 /// somebody told more (which SKU, which words of the bank).
-pub fn of(order: &Order, detail: Option<&str>) -> Option<DecidedAnswer> {
-    let answer = match order.state {
+#[expect(clippy::match_same_arms, reason = "None for two reasons")]
+pub fn of(order: &Order, detail: Option<&str>) -> Option<Answer> {
+    Some(match order.state {
         State::Completed => Answer::Placed(encode::order(order)),
-        State::Rejected(reason) => Answer::Refused(refusal(order, reason, detail)),
+        State::GivenUp(reason) => Answer::Refused(refusal(order, reason, detail)),
+        // not decided yet, or decided before: then its answer is kept already
         State::AwaitingStock | State::AwaitingPayment | State::Voiding(_) | State::Releasing(_) => return None,
-    };
-    Some(DecidedAnswer { answer: Some(answer) })
+        State::Stopping | State::Refunding | State::Refunded => return None,
+    })
 }
 
 fn refusal(order: &Order, reason: Reason, detail: Option<&str>) -> Problem {
@@ -33,6 +40,7 @@ fn refusal(order: &Order, reason: Reason, detail: Option<&str>) -> Problem {
             (ProblemCode::PaymentDeclined, "the card was declined; the stock is free again, try another card")
         }
         Reason::UnknownCard => (ProblemCode::UnknownCard, "the card network does not know this card"),
+        Reason::CustomerRequest => (ProblemCode::OrderCancelled, "the order was cancelled; nothing is charged"),
         Reason::Expired => {
             (ProblemCode::OrderExpired, "the order could not be decided in its time; nothing is charged, order again")
         }

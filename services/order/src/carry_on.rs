@@ -1,22 +1,70 @@
-//! Carrying an order on: ask what its state wants, hear the answer, keep the change with its letter, until it is decided.
+//! Carrying an order on: ask what its state wants, hear the answer, keep the change with its letter, until nothing is left
+//! to do.
 //!
-//! Both the request that placed the order and recovery come here, perhaps at the same time. Compare-and-set on the version
-//! lets one of them win each step; the other reads the order again and goes on from there.
+//! The request that placed the order, one that cancels it, recovery and letters may all come to the same order at the same
+//! time. Compare-and-set on the version lets one of them win each step; the others read the order again and go on from
+//! there.
 
-use contracts::order::v1::DecidedAnswer;
+use std::time::Duration;
+
+use contracts::ids::OrderId;
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{Instrument, Span, error, warn};
 
 use crate::{
-    Deps, answer,
+    Deps,
     error::OrderError,
-    events,
+    hear::hear,
+    keep::keep_in_tx,
     order::{Change, Heard, Order},
-    saga::Fact,
-    store::{self, Kept},
+    saga::{Action, Fact},
+    store::{self, Attempt, Kept},
 };
 
-/// Carries the order on from what the database has until it is decided, an answer is missing, or `until`. `first` is heard
+/// The first pause after a question that got no answer; it doubles.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_millis(400);
+
+/// How long a statement that is under way at the end of the caller's time may still take.
+const LAST_STATEMENT: Duration = Duration::from_millis(25);
+
+/// Carries the order on for a caller who waits until `until`, and gives how it stands then, as far as is known. Does not
+/// fail: what is left to do is recovery's.
+pub async fn carry_on_for_caller(deps: &Deps, kept: Kept, until: Instant) -> Kept {
+    let as_known = kept.clone();
+    let id = kept.order.id;
+    // spawned: the answer must leave in time even if a statement hangs, and the work must not be dropped for that
+    let carrying_on = deps.shutdown.spawn_work({
+        let deps = deps.clone();
+        async move {
+            let carried = carry_on(&deps, kept, None, until).await;
+            if !carried.as_ref().is_ok_and(|kept| kept.order.state.is_settled()) {
+                hand_over(&deps, id).await;
+            }
+            carried
+        }
+        .instrument(Span::current())
+    });
+    match tokio::time::timeout_at(until + LAST_STATEMENT, carrying_on).await {
+        Ok(Ok(Ok(kept))) => return kept,
+        Ok(Ok(Err(error))) => warn!(order.id = %id, %error, "recovery will carry the order on"),
+        Ok(Err(panic)) => error!(order.id = %id, %panic, "a panic; recovery will carry the order on"),
+        Err(_) => {}
+    }
+    as_known
+}
+
+/// Leaves the order to recovery at once. From now on a retry is told how it stands, instead of waiting for this request.
+pub async fn hand_over(deps: &Deps, id: OrderId) {
+    if let Err(error) = store::postpone(&deps.pool, id, Duration::ZERO).await {
+        // recovery comes for it when the first deadline has passed
+        warn!(order.id = %id, %error, "the order could not be handed over to recovery");
+    }
+}
+
+/// Carries the order on from what the database has until nothing is left to do by telephone, or `until`. `first` is heard
 /// before anything is asked. Gives the order as it was kept last; what was learned and not yet kept, is.
 ///
 /// Must not be dropped in the middle: run it as spawned work.
@@ -26,7 +74,7 @@ pub async fn carry_on(deps: &Deps, mut kept: Kept, first: Option<Fact>, until: I
     let mut heard: Option<Heard> = first.map(Into::into);
     loop {
         if let Some(heard) = heard.take() {
-            match order.hear(&heard) {
+            match hear(&order, &heard) {
                 Change::Advanced(advanced) => {
                     order = *advanced;
                     // a refusal's words wait for the commit that decides the order (a crash before it loses them)
@@ -42,47 +90,54 @@ pub async fn carry_on(deps: &Deps, mut kept: Kept, first: Option<Fact>, until: I
                     }
                     order = kept.order.clone();
                 }
-                Change::Contradiction => {
-                    error!(order.id = %order.id, state = order.state.name(), fact = ?heard.fact,
-                        "a service told what cannot be; the order stays as it is");
-                    return Ok(kept);
-                }
+                Change::Contradiction => return Ok(kept),
             }
         }
         if order.state != kept.order.state && order.state.is_kept_before_its_action() {
-            kept = keep(deps, &order, detail.clone()).await?;
+            kept = keep(deps, &kept, &order, detail.as_deref()).await?;
             order = kept.order.clone();
         }
-        let Some(action) = order.state.action() else { return Ok(kept) };
-        let budget = until.saturating_duration_since(Instant::now());
-        heard = if budget.is_zero() { None } else { deps.telephone.ask(action, &order, budget).await };
+        let Some(action) = order.action() else { break };
+        heard = ask(deps, action, &order, until).await;
         if heard.is_none() {
             break;
         }
     }
     if order.state != kept.order.state {
-        kept = keep(deps, &order, detail).await?;
+        kept = keep(deps, &kept, &order, detail.as_deref()).await?;
     }
     Ok(kept)
 }
 
-/// Commits the changed order with its letter and, if that decides it, its answer. If somebody else changed the order
-/// first, gives what they committed instead.
-async fn keep(deps: &Deps, changed: &Order, detail: Option<String>) -> Result<Kept, OrderError> {
-    let mut order = changed.clone();
-    order.version += 1;
-    order.updated_at = deps.clock.now();
-    let answer: Option<DecidedAnswer> = answer::of(&order, detail.as_deref());
+/// Asks until there is an answer. `None`: there was none until `until`, or the process ends.
+async fn ask(deps: &Deps, action: Action, order: &Order, until: Instant) -> Option<Heard> {
+    let mut pause = PAUSE;
+    loop {
+        let budget = until.saturating_duration_since(Instant::now());
+        if budget.is_zero() {
+            return None;
+        }
+        if let Some(heard) = deps.telephone.ask(action, order, budget).await {
+            return Some(heard);
+        }
+        tokio::select! {
+            () = deps.shutdown.requested() => return None,
+            () = tokio::time::sleep_until(until.min(Instant::now() + pause)) => {}
+        }
+        pause = PAUSE_MAX.min(pause * 2);
+    }
+}
+
+/// Commits the changed order. If somebody else changed the order first, gives what they committed instead.
+async fn keep(deps: &Deps, before: &Kept, changed: &Order, detail: Option<&str>) -> Result<Kept, OrderError> {
     let mut tx = deps.pool.begin().await?;
-    if !store::update_in_tx(&mut tx, &order, answer.as_ref()).await? {
+    let Some(kept) = keep_in_tx(&mut tx, deps, before, changed, detail, Attempt::AsBefore).await? else {
         tx.rollback().await?;
         return read_again(deps, changed).await;
-    }
-    outbox::append_in_tx(&mut tx, contracts::topics::ORDERS, &events::advanced(&order)).await?;
+    };
     tx.commit().await?;
     deps.relay.wake();
-    info!(order.id = %order.id, state = order.state.name(), version = order.version, "order advanced");
-    Ok(Kept { order, answer })
+    Ok(kept)
 }
 
 async fn read_again(deps: &Deps, order: &Order) -> Result<Kept, OrderError> {

@@ -21,6 +21,14 @@ pub struct Config {
     #[arg(long, env = "PAYMENT_URL", default_value = "http://127.0.0.1:50054")]
     pub payment_url: String,
 
+    /// Where shipping answers.
+    #[arg(long, env = "SHIPPING_URL", default_value = "http://127.0.0.1:50055")]
+    pub shipping_url: String,
+
+    /// How long an order by letter may take to be decided, in seconds, before it is unwound.
+    #[arg(long, env = "DECIDE_LETTERS_WITHIN", default_value = "86400", value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    pub decide_letters_within: u32,
+
     /// Where the ops endpoints are.
     #[command(flatten)]
     pub ops: OpsConfig,

@@ -24,6 +24,9 @@ pub enum OrderError {
     /// The first request with this key is still being answered.
     #[error("order {0} is being placed with this Idempotency-Key; ask again with the same key in a moment")]
     KeyInFlight(OrderId),
+    /// As many watch orders as this process can serve.
+    #[error("too many watch orders at this time; try again in a moment")]
+    TooManyWatches,
     /// The id that the caller proposed belongs to another order.
     #[error("the order id {0} is taken; propose a new one")]
     IdTaken(OrderId),
@@ -51,7 +54,7 @@ impl OrderError {
             Self::NotFound(_) => ProblemCode::NotFound,
             Self::KeyReused(_) => ProblemCode::IdempotencyKeyReused,
             Self::KeyInFlight(_) => ProblemCode::IdempotencyKeyInFlight,
-            Self::Database(_) | Self::Outbox(_) => ProblemCode::Unavailable,
+            Self::Database(_) | Self::Outbox(_) | Self::TooManyWatches => ProblemCode::Unavailable,
             Self::Corrupt { .. } => ProblemCode::Internal,
         }
     }
@@ -59,9 +62,12 @@ impl OrderError {
     /// What the outside is told beside the word. What happened inside goes to the log, here and only here.
     pub fn detail(&self) -> String {
         match self {
-            Self::Invalid { .. } | Self::NotFound(_) | Self::KeyReused(_) | Self::KeyInFlight(_) | Self::IdTaken(_) => {
-                self.to_string()
-            }
+            Self::Invalid { .. }
+            | Self::NotFound(_)
+            | Self::KeyReused(_)
+            | Self::KeyInFlight(_)
+            | Self::IdTaken(_)
+            | Self::TooManyWatches => self.to_string(),
             Self::Database(_) | Self::Outbox(_) => {
                 error!("{self}");
                 "order cannot reach its database; try again with the same key".to_owned()

@@ -3,21 +3,28 @@
 use contracts::{
     ids::{AccountId, OrderId},
     order::v1::{
-        DecidedAnswer, GetOrderRequest, GetOrderResponse, ListOrdersRequest, ListOrdersResponse, OrderStatus,
+        CancelOrderRequest, CancelOrderResponse, GetOrderRequest, GetOrderResponse, GetPaymentInstructionRequest,
+        GetPaymentInstructionResponse, ListOrdersRequest, ListOrdersResponse, OrderStatus,
         PlaceOrder as PlaceOrderMessage, PlaceOrdersRequest, PlaceOrdersResponse, Viewer as ViewerMessage,
-        decided_answer::Answer, order_service_server::OrderService, place_orders_response::Outcome, viewer::Who,
+        WatchOrderRequest, WatchOrderResponse, cancel_order_response::Outcome as CancelOutcome, decided_answer::Answer,
+        order_service_server::OrderService, place_orders_response::Outcome, viewer::Who,
     },
     problem::v1::Problem,
 };
 use rpc::Outcomes;
 use service_runtime::telemetry;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Deps, encode,
+    Deps,
+    cancel_order::{CancelOrder, cancel_order},
+    encode,
     error::OrderError,
+    payment_instruction::payment_instruction,
     place_order::{PlaceOrder, Placed, place_order},
     store::{self, Page, Viewer},
+    watch,
 };
 
 /// The longest list of orders.
@@ -39,6 +46,7 @@ impl OrderApi {
 #[tonic::async_trait]
 impl OrderService for OrderApi {
     type PlaceOrdersStream = Outcomes<PlaceOrdersResponse>;
+    type WatchOrderStream = ReceiverStream<Result<WatchOrderResponse, Status>>;
 
     async fn place_orders(
         &self,
@@ -53,11 +61,52 @@ impl OrderService for OrderApi {
     async fn get_order(&self, request: Request<GetOrderRequest>) -> Result<Response<GetOrderResponse>, Status> {
         let request = request.into_inner();
         let viewer = viewer(request.viewer)?;
-        let id: OrderId = request.order_id.parse().map_err(|error| invalid("order_id", error))?;
+        let id = order_id(&request.order_id)?;
         let pool = self.deps.pool.clone();
         let found = rpc::uncut(&self.deps.shutdown, async move { Ok(store::find(&pool, id, viewer).await?) }).await?;
         let order = found.ok_or(OrderError::NotFound(id))?.order;
         Ok(Response::new(GetOrderResponse { order: Some(encode::order(&order)) }))
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<CancelOrderRequest>,
+    ) -> Result<Response<CancelOrderResponse>, Status> {
+        let command = CancelOrder::try_from(request.into_inner())?;
+        let deps = self.deps.clone();
+        let answer = rpc::uncut(&self.deps.shutdown, async move {
+            Ok(cancel_order(&deps, command).await.unwrap_or_else(|error| CancelOrderResponse {
+                replayed: false,
+                outcome: Some(CancelOutcome::Refused(problem(&error))),
+            }))
+        });
+        Ok(Response::new(answer.await?))
+    }
+
+    async fn watch_order(
+        &self,
+        request: Request<WatchOrderRequest>,
+    ) -> Result<Response<Self::WatchOrderStream>, Status> {
+        let request = request.into_inner();
+        let (id, viewer) = (order_id(&request.order_id)?, viewer(request.viewer)?);
+        if request.after_version < 0 {
+            return Err(OrderError::invalid("after_version", "versions count from 1; 0 is before the first").into());
+        }
+        let deps = self.deps.clone();
+        let changes = rpc::uncut(&self.deps.shutdown, async move {
+            Ok(watch::watch(&deps, id, viewer, request.after_version).await?)
+        });
+        Ok(Response::new(ReceiverStream::new(changes.await?)))
+    }
+
+    async fn get_payment_instruction(
+        &self,
+        request: Request<GetPaymentInstructionRequest>,
+    ) -> Result<Response<GetPaymentInstructionResponse>, Status> {
+        let id = order_id(&request.into_inner().order_id)?;
+        let deps = self.deps.clone();
+        let instruction = rpc::uncut(&self.deps.shutdown, async move { Ok(payment_instruction(&deps, id).await?) });
+        Ok(Response::new(GetPaymentInstructionResponse { instruction: Some(instruction.await?) }))
     }
 
     async fn list_orders(&self, request: Request<ListOrdersRequest>) -> Result<Response<ListOrdersResponse>, Status> {
@@ -85,16 +134,16 @@ async fn place_one(deps: &Deps, item: PlaceOrderMessage) -> PlaceOrdersResponse 
         Err(error) => Err(error),
     };
     let (outcome, replayed) = match placed {
-        Ok(Placed::Decided { answer, replayed }) => (decided(answer), replayed),
-        Ok(Placed::Accepted { order, replayed }) => (Outcome::Accepted(encode::order(&order)), replayed),
+        Ok(Placed { answer, replayed }) => (outcome(answer), replayed),
         Err(error) => (Outcome::Refused(problem(&error)), false),
     };
     PlaceOrdersResponse { requested_order_id, replayed, outcome: Some(outcome) }
 }
 
-fn decided(answer: DecidedAnswer) -> Outcome {
-    match answer.answer.expect("an answer is written with one") {
+fn outcome(answer: Answer) -> Outcome {
+    match answer {
         Answer::Placed(order) => Outcome::Placed(order),
+        Answer::Accepted(order) => Outcome::Accepted(order),
         Answer::Refused(problem) => Outcome::Refused(problem),
     }
 }
@@ -108,7 +157,13 @@ fn problem(error: &OrderError) -> Problem {
     }
 }
 
-fn viewer(message: Option<ViewerMessage>) -> Result<Viewer, OrderError> {
+/// An order's id.
+pub fn order_id(text: &str) -> Result<OrderId, OrderError> {
+    text.parse().map_err(|error| invalid("order_id", error))
+}
+
+/// On whose behalf something is read or done.
+pub fn viewer(message: Option<ViewerMessage>) -> Result<Viewer, OrderError> {
     match message.and_then(|viewer| viewer.who) {
         Some(Who::CustomerId(id)) => Ok(Viewer::Customer(id.parse().map_err(|error| invalid("viewer", error))?)),
         Some(Who::Operator(_)) => Ok(Viewer::Operator),
@@ -125,9 +180,10 @@ fn page(request: &ListOrdersRequest) -> Result<Page, OrderError> {
     Ok(Page {
         viewer: viewer(request.viewer.clone())?,
         customer_id: customer_id.transpose().map_err(|error| invalid("customer_id", error))?,
-        status: match request.status() {
-            OrderStatus::Unspecified => None,
-            status => Some(status),
+        status: match OrderStatus::try_from(request.status) {
+            Ok(OrderStatus::Unspecified) => None,
+            Ok(status) => Some(status),
+            Err(_) => return Err(OrderError::invalid("status", "there is no such status")),
         },
         before: before.transpose().map_err(|_| OrderError::invalid("cursor", "this cursor was not given by us"))?,
         limit: request.limit,

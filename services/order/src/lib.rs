@@ -1,9 +1,11 @@
 //! Order owns the life of an order.
 //!
-//! Start at [`grpc`], where the order path begins, then [`place_order`], then [`carry_on`]. What each answer means is the
-//! table in [`saga`]; what a crash left behind is picked up by [`recovery`].
+//! Start at [`grpc`], where the order path begins, then [`place_order`](mod@place_order), then [`carry_on`](mod@carry_on).
+//! What each answer means is the table in [`saga`]; what a crash left behind is picked up by [`recovery`]. Orders by letter
+//! are carried on by [`consumers`] instead, with the same table.
 
 pub mod answer;
+pub mod cancel_order;
 pub mod carry_on;
 pub mod config;
 pub mod consumers;
@@ -11,12 +13,18 @@ pub mod encode;
 pub mod error;
 pub mod events;
 pub mod grpc;
+pub mod hear;
+pub mod keep;
 pub mod order;
+pub mod payment_instruction;
 pub mod place_order;
 pub mod recovery;
 pub mod saga;
 pub mod store;
 pub mod telephone;
+pub mod watch;
+
+use std::{sync::Arc, time::Duration};
 
 use contracts::order::v1::order_service_server::OrderServiceServer;
 use outbox::{Relay, RelayConfig, Waker};
@@ -27,9 +35,10 @@ use service_runtime::{
     ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
+use tokio::sync::Notify;
 use tonic::service::Routes;
 
-use crate::{config::Config, grpc::OrderApi, telephone::Telephone};
+use crate::{config::Config, grpc::OrderApi, telephone::Telephone, watch::Watches};
 
 /// The tables of order.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
@@ -39,10 +48,16 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
 pub struct Deps {
     /// The database of order.
     pub pool: PgPool,
-    /// Inventory and payment.
+    /// Inventory, payment and shipping.
     pub telephone: Telephone,
     /// Told after each commit that wrote a letter.
     pub relay: Waker,
+    /// Told when an order may be due, so that recovery need not be waited for.
+    pub recovery: Arc<Notify>,
+    /// Where those are handed in who watch orders.
+    pub watches: Watches,
+    /// How long an order by letter may take to be decided.
+    pub letters_decide_within: Duration,
     /// Stamps changes and letters. Whether an order has expired, the database decides.
     pub clock: Clock,
     /// Runs work that must not be cut short.
@@ -59,15 +74,25 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         retention_days: RelayConfig::RETENTION_DAYS,
     })
     .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+    let (watches, new_watches) = watch::watches();
     let deps = Deps {
         pool: pool.clone(),
-        telephone: Telephone::new(rpc::channel(&config.inventory_url)?, rpc::channel(&config.payment_url)?),
+        telephone: Telephone::new(
+            rpc::channel(&config.inventory_url)?,
+            rpc::channel(&config.payment_url)?,
+            rpc::channel(&config.shipping_url)?,
+        ),
         relay: relay.waker(),
+        recovery: Arc::new(Notify::new()),
+        watches,
+        letters_decide_within: Duration::from_secs(config.decide_letters_within.into()),
         clock: Clock::System,
         shutdown: shutdown.clone(),
     };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     shutdown.spawn_part("recovery", recovery::run(deps.clone()));
+    shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
+    shutdown.spawn_part("old keys", cancel_order::forget_old_keys(deps.clone()));
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     ops::serve(&config.ops, Readiness::Database(pool), &shutdown).await?;
     rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await

@@ -7,7 +7,7 @@ use contracts::{
 };
 use jiff::Timestamp;
 
-use crate::saga::{self, Fact, State, Step};
+use crate::saga::{self, Action, Fact, State, Step};
 
 /// How the order came in: over the telephone (the customer waits) or by letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +92,8 @@ pub struct Heard {
     pub fact: Fact,
     /// The prices, where the fact brings them.
     pub prices: Option<Prices>,
+    /// Where the parcel is, where the fact tells it.
+    pub shipment: Option<Shipment>,
     /// For the customer's eyes, where the fact is a refusal: which SKU, which words of the bank.
     pub detail: Option<String>,
 }
@@ -99,7 +101,7 @@ pub struct Heard {
 impl From<Fact> for Heard {
     /// A fact that brings nothing along.
     fn from(fact: Fact) -> Self {
-        Self { fact, prices: None, detail: None }
+        Self { fact, prices: None, shipment: None, detail: None }
     }
 }
 
@@ -127,10 +129,37 @@ impl Order {
             order.lines.clone_from(&prices.lines);
             order.total = Some(prices.total);
         }
+        if let Some(shipment) = &heard.shipment {
+            order = order.shipment_moved(shipment.clone()).unwrap_or(order);
+        }
         if state.is_decided() {
             order.card_token = None;
         }
         Change::Advanced(Box::new(order))
+    }
+
+    /// What is to be asked by telephone now. An order that came in by letter is carried to its decision by letters; what
+    /// must be undone is undone by telephone for both.
+    pub const fn action(&self) -> Option<Action> {
+        match (self.placed_by, self.state) {
+            (PlacedBy::Letter, State::AwaitingStock | State::AwaitingPayment) => None,
+            (PlacedBy::Telephone | PlacedBy::Letter, state) => state.action(),
+        }
+    }
+
+    /// Whether the parcel is known to have left.
+    pub fn is_dispatched(&self) -> bool {
+        let status = self.shipment.as_ref().map(|shipment| shipment.status);
+        matches!(status, Some(ShipmentStatus::Dispatched | ShipmentStatus::Delivered))
+    }
+
+    /// Whether nothing about the order can change any more.
+    pub fn is_final(&self) -> bool {
+        match self.state {
+            State::GivenUp(_) | State::Refunded => true,
+            State::Completed => self.shipment.as_ref().is_some_and(|it| it.status == ShipmentStatus::Delivered),
+            _ => false,
+        }
     }
 
     /// The order with what a letter of shipping told, unless the letter is older than what is known.

@@ -1,25 +1,25 @@
-//! Placing an order by telephone: keep it, carry it on while the customer waits, answer.
+//! Placing an order: keep it; by telephone carry it on while the customer waits, by letter leave it to the letters; answer.
 
 use std::{collections::HashSet, time::Duration};
 
 use contracts::{
     ids::{AccountId, OrderId, Quantity, Sku},
-    order::v1::{DecidedAnswer, PlaceOrder as PlaceOrderMessage},
+    order::v1::{PlaceOrder as PlaceOrderMessage, PlacedBy as PlacedByMessage, decided_answer::Answer},
 };
 use prost::Message;
 use service_runtime::telemetry;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
-use tracing::{Instrument, Span, warn};
+use tracing::warn;
 
 use crate::{
-    Deps,
-    carry_on::carry_on,
+    Deps, answer as answers,
+    carry_on::{carry_on_for_caller, hand_over},
     error::OrderError,
     events,
     order::{Line, Order, PlacedBy},
     saga::State,
-    store::{self, Kept, KeptByKey},
+    store::{self, Kept, KeptByKey, Times},
 };
 
 /// How long a customer waits for an answer at most. Until then the order belongs to its request, and recovery leaves it
@@ -53,25 +53,17 @@ pub struct PlaceOrder {
     pub card_token: String,
     /// How long the caller waits.
     pub budget: Duration,
+    /// Whether the customer waits for the decision.
+    pub placed_by: PlacedBy,
 }
 
 /// What the customer is told.
 #[derive(Debug, Clone)]
-pub enum Placed {
-    /// The order is decided.
-    Decided {
-        /// Its answer, fixed for ever.
-        answer: DecidedAnswer,
-        /// Whether an earlier request made it.
-        replayed: bool,
-    },
-    /// The order is kept and goes on by itself.
-    Accepted {
-        /// How it stands.
-        order: Box<Order>,
-        /// Whether an earlier request made it.
-        replayed: bool,
-    },
+pub struct Placed {
+    /// Fixed for ever, or how the order stands now: accepted, and going on by itself.
+    pub answer: Answer,
+    /// Whether an earlier request made the order.
+    pub replayed: bool,
 }
 
 /// Places an order, or tells how the one stands that the same key placed before. After the order was kept this does not
@@ -86,31 +78,11 @@ pub async fn place_order(deps: &Deps, command: PlaceOrder) -> Result<Placed, Ord
         let earlier = store::find_by_key(&deps.pool, command.customer_id, &command.idempotency_key).await?;
         return replay(&command, earlier.ok_or(OrderError::IdTaken(command.order_id))?);
     };
-    let order = Box::new(kept.order.clone());
-    // spawned: the answer must leave in time even if a statement hangs, and the work must not be dropped for that
-    let carrying_on = deps.shutdown.spawn_work({
-        let deps = deps.clone();
-        async move {
-            let carried = carry_on(&deps, kept, None, until).await;
-            if !carried.as_ref().is_ok_and(|kept| kept.order.state.is_decided()) {
-                hand_over(&deps, command.order_id).await;
-            }
-            carried
-        }
-        .instrument(Span::current())
-    });
-    Ok(match tokio::time::timeout_at(until + ANSWER_MARGIN / 2, carrying_on).await {
-        Ok(Ok(Ok(kept))) => answer(kept, false),
-        Ok(Ok(Err(error))) => {
-            warn!(order.id = %order.id, %error, "recovery will carry the order on");
-            Placed::Accepted { order, replayed: false }
-        }
-        Ok(Err(panic)) => {
-            tracing::error!(order.id = %order.id, %panic, "placing an order ended in a panic, recovery will carry it on");
-            Placed::Accepted { order, replayed: false }
-        }
-        Err(_) => Placed::Accepted { order, replayed: false },
-    })
+    match kept.order.placed_by {
+        PlacedBy::Telephone => Ok(answer(carry_on_for_caller(deps, kept, until).await, false)),
+        // the letter is written: inventory, payment and we go on from it
+        PlacedBy::Letter => Ok(answer(kept, false)),
+    }
 }
 
 /// Commits the order before anybody is called: whoever loses the key calls nobody. `None` when the key or the id has an
@@ -123,7 +95,7 @@ async fn keep_new(deps: &Deps, command: &PlaceOrder) -> Result<Option<Kept>, Ord
         customer_id: command.customer_id,
         state: State::AwaitingStock,
         version: 1,
-        placed_by: PlacedBy::Telephone,
+        placed_by: command.placed_by,
         lines: command.lines.iter().map(line).collect(),
         total: None,
         card_token: Some(command.card_token.clone()),
@@ -132,15 +104,23 @@ async fn keep_new(deps: &Deps, command: &PlaceOrder) -> Result<Option<Kept>, Ord
         created_at: now,
         updated_at: now,
     };
+    let (answer, times) = match command.placed_by {
+        PlacedBy::Telephone => (None, Times { first_attempt: FIRST_DEADLINE, decide: DECIDE_WITHIN }),
+        // recovery has nothing to ask before its time is over
+        PlacedBy::Letter => {
+            let decide = deps.letters_decide_within;
+            (Some(answers::accepted(&order)), Times { first_attempt: decide, decide })
+        }
+    };
     let mut tx = deps.pool.begin().await?;
-    if !store::insert_in_tx(&mut tx, &order, command, FIRST_DEADLINE, DECIDE_WITHIN).await? {
+    if !store::insert_in_tx(&mut tx, &order, answer.as_ref(), command, times).await? {
         tx.rollback().await?;
         return Ok(None);
     }
     outbox::append_in_tx(&mut tx, contracts::topics::ORDERS, &events::created(&order)).await?;
     tx.commit().await?;
     deps.relay.wake();
-    Ok(Some(Kept { order, answer: None }))
+    Ok(Some(Kept { order, answer }))
 }
 
 /// The commit failed, or only its reply was lost: then the order is kept and is not to be denied.
@@ -150,17 +130,9 @@ async fn after_a_failed_commit(deps: &Deps, command: &PlaceOrder, error: OrderEr
         Ok(Some(earlier)) if earlier.kept.order.id == command.order_id => {
             warn!(order.id = %command.order_id, %error, "the order was kept, only the reply was lost");
             hand_over(deps, command.order_id).await;
-            Ok(Placed::Accepted { order: Box::new(earlier.kept.order), replayed: false })
+            Ok(answer(earlier.kept, false))
         }
         _ => Err(error),
-    }
-}
-
-/// Leaves the order to recovery at once. From now on a retry is told how it stands, instead of waiting for this request.
-async fn hand_over(deps: &Deps, id: OrderId) {
-    if let Err(error) = store::postpone(&deps.pool, id, Duration::ZERO).await {
-        // recovery comes for it when the first deadline has passed
-        warn!(order.id = %id, %error, "the order could not be handed over to recovery");
     }
 }
 
@@ -179,10 +151,7 @@ fn replay(command: &PlaceOrder, earlier: KeptByKey) -> Result<Placed, OrderError
 }
 
 fn answer(kept: Kept, replayed: bool) -> Placed {
-    match kept.answer {
-        Some(answer) => Placed::Decided { answer, replayed },
-        None => Placed::Accepted { order: Box::new(kept.order), replayed },
-    }
+    Placed { answer: kept.answer.unwrap_or_else(|| answers::accepted(&kept.order)), replayed }
 }
 
 impl PlaceOrder {
@@ -197,6 +166,14 @@ impl PlaceOrder {
     }
 }
 
+/// Refuses what is no Idempotency-Key.
+pub fn check_key(key: &str) -> Result<(), OrderError> {
+    if (8..=100).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return Ok(());
+    }
+    Err(OrderError::invalid("idempotency_key", "a key is 8 to 100 printable ASCII characters"))
+}
+
 fn line_message(sku: &Sku, quantity: Quantity) -> contracts::order::v1::OrderLine {
     contracts::order::v1::OrderLine { sku: sku.to_string(), quantity: quantity.get() }
 }
@@ -206,11 +183,7 @@ impl TryFrom<PlaceOrderMessage> for PlaceOrder {
 
     fn try_from(message: PlaceOrderMessage) -> Result<Self, OrderError> {
         let invalid = |field, error: contracts::ids::InvalidId| OrderError::invalid(field, error.to_string());
-        let key_is_right = (8..=100).contains(&message.idempotency_key.len())
-            && message.idempotency_key.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-        if !key_is_right {
-            return Err(OrderError::invalid("idempotency_key", "a key is 8 to 100 printable ASCII characters"));
-        }
+        check_key(&message.idempotency_key)?;
         let token_is_right = (1..=CARD_TOKEN_MAX).contains(&message.card_token.len())
             && message.card_token.bytes().all(|byte| byte.is_ascii_graphic());
         if !token_is_right {
@@ -220,6 +193,11 @@ impl TryFrom<PlaceOrderMessage> for PlaceOrder {
         if !(1..=LINES_MAX).contains(&message.lines.len()) {
             return Err(OrderError::invalid("lines", format!("an order has 1 to {LINES_MAX} lines")));
         }
+        let placed_by = match PlacedByMessage::try_from(message.placed_by) {
+            Ok(PlacedByMessage::Unspecified | PlacedByMessage::Telephone) => PlacedBy::Telephone,
+            Ok(PlacedByMessage::Letter) => PlacedBy::Letter,
+            Err(_) => return Err(OrderError::invalid("placed_by", "an order is placed by telephone or by letter")),
+        };
         let mut seen = HashSet::new();
         let mut lines = Vec::with_capacity(message.lines.len());
         for line in message.lines {
@@ -237,6 +215,7 @@ impl TryFrom<PlaceOrderMessage> for PlaceOrder {
             lines,
             card_token: message.card_token,
             budget: Duration::from_millis(u64::from(message.budget_ms)),
+            placed_by,
         })
     }
 }
@@ -255,6 +234,7 @@ mod tests {
             lines: vec![OrderLine { sku: "mug".to_owned(), quantity: 2 }],
             card_token: "tok_visa".to_owned(),
             budget_ms: 5_000,
+            placed_by: PlacedByMessage::Telephone.into(),
         }
     }
 
@@ -275,6 +255,7 @@ mod tests {
             ("lines.sku", PlaceOrderMessage { lines: vec![line("mug", 1), line("mug", 2)], ..mug.clone() }),
             ("lines.quantity", PlaceOrderMessage { lines: vec![line("mug", 0)], ..mug.clone() }),
             ("lines.quantity", PlaceOrderMessage { lines: vec![line("mug", 10_001)], ..mug.clone() }),
+            ("placed_by", PlaceOrderMessage { placed_by: 9, ..mug.clone() }),
         ];
         for (wrong, message) in cases {
             match PlaceOrder::try_from(message) {
@@ -288,7 +269,8 @@ mod tests {
     #[test]
     fn the_fingerprint_is_of_what_is_asked_for_alone() {
         let command = |message: PlaceOrderMessage| PlaceOrder::try_from(message).unwrap();
-        let same = PlaceOrderMessage { order_id: OrderId::new().to_string(), budget_ms: 1, ..message() };
+        let placed_by = PlacedByMessage::Letter.into();
+        let same = PlaceOrderMessage { order_id: OrderId::new().to_string(), budget_ms: 1, placed_by, ..message() };
         assert_eq!(command(message()).fingerprint(), command(same).fingerprint());
         let other = PlaceOrderMessage { card_token: "tok_other".to_owned(), ..message() };
         assert_ne!(command(message()).fingerprint(), command(other).fingerprint());

@@ -2,9 +2,10 @@
 //!
 //! [`next`] is pure. Everything that happens to an order (an answer on the telephone, a letter, a deadline) is a
 //! [`Fact`]; recovery after a crash asks [`State::action`] what is due and hears the same facts again. So a fact may come
-//! twice, late, or never, and the search in `tests/saga_search.rs` tries all of it.
+//! twice, late, or never, and the search in `tests/saga_search.rs` tries all of it. The picture in `ARCHITECTURE.md` is drawn
+//! from this table by `tests/saga_picture.rs`.
 
-use contracts::order::v1::{OrderReason, OrderStatus, PaymentStatus};
+mod state;
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,8 +20,14 @@ pub enum State {
     Voiding(Reason),
     /// Nothing is captured and nothing will be; the stock is being given back.
     Releasing(Reason),
-    /// Nothing is held, nothing is captured. Decided.
-    Rejected(Reason),
+    /// Nothing is held, nothing is captured. Decided: CANCELLED if the customer wanted it so, else REJECTED.
+    GivenUp(Reason),
+    /// Cancelled after it was completed; whether the parcel could be stopped is not known.
+    Stopping,
+    /// The parcel is stopped; the money is being given back.
+    Refunding,
+    /// The money is back; the stock returns by the letter that says so.
+    Refunded,
 }
 
 /// Why an order is not completed.
@@ -38,6 +45,8 @@ pub enum Reason {
     UnknownCard,
     /// Not decided in its time.
     Expired,
+    /// Cancelled.
+    CustomerRequest,
 }
 
 /// What is to be asked of another service.
@@ -51,6 +60,10 @@ pub enum Action {
     Void,
     /// Make sure that no stock is held, now or later.
     Release,
+    /// Make sure that no parcel leaves, now or later; unless it has left.
+    Stop,
+    /// Give back what was captured.
+    Refund,
 }
 
 /// What has happened.
@@ -72,6 +85,14 @@ pub enum Fact {
     Released,
     /// `decide_by` has passed, by the database's time.
     DeadlinePassed,
+    /// The customer, or an operator for him, cancels.
+    CancelAsked,
+    /// No parcel left, and none will.
+    Stopped,
+    /// The parcel is on its way and cannot be stopped.
+    Dispatched,
+    /// What was captured was given back.
+    MoneyReturned,
 }
 
 /// Why inventory refused.
@@ -99,42 +120,60 @@ pub enum Step {
 /// What `fact` means for an order in `state`.
 #[expect(clippy::match_same_arms, reason = "every pair is written out: a table that the eye can check")]
 pub const fn next(state: State, fact: Fact) -> Step {
-    use Fact::{Captured, CardUnknown, DeadlinePassed, Declined, Released, StockHeld, StockRefused, Voided};
-    use Reason::{Expired, PaymentDeclined, UnknownCard};
-    use State::{AwaitingPayment, AwaitingStock, Completed, Rejected, Releasing, Voiding};
+    use Fact::{
+        CancelAsked, Captured, CardUnknown, DeadlinePassed, Declined, Dispatched, MoneyReturned, Released, StockHeld,
+        StockRefused, Stopped, Voided,
+    };
+    use Reason::{CustomerRequest, Expired, PaymentDeclined, UnknownCard};
+    use State::{
+        AwaitingPayment, AwaitingStock, Completed, GivenUp, Refunded, Refunding, Releasing, Stopping, Voiding,
+    };
     use Step::{Advance, AlreadyApplied, Contradiction};
 
     match (state, fact) {
         (AwaitingStock, StockHeld) => Advance(AwaitingPayment),
         // no charge was asked for without a hold, so there is nothing to void
-        (AwaitingStock, StockRefused(refusal)) => Advance(Rejected(refusal.reason())),
+        (AwaitingStock, StockRefused(refusal)) => Advance(GivenUp(refusal.reason())),
         // a fact implies its predecessors: a charge is asked for only once stock is held
         (AwaitingStock, Captured) => Advance(Completed),
         (AwaitingStock, Declined) => Advance(Releasing(PaymentDeclined)),
         (AwaitingStock, CardUnknown) => Advance(Releasing(UnknownCard)),
+        // a charge may be under way on another process: void before giving up
+        (AwaitingStock, DeadlinePassed) => Advance(Voiding(Expired)),
+        (AwaitingStock, CancelAsked) => Advance(Voiding(CustomerRequest)),
         // somebody else carries the order on and is further than this view of it
         (AwaitingStock, Voided) => AlreadyApplied,
         (AwaitingStock, Released) => AlreadyApplied,
-        // a charge may be under way on another process: void before giving up
-        (AwaitingStock, DeadlinePassed) => Advance(Voiding(Expired)),
+        (AwaitingStock, Stopped) => AlreadyApplied,
+        (AwaitingStock, Dispatched) => AlreadyApplied,
+        (AwaitingStock, MoneyReturned) => AlreadyApplied,
 
         (AwaitingPayment, StockHeld) => AlreadyApplied,
         (AwaitingPayment, StockRefused(_)) => Contradiction,
         (AwaitingPayment, Captured) => Advance(Completed),
         (AwaitingPayment, Declined) => Advance(Releasing(PaymentDeclined)),
         (AwaitingPayment, CardUnknown) => Advance(Releasing(UnknownCard)),
+        (AwaitingPayment, DeadlinePassed) => Advance(Voiding(Expired)),
+        (AwaitingPayment, CancelAsked) => Advance(Voiding(CustomerRequest)),
         (AwaitingPayment, Voided) => AlreadyApplied,
         (AwaitingPayment, Released) => AlreadyApplied,
-        (AwaitingPayment, DeadlinePassed) => Advance(Voiding(Expired)),
+        (AwaitingPayment, Stopped) => AlreadyApplied,
+        (AwaitingPayment, Dispatched) => AlreadyApplied,
+        (AwaitingPayment, MoneyReturned) => AlreadyApplied,
 
         (Completed, StockHeld) => AlreadyApplied,
         (Completed, StockRefused(_)) => Contradiction,
         (Completed, Captured) => AlreadyApplied,
         (Completed, Declined) => Contradiction,
         (Completed, CardUnknown) => Contradiction,
+        (Completed, DeadlinePassed) => AlreadyApplied,
+        // the parcel first: only what has not left can be taken back
+        (Completed, CancelAsked) => Advance(Stopping),
         (Completed, Voided) => Contradiction,
         (Completed, Released) => Contradiction,
-        (Completed, DeadlinePassed) => AlreadyApplied,
+        (Completed, Stopped) => AlreadyApplied,
+        (Completed, Dispatched) => AlreadyApplied,
+        (Completed, MoneyReturned) => AlreadyApplied,
 
         (Voiding(_), StockHeld) => AlreadyApplied,
         (Voiding(_), StockRefused(_)) => AlreadyApplied,
@@ -143,9 +182,12 @@ pub const fn next(state: State, fact: Fact) -> Step {
         // only the answer to the void says that nothing will be captured later
         (Voiding(_), Declined) => AlreadyApplied,
         (Voiding(_), CardUnknown) => AlreadyApplied,
+        (Voiding(_), DeadlinePassed) => AlreadyApplied,
+        (Voiding(_), CancelAsked) => AlreadyApplied,
         (Voiding(reason), Voided) => Advance(Releasing(reason)),
         (Voiding(_), Released) => AlreadyApplied,
-        (Voiding(_), DeadlinePassed) => AlreadyApplied,
+        // an order that is given up was never completed, so nobody asked shipping, or payment for a refund
+        (Voiding(_), Stopped | Dispatched | MoneyReturned) => Contradiction,
 
         (Releasing(_), StockHeld) => AlreadyApplied,
         (Releasing(_), StockRefused(_)) => AlreadyApplied,
@@ -153,18 +195,85 @@ pub const fn next(state: State, fact: Fact) -> Step {
         (Releasing(_), Captured) => AlreadyApplied,
         (Releasing(_), Declined) => AlreadyApplied,
         (Releasing(_), CardUnknown) => AlreadyApplied,
-        (Releasing(_), Voided) => AlreadyApplied,
-        (Releasing(reason), Released) => Advance(Rejected(reason)),
         (Releasing(_), DeadlinePassed) => AlreadyApplied,
+        (Releasing(_), CancelAsked) => AlreadyApplied,
+        (Releasing(_), Voided) => AlreadyApplied,
+        (Releasing(reason), Released) => Advance(GivenUp(reason)),
+        (Releasing(_), Stopped | Dispatched | MoneyReturned) => Contradiction,
 
-        (Rejected(_), StockHeld) => AlreadyApplied,
-        (Rejected(_), StockRefused(_)) => AlreadyApplied,
-        (Rejected(_), Captured) => AlreadyApplied,
-        (Rejected(_), Declined) => AlreadyApplied,
-        (Rejected(_), CardUnknown) => AlreadyApplied,
-        (Rejected(_), Voided) => AlreadyApplied,
-        (Rejected(_), Released) => AlreadyApplied,
-        (Rejected(_), DeadlinePassed) => AlreadyApplied,
+        (GivenUp(_), StockHeld) => AlreadyApplied,
+        (GivenUp(_), StockRefused(_)) => AlreadyApplied,
+        (GivenUp(_), Captured) => AlreadyApplied,
+        (GivenUp(_), Declined) => AlreadyApplied,
+        (GivenUp(_), CardUnknown) => AlreadyApplied,
+        (GivenUp(_), DeadlinePassed) => AlreadyApplied,
+        (GivenUp(_), CancelAsked) => AlreadyApplied,
+        (GivenUp(_), Voided) => AlreadyApplied,
+        (GivenUp(_), Released) => AlreadyApplied,
+        (GivenUp(_), Stopped | Dispatched | MoneyReturned) => Contradiction,
+
+        (Stopping, StockHeld | Captured) => AlreadyApplied,
+        (Stopping, StockRefused(_) | Declined | CardUnknown | Voided | Released) => Contradiction,
+        (Stopping, DeadlinePassed) => AlreadyApplied,
+        (Stopping, CancelAsked) => AlreadyApplied,
+        (Stopping, Stopped) => Advance(Refunding),
+        // too late to cancel
+        (Stopping, Dispatched) => Advance(Completed),
+        (Stopping, MoneyReturned) => AlreadyApplied,
+
+        (Refunding, StockHeld | Captured) => AlreadyApplied,
+        (Refunding, StockRefused(_) | Declined | CardUnknown | Voided | Released) => Contradiction,
+        (Refunding, DeadlinePassed) => AlreadyApplied,
+        (Refunding, CancelAsked) => AlreadyApplied,
+        (Refunding, Stopped) => AlreadyApplied,
+        (Refunding, Dispatched) => Contradiction,
+        (Refunding, MoneyReturned) => Advance(Refunded),
+
+        (Refunded, StockHeld | Captured) => AlreadyApplied,
+        (Refunded, StockRefused(_) | Declined | CardUnknown | Voided | Released) => Contradiction,
+        (Refunded, DeadlinePassed) => AlreadyApplied,
+        (Refunded, CancelAsked) => AlreadyApplied,
+        (Refunded, Stopped) => AlreadyApplied,
+        (Refunded, Dispatched) => Contradiction,
+        (Refunded, MoneyReturned) => AlreadyApplied,
+    }
+}
+
+impl Fact {
+    /// The fact's name in metrics, in logs and in the picture.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StockHeld => "StockHeld",
+            Self::StockRefused(_) => "StockRefused",
+            Self::Captured => "Captured",
+            Self::Declined => "Declined",
+            Self::CardUnknown => "CardUnknown",
+            Self::Voided => "Voided",
+            Self::Released => "Released",
+            Self::DeadlinePassed => "DeadlinePassed",
+            Self::CancelAsked => "CancelAsked",
+            Self::Stopped => "Stopped",
+            Self::Dispatched => "Dispatched",
+            Self::MoneyReturned => "MoneyReturned",
+        }
+    }
+
+    /// Every fact.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let refusals = [Refusal::OutOfStock, Refusal::UnknownSku, Refusal::MixedCurrencies];
+        refusals.map(Self::StockRefused).into_iter().chain([
+            Self::StockHeld,
+            Self::Captured,
+            Self::Declined,
+            Self::CardUnknown,
+            Self::Voided,
+            Self::Released,
+            Self::DeadlinePassed,
+            Self::CancelAsked,
+            Self::Stopped,
+            Self::Dispatched,
+            Self::MoneyReturned,
+        ])
     }
 }
 
@@ -175,137 +284,5 @@ impl Refusal {
             Self::UnknownSku => Reason::UnknownSku,
             Self::MixedCurrencies => Reason::MixedCurrencies,
         }
-    }
-}
-
-impl State {
-    /// What is to be asked next; nothing once the order is decided.
-    pub const fn action(self) -> Option<Action> {
-        match self {
-            Self::AwaitingStock => Some(Action::Reserve),
-            Self::AwaitingPayment => Some(Action::Charge),
-            Self::Voiding(_) => Some(Action::Void),
-            Self::Releasing(_) => Some(Action::Release),
-            Self::Completed | Self::Rejected(_) => None,
-        }
-    }
-
-    /// Whether the state must be committed before its action is asked for.
-    ///
-    /// A compensation is (a crash must not forget it, and nobody may undo an order that another process is completing). A
-    /// charge is not: if the process crashes, reserving again finds the same reservation.
-    pub const fn is_kept_before_its_action(self) -> bool {
-        match self {
-            Self::AwaitingPayment => false,
-            Self::AwaitingStock | Self::Completed | Self::Voiding(_) | Self::Releasing(_) | Self::Rejected(_) => true,
-        }
-    }
-
-    /// Whether the customer's answer is fixed.
-    pub const fn is_decided(self) -> bool {
-        self.action().is_none()
-    }
-
-    /// The status as the outside sees it.
-    pub const fn status(self) -> OrderStatus {
-        match self {
-            Self::AwaitingStock | Self::AwaitingPayment | Self::Voiding(_) | Self::Releasing(_) => OrderStatus::Pending,
-            Self::Completed => OrderStatus::Completed,
-            Self::Rejected(_) => OrderStatus::Rejected,
-        }
-    }
-
-    /// The payment's status as the outside sees it. What was never captured, or was voided, is NONE.
-    pub const fn payment_status(self) -> PaymentStatus {
-        match self {
-            Self::AwaitingStock => PaymentStatus::None,
-            Self::AwaitingPayment => PaymentStatus::Pending,
-            Self::Completed => PaymentStatus::Captured,
-            Self::Voiding(_) => PaymentStatus::Unknown,
-            Self::Releasing(reason) | Self::Rejected(reason) => match reason {
-                Reason::PaymentDeclined => PaymentStatus::Declined,
-                Reason::OutOfStock
-                | Reason::UnknownSku
-                | Reason::MixedCurrencies
-                | Reason::UnknownCard
-                | Reason::Expired => PaymentStatus::None,
-            },
-        }
-    }
-
-    /// Why the order ended or is being unwound.
-    pub const fn reason(self) -> Option<Reason> {
-        match self {
-            Self::AwaitingStock | Self::AwaitingPayment | Self::Completed => None,
-            Self::Voiding(reason) | Self::Releasing(reason) | Self::Rejected(reason) => Some(reason),
-        }
-    }
-
-    /// Every state.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let with_reason = |make: fn(Reason) -> Self| Reason::ALL.into_iter().map(make);
-        [Self::AwaitingStock, Self::AwaitingPayment, Self::Completed]
-            .into_iter()
-            .chain(with_reason(Self::Voiding))
-            .chain(with_reason(Self::Releasing))
-            .chain(with_reason(Self::Rejected))
-    }
-
-    /// The state's name in the database.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AwaitingStock => "AWAITING_STOCK",
-            Self::AwaitingPayment => "AWAITING_PAYMENT",
-            Self::Completed => "COMPLETED",
-            Self::Voiding(_) => "VOIDING",
-            Self::Releasing(_) => "RELEASING",
-            Self::Rejected(_) => "REJECTED",
-        }
-    }
-
-    /// The state with this name and reason; `None` for a pair that no state has.
-    pub fn from_name(name: &str, reason: Option<Reason>) -> Option<Self> {
-        Self::all().find(|state| state.name() == name && state.reason() == reason)
-    }
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 6] = [
-        Self::OutOfStock,
-        Self::UnknownSku,
-        Self::MixedCurrencies,
-        Self::PaymentDeclined,
-        Self::UnknownCard,
-        Self::Expired,
-    ];
-
-    /// The reason as others see it.
-    pub const fn to_proto(self) -> OrderReason {
-        match self {
-            Self::OutOfStock => OrderReason::OutOfStock,
-            Self::UnknownSku => OrderReason::UnknownSku,
-            Self::MixedCurrencies => OrderReason::MixedCurrencies,
-            Self::PaymentDeclined => OrderReason::PaymentDeclined,
-            Self::UnknownCard => OrderReason::UnknownCard,
-            Self::Expired => OrderReason::Expired,
-        }
-    }
-
-    /// The reason's name in the database.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OutOfStock => "OUT_OF_STOCK",
-            Self::UnknownSku => "UNKNOWN_SKU",
-            Self::MixedCurrencies => "MIXED_CURRENCIES",
-            Self::PaymentDeclined => "PAYMENT_DECLINED",
-            Self::UnknownCard => "UNKNOWN_CARD",
-            Self::Expired => "EXPIRED",
-        }
-    }
-
-    /// The reason with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 }

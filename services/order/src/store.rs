@@ -3,12 +3,14 @@
 //! A changed order is written by compare-and-set on its version, in one transaction with its letter. Expiry and leases
 //! are decided by this database's clock alone.
 
+pub mod cancel_requests;
+
 use std::time::Duration;
 
 use contracts::{
     ids::{AccountId, OrderId, Quantity, Sku},
     money::Money,
-    order::v1::{DecidedAnswer, OrderStatus, ShipmentStatus},
+    order::v1::{DecidedAnswer, OrderStatus, ShipmentStatus, decided_answer::Answer},
 };
 use jiff_sqlx::ToSqlx;
 use prost::Message;
@@ -29,7 +31,7 @@ pub struct Kept {
     /// The order.
     pub order: Order,
     /// The answer that was given, once decided.
-    pub answer: Option<DecidedAnswer>,
+    pub answer: Option<Answer>,
 }
 
 /// The order that an Idempotency-Key made.
@@ -43,13 +45,31 @@ pub struct KeptByKey {
     pub first_deadline_is_ahead: bool,
 }
 
+/// When a new order is taken up, from now on.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Until then the order belongs to its request, and recovery leaves it alone.
+    pub first_attempt: Duration,
+    /// What is not decided by then is unwound.
+    pub decide: Duration,
+}
+
+/// When recovery may take up an order that was changed. One with nothing left to do is never taken up.
+#[derive(Debug, Clone, Copy)]
+pub enum Attempt {
+    /// When it was before the change.
+    AsBefore,
+    /// So long from now, as if for the first time.
+    After(Duration),
+}
+
 /// An order that recovery has claimed.
 #[derive(Debug, Clone, Copy)]
 pub struct Due {
     /// The order.
     pub id: OrderId,
-    /// Whether `decide_by` has passed.
-    pub is_overdue: bool,
+    /// How long until `decide_by`; zero when it has passed.
+    pub decide_in: Duration,
 }
 
 /// On whose behalf orders are read. Every read takes one.
@@ -89,15 +109,15 @@ macro_rules! columns {
 pub async fn insert_in_tx(
     conn: &mut PgConnection,
     order: &Order,
+    answer: Option<&Answer>,
     command: &PlaceOrder,
-    first_deadline: Duration,
-    decide_within: Duration,
+    times: Times,
 ) -> Result<bool, OrderError> {
     let inserted = sqlx::query(
         "INSERT INTO orders (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
-             placed_by, lines, card_token, created_at, updated_at, attempt_at, decide_by)
+             placed_by, lines, card_token, created_at, updated_at, attempt_at, decide_by, answer)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11,
-             now() + make_interval(secs => $12), now() + make_interval(secs => $13))
+             now() + make_interval(secs => $12), now() + make_interval(secs => $13), $14)
          ON CONFLICT DO NOTHING",
     )
     .bind(order.id.as_uuid())
@@ -111,8 +131,9 @@ pub async fn insert_in_tx(
     .bind(Json(order.lines.iter().map(LineRow::from).collect::<Vec<_>>()))
     .bind(&order.card_token)
     .bind(order.created_at.to_sqlx())
-    .bind(first_deadline.as_secs_f64())
-    .bind(decide_within.as_secs_f64())
+    .bind(times.first_attempt.as_secs_f64())
+    .bind(times.decide.as_secs_f64())
+    .bind(answer.map(encode_answer))
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -168,30 +189,33 @@ pub async fn find_own(pool: &PgPool, id: OrderId) -> Result<Option<Kept>, OrderE
 }
 
 /// One order, locked until the transaction ends, so that a letter about it is applied to what it says now.
-pub async fn lock_in_tx(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, OrderError> {
+pub async fn lock_in_tx(conn: &mut PgConnection, id: OrderId) -> Result<Option<Kept>, OrderError> {
     let row: Option<OrderRow> =
         sqlx::query_as(concat!("SELECT ", columns!(), " FROM orders WHERE order_id = $1 FOR NO KEY UPDATE"))
             .bind(id.as_uuid())
             .fetch_optional(conn)
             .await?;
-    Ok(row.map(Kept::try_from).transpose()?.map(|kept| kept.order))
+    row.map(TryInto::try_into).transpose()
 }
 
 /// Orders, newest first.
 pub async fn list(pool: &PgPool, page: &Page) -> Result<Vec<Order>, OrderError> {
     let customer = page.viewer.owner().or(page.customer_id);
+    let (states, reasons) = page.status.map(states_seen_as).unzip();
     let rows: Vec<OrderRow> = sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
         " FROM orders
-         WHERE ($1::uuid IS NULL OR customer_id = $1) AND ($2::text[] IS NULL OR saga_state = ANY ($2))
+         WHERE ($1::uuid IS NULL OR customer_id = $1)
+             AND ($2::text[] IS NULL OR (saga_state, coalesce(reason, '')) IN (SELECT * FROM unnest($2, $5::text[])))
              AND ($3::uuid IS NULL OR order_id < $3)
          ORDER BY order_id DESC LIMIT $4"
     ))
     .bind(customer.map(AccountId::as_uuid))
-    .bind(page.status.map(state_names))
+    .bind(states)
     .bind(page.before.map(OrderId::as_uuid))
     .bind(i64::from(page.limit))
+    .bind(reasons)
     .fetch_all(pool)
     .await?;
     rows.into_iter().map(|row| Ok(Kept::try_from(row)?.order)).collect()
@@ -202,7 +226,8 @@ pub async fn list(pool: &PgPool, page: &Page) -> Result<Vec<Order>, OrderError> 
 pub async fn update_in_tx(
     conn: &mut PgConnection,
     order: &Order,
-    answer: Option<&DecidedAnswer>,
+    answer: Option<&Answer>,
+    attempt: Attempt,
 ) -> Result<bool, OrderError> {
     let (shipment_status, tracking_number, shipment_version) = match &order.shipment {
         Some(shipment) => (shipment_name(shipment.status), shipment.tracking_number.as_str(), shipment.version),
@@ -211,7 +236,9 @@ pub async fn update_in_tx(
     let updated = sqlx::query(
         "UPDATE orders SET saga_state = $3, reason = $4, version = $5, lines = $6, total_minor = $7, currency = $8,
              card_token = $9, shipment_status = $10, tracking_number = $11, shipment_version = $12, updated_at = $13,
-             answer = coalesce(answer, $14), attempt_at = CASE WHEN $15 THEN NULL ELSE attempt_at END
+             answer = coalesce(answer, $14),
+             attempt_at = CASE WHEN $15 THEN NULL ELSE coalesce(now() + make_interval(secs => $16), attempt_at) END,
+             attempts = CASE WHEN $16 IS NULL THEN attempts ELSE 0 END
          WHERE order_id = $1 AND version = $2",
     )
     .bind(order.id.as_uuid())
@@ -227,8 +254,12 @@ pub async fn update_in_tx(
     .bind(tracking_number)
     .bind(shipment_version)
     .bind(order.updated_at.to_sqlx())
-    .bind(answer.map(Message::encode_to_vec))
-    .bind(order.state.is_decided())
+    .bind(answer.map(encode_answer))
+    .bind(order.state.is_settled())
+    .bind(match attempt {
+        Attempt::AsBefore => None,
+        Attempt::After(pause) => Some(pause.as_secs_f64()),
+    })
     .execute(conn)
     .await?;
     Ok(updated.rows_affected() == 1)
@@ -237,18 +268,19 @@ pub async fn update_in_tx(
 /// Claims orders that nobody carries on, for `lease`. Whoever claims and then crashes loses the lease, nothing else. The
 /// orders are read one by one afterwards, so that one that cannot be read holds up no other.
 pub async fn claim_due(pool: &PgPool, orders_max: i64, lease: Duration) -> Result<Vec<Due>, OrderError> {
-    let rows: Vec<(Uuid, bool)> = sqlx::query_as(
+    let rows: Vec<(Uuid, f64)> = sqlx::query_as(
         "UPDATE orders SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
          WHERE order_id IN (
              -- SKIP LOCKED: two processes take different orders instead of waiting for each other
              SELECT order_id FROM orders WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-         RETURNING order_id, decide_by <= now()",
+         RETURNING order_id, greatest(extract(epoch FROM decide_by - now()), 0)::float8",
     )
     .bind(orders_max)
     .bind(lease.as_secs_f64())
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(|(id, is_overdue)| Due { id: id.into(), is_overdue }).collect())
+    let due = |(id, seconds): (Uuid, f64)| Due { id: id.into(), decide_in: Duration::from_secs_f64(seconds) };
+    Ok(rows.into_iter().map(due).collect())
 }
 
 /// Gives a claimed order back, to be taken up again after a pause that doubles with each attempt, up to `pause_max`. An
@@ -343,7 +375,10 @@ impl TryFrom<OrderRow> for Kept {
                 version: row.shipment_version,
             })
         });
-        let answer = row.answer.map(|bytes| DecidedAnswer::decode(bytes.as_slice()));
+        let answer = row.answer.map(|bytes| {
+            let kept = DecidedAnswer::decode(bytes.as_slice()).ok().and_then(|kept| kept.answer);
+            kept.ok_or_else(|| corrupt("its answer"))
+        });
         Ok(Self {
             order: Order {
                 id,
@@ -359,9 +394,13 @@ impl TryFrom<OrderRow> for Kept {
                 created_at: row.created_at.to_jiff(),
                 updated_at: row.updated_at.to_jiff(),
             },
-            answer: answer.transpose().map_err(|_| corrupt("its answer"))?,
+            answer: answer.transpose()?,
         })
     }
+}
+
+fn encode_answer(answer: &Answer) -> Vec<u8> {
+    DecidedAnswer { answer: Some(answer.clone()) }.encode_to_vec()
 }
 
 const fn placed_by_name(placed_by: PlacedBy) -> &'static str {
@@ -385,7 +424,8 @@ fn shipment_from_name(name: &str) -> Option<ShipmentStatus> {
     ShipmentStatus::from_str_name(&format!("{SHIPMENT_PREFIX}{name}"))
 }
 
-/// The states that the outside sees as `status`.
-fn state_names(status: OrderStatus) -> Vec<&'static str> {
-    State::all().filter(|state| state.status() == status).map(State::name).collect()
+/// The states that the outside sees as `status`, by name and reason.
+fn states_seen_as(status: OrderStatus) -> (Vec<&'static str>, Vec<&'static str>) {
+    let seen = State::all().filter(|state| state.status() == status);
+    seen.map(|state| (state.name(), state.reason().map_or("", Reason::name))).unzip()
 }

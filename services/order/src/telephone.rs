@@ -1,4 +1,4 @@
-//! Asking inventory and payment, and what their answers mean as facts.
+//! Asking inventory, payment and shipping, and what their answers mean as facts.
 
 use std::time::Duration;
 
@@ -10,33 +10,43 @@ use contracts::{
         reserve_response::Outcome as Reserving,
     },
     money::Money,
+    order::v1::ShipmentStatus,
     payment::v1::{
-        Charge, ChargeRequest, VoidCharge, VoidRequest, charge_response::Outcome as Charging,
-        payment_service_client::PaymentServiceClient, void_response::Outcome as Voiding,
+        Charge, ChargeRequest, RefundCharge, RefundRequest, VoidCharge, VoidRequest,
+        charge_response::Outcome as Charging, payment_service_client::PaymentServiceClient,
+        refund_response::Outcome as Refunding, void_response::Outcome as Voiding,
+    },
+    shipping::v1::{
+        StopRequest, StopShipment, shipping_service_client::ShippingServiceClient, stop_response::Outcome as Stopping,
     },
 };
 use tonic::{Status, transport::Channel};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::{
-    order::{Heard, Line, Order, Prices},
+    order::{Heard, Line, Order, Prices, Shipment},
     saga::{Action, Fact, Refusal},
 };
 
 /// Taken off the budget that payment is told, so that its answer is back before ours runs out.
 const WAY_BACK: Duration = Duration::from_millis(50);
 
-/// The two services that an order needs an answer from.
+/// The services that an order needs an answer from.
 #[derive(Debug, Clone)]
 pub struct Telephone {
     inventory: InventoryServiceClient<Channel>,
     payment: PaymentServiceClient<Channel>,
+    shipping: ShippingServiceClient<Channel>,
 }
 
 impl Telephone {
-    /// A telephone with both numbers.
-    pub fn new(inventory: Channel, payment: Channel) -> Self {
-        Self { inventory: InventoryServiceClient::new(inventory), payment: PaymentServiceClient::new(payment) }
+    /// A telephone with all numbers.
+    pub fn new(inventory: Channel, payment: Channel, shipping: Channel) -> Self {
+        Self {
+            inventory: InventoryServiceClient::new(inventory),
+            payment: PaymentServiceClient::new(payment),
+            shipping: ShippingServiceClient::new(shipping),
+        }
     }
 
     /// Does `action` for `order` and tells what is known now. `None`: nothing is; it may have happened or not, and asking
@@ -47,6 +57,8 @@ impl Telephone {
             Action::Charge => self.charge(order, budget).await,
             Action::Void => self.void(order, budget).await,
             Action::Release => self.release(order, budget).await,
+            Action::Stop => self.stop(order, budget).await,
+            Action::Refund => self.refund(order, budget).await,
         };
         answer.unwrap_or_else(|status| {
             warn!(order.id = %order.id, ?action, code = ?status.code(), "no answer, asking again later: {}", status.message());
@@ -63,7 +75,13 @@ impl Telephone {
             async move { inventory.reserve(request).await }
         });
         Ok(match answer.await?.outcome {
-            Some(Reserving::Reserved(reserved)) => held(reserved),
+            Some(Reserving::Reserved(reserved)) => match prices(order, reserved) {
+                Ok(prices) => Some(Heard { prices: Some(prices), ..Fact::StockHeld.into() }),
+                Err(detail) => {
+                    error!(order.id = %order.id, detail, "inventory's answer is no answer to this order");
+                    None
+                }
+            },
             Some(Reserving::OutOfStock(missing)) => {
                 Some(refused(Refusal::OutOfStock, format!("there is too little stock of {}", missing.skus.join(", "))))
             }
@@ -112,6 +130,35 @@ impl Telephone {
         })
     }
 
+    async fn stop(&self, order: &Order, budget: Duration) -> Result<Option<Heard>, Status> {
+        let stop = StopShipment { order_id: order.id.to_string(), customer_id: order.customer_id.to_string() };
+        let answer = rpc::ask_one(budget, StopRequest { items: vec![stop] }, |request| {
+            let mut shipping = self.shipping.clone();
+            async move { shipping.stop(request).await }
+        });
+        Ok(match answer.await?.outcome {
+            Some(Stopping::Stopped(shipment)) => Some(told(Fact::Stopped, shipment)),
+            Some(Stopping::Dispatched(shipment)) => Some(told(Fact::Dispatched, shipment)),
+            Some(Stopping::Unknown(_)) | None => None,
+        })
+    }
+
+    async fn refund(&self, order: &Order, budget: Duration) -> Result<Option<Heard>, Status> {
+        let refund = RefundCharge { order_id: order.id.to_string(), budget_ms: milliseconds(budget) };
+        let answer = rpc::ask_one(budget, RefundRequest { items: vec![refund] }, |request| {
+            let mut payment = self.payment.clone();
+            async move { payment.refund(request).await }
+        });
+        Ok(match answer.await?.outcome {
+            Some(Refunding::Refunded(_)) => Some(Fact::MoneyReturned.into()),
+            Some(Refunding::NothingCaptured(_)) => {
+                error!(order.id = %order.id, "payment knows no capture of a completed order: its money cannot be given back");
+                None
+            }
+            Some(Refunding::Unknown(_)) | None => None,
+        })
+    }
+
     async fn release(&self, order: &Order, budget: Duration) -> Result<Option<Heard>, Status> {
         let request = ReleaseRequest { order_ids: vec![order.id.to_string()] };
         let answer = rpc::ask_one(budget, request, |request| {
@@ -125,21 +172,53 @@ impl Telephone {
     }
 }
 
+/// A fact of shipping, with the parcel.
+fn told(fact: Fact, told: contracts::shipping::v1::Shipment) -> Heard {
+    Heard { shipment: shipment(told), ..fact.into() }
+}
+
 fn refused(refusal: Refusal, detail: String) -> Heard {
     Heard { detail: Some(detail), ..Fact::StockRefused(refusal).into() }
 }
 
-/// A hold with its prices; `None` when they cannot be read, which is no answer.
-fn held(reserved: Reserved) -> Option<Heard> {
-    let total = Money::try_from(reserved.total).ok()?;
-    let lines = reserved.lines.into_iter().map(|line| {
-        let unit_price = Some(Money::try_from(line.unit_price).ok()?);
-        Some(Line { sku: line.sku.parse().ok()?, quantity: Quantity::try_from(line.quantity).ok()?, unit_price })
-    });
-    let prices = Prices { lines: lines.collect::<Option<_>>()?, total };
-    Some(Heard { prices: Some(prices), ..Fact::StockHeld.into() })
+/// The prices that inventory named for this order's lines. An answer about other lines, or one that does not add up, says
+/// nothing about this order.
+pub fn prices(order: &Order, reserved: Reserved) -> Result<Prices, &'static str> {
+    let total = Money::try_from(reserved.total).map_err(|_| "the total cannot be read")?;
+    let mut sum = 0_i64;
+    let mut lines = Vec::with_capacity(reserved.lines.len());
+    for line in reserved.lines {
+        let line = Line {
+            sku: line.sku.parse().map_err(|_| "a SKU cannot be read")?,
+            quantity: Quantity::try_from(line.quantity).map_err(|_| "a quantity cannot be read")?,
+            unit_price: Some(Money::try_from(line.unit_price).map_err(|_| "a price cannot be read")?),
+        };
+        let line_total = line.total().ok().flatten().filter(|money| money.currency_code() == total.currency_code());
+        sum = line_total.and_then(|money| sum.checked_add(money.minor_units())).ok_or("a line has no total")?;
+        lines.push(line);
+    }
+    if !lines
+        .iter()
+        .map(|line| (&line.sku, line.quantity))
+        .eq(order.lines.iter().map(|line| (&line.sku, line.quantity)))
+    {
+        return Err("it is about other lines");
+    }
+    if sum != total.minor_units() {
+        return Err("the lines do not add up to the total");
+    }
+    Ok(Prices { lines, total })
+}
+
+/// The parcel as shipping tells it; `None` when it cannot be read.
+pub fn shipment(told: contracts::shipping::v1::Shipment) -> Option<Shipment> {
+    // the two services name the same statuses, each in its own package
+    let status = ShipmentStatus::try_from(told.status).unwrap_or_default();
+    let is_known = status != ShipmentStatus::Unspecified;
+    is_known.then_some(Shipment { status, tracking_number: told.tracking_number, version: told.version })
 }
 
 fn milliseconds(budget: Duration) -> u32 {
-    u32::try_from(budget.saturating_sub(WAY_BACK).as_millis()).unwrap_or(u32::MAX)
+    // payment refuses a budget of 0
+    u32::try_from(budget.saturating_sub(WAY_BACK).as_millis()).unwrap_or(u32::MAX).max(1)
 }

@@ -1,0 +1,159 @@
+//! Watching orders: every change of an order, those to come included, read from the outbox. However many watch, one query
+//! reads for all of them.
+
+use std::time::Duration;
+
+use contracts::{
+    ids::OrderId,
+    order::v1::{OrderStatus, ShipmentStatus, WatchOrderResponse},
+    topics::ORDERS,
+};
+use jiff::Timestamp;
+use outbox::Position;
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::MissedTickBehavior,
+};
+use tonic::Status;
+use tracing::{error, warn};
+
+use crate::{
+    Deps,
+    error::OrderError,
+    events,
+    store::{self, Viewer},
+};
+
+/// How often the outbox is read while anybody watches.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// The most watches of a process.
+const WATCHES_MAX: usize = 4096;
+
+/// The most changes of one order that are read at a time, and that wait for a reader who is slow. What does not fit is read
+/// again.
+const CHANGES_MAX: u16 = 32;
+
+/// Changes of one order, in the order of its versions.
+pub type Changes = mpsc::Receiver<Result<WatchOrderResponse, Status>>;
+
+/// Where new watches are handed in.
+#[derive(Debug, Clone)]
+pub struct Watches(mpsc::Sender<Watch>);
+
+/// Where they arrive: for [`run`].
+#[derive(Debug)]
+pub struct NewWatches(mpsc::Receiver<Watch>);
+
+#[derive(Debug)]
+struct Watch {
+    key: String,
+    /// The last version that was sent.
+    version: i64,
+    since: Timestamp,
+    /// Whether no version will come but those that are written already.
+    is_final: bool,
+    reader: mpsc::Sender<Result<WatchOrderResponse, Status>>,
+}
+
+/// A place for watches.
+pub fn watches() -> (Watches, NewWatches) {
+    let (new, arriving) = mpsc::channel(64);
+    (Watches(new), NewWatches(arriving))
+}
+
+/// Watches an order from the version after `after_version`. The changes end after the last that the order can have.
+pub async fn watch(deps: &Deps, id: OrderId, viewer: Viewer, after_version: i64) -> Result<Changes, OrderError> {
+    let order = store::find(&deps.pool, id, viewer).await?.ok_or(OrderError::NotFound(id))?.order;
+    let (reader, changes) = mpsc::channel(CHANGES_MAX.into());
+    let watch = Watch {
+        key: id.to_string(),
+        version: after_version,
+        since: order.created_at,
+        is_final: order.is_final(),
+        reader,
+    };
+    deps.watches.0.try_send(watch).map_err(|_| OrderError::TooManyWatches)?;
+    Ok(changes)
+}
+
+/// Reads for all watches, until the end of the process is requested.
+pub async fn run(deps: Deps, mut new: NewWatches) {
+    let mut watches: Vec<Watch> = Vec::new();
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = deps.shutdown.requested() => return,
+            // one that is full takes no more; the next to come is told so
+            Some(watch) = new.0.recv(), if watches.len() < WATCHES_MAX => {
+                // at once what there is: most watches are about the past
+                watches.extend(serve(&deps, vec![watch]).await);
+            }
+            _ = ticks.tick(), if !watches.is_empty() => watches = serve(&deps, watches).await,
+        }
+    }
+}
+
+/// Sends what is new to each, and gives those that go on.
+async fn serve(deps: &Deps, mut watches: Vec<Watch>) -> Vec<Watch> {
+    watches.retain(|watch| !watch.reader.is_closed());
+    let Some(since) = watches.iter().map(|watch| watch.since).min() else { return watches };
+    let positions: Vec<(String, i64)> = watches.iter().map(|watch| (watch.key.clone(), watch.version)).collect();
+    let pool = deps.pool.clone();
+    // spawned: a future with a query must not be dropped at the end of the process
+    let reading = deps.shutdown.spawn_work(async move {
+        let positions: Vec<Position<'_>> =
+            positions.iter().map(|(key, sequence)| Position { key, sequence: *sequence }).collect();
+        let mut conn = pool.acquire().await?;
+        outbox::history(&mut conn, ORDERS, &positions, since, CHANGES_MAX.into()).await
+    });
+    let letters = match reading.await {
+        Ok(Ok(letters)) => letters,
+        Ok(Err(error)) => {
+            warn!(%error, "changes of orders cannot be read, trying again");
+            return watches;
+        }
+        Err(panic) => {
+            error!(%panic, "reading changes of orders ended in a panic");
+            return watches;
+        }
+    };
+    watches.retain_mut(|watch| {
+        let mut any = false;
+        // two may watch the same order from different versions: each passes over what it has had, and stops where the part
+        // that was read for it ends
+        for letter in letters.iter().filter(|letter| letter.subject == watch.key) {
+            if letter.sequence <= watch.version {
+                continue;
+            }
+            if any && letter.sequence != watch.version + 1 {
+                return true;
+            }
+            any = true;
+            let order = events::order_in(letter);
+            let is_last = order.as_ref().is_some_and(is_last);
+            let change = WatchOrderResponse { event_type: letter.event_type.clone(), order };
+            match watch.reader.try_send(Ok(change)) {
+                Ok(()) => watch.version = letter.sequence,
+                Err(TrySendError::Full(_)) => return true,
+                Err(TrySendError::Closed(_)) => return false,
+            }
+            if is_last {
+                return false;
+            }
+        }
+        any || !watch.is_final
+    });
+    watches
+}
+
+/// Whether no version comes after this one.
+fn is_last(order: &contracts::order::v1::Order) -> bool {
+    let is_delivered = order.shipment.as_ref().is_some_and(|it| it.status() == ShipmentStatus::Delivered);
+    match order.status() {
+        OrderStatus::Rejected | OrderStatus::Cancelled => true,
+        OrderStatus::Completed => is_delivered,
+        _ => false,
+    }
+}
