@@ -1,0 +1,38 @@
+//! Asking accounts whom to write to. It is asked for each message anew and kept nowhere: personal data lives in accounts.
+
+use std::time::Duration;
+
+use contracts::{
+    accounts::v1::{GetContactRequest, accounts_service_client::AccountsServiceClient},
+    ids::AccountId,
+    problem::ProblemCode,
+};
+use lettre::{Address, message::Mailbox};
+use tonic::transport::Channel;
+
+use crate::delivery::Undelivered;
+
+/// How long accounts may take.
+const BUDGET: Duration = Duration::from_secs(3);
+
+/// Whom this customer's mail goes to.
+pub(crate) async fn mailbox_of(
+    accounts: &AccountsServiceClient<Channel>,
+    customer: AccountId,
+) -> Result<Mailbox, Undelivered> {
+    let request = GetContactRequest { account_id: customer.to_string() };
+    let answer = rpc::ask(BUDGET, request, |request| {
+        let mut accounts = accounts.clone();
+        async move { accounts.get_contact(request).await }
+    });
+    let contact = answer.await.map_err(|status| match rpc::problem_of(&status) {
+        ProblemCode::NotFound => Undelivered::Refused("accounts knows no such account".to_owned()),
+        problem => Undelivered::Outage(format!("accounts does not answer: {}", problem.word())),
+    })?;
+    // accounts takes more for an address than mail does
+    let address: Address = contact
+        .email
+        .parse()
+        .map_err(|_| Undelivered::Refused("the email of the account is none that mail can be sent to".to_owned()))?;
+    Ok(Mailbox::new(Some(contact.name), address))
+}

@@ -1,0 +1,100 @@
+//! Sending what is due: a customer's address is asked for, the message is handed to the mailer, and that it was sent is noted.
+//!
+//! A crash between the last two sends the message again, with the same Message-ID, by which mail servers and readers know
+//! that it is the same.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+use tracing::{Instrument, error, info, info_span, warn};
+
+use crate::{Deps, contact, message::DueMessage, store};
+
+/// The most messages under way.
+const MESSAGES_MAX: usize = 8;
+
+/// How often it looks for messages that are due when nobody wakes it.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a claimed message is nobody else's: longer than asking accounts (3 s) and sending (21 s) can take.
+const LEASE: Duration = Duration::from_secs(40);
+
+/// How often a message is tried that is refused for good, until it is FAILED. Some refusals are somebody's mistake, and
+/// mended soon.
+const REFUSALS_MAX: u32 = 5;
+
+/// Why a message was not sent. Neither text holds personal data: it is logged and kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undelivered {
+    /// This message will not be taken: tried a few times more.
+    #[error("{0}")]
+    Refused(String),
+    /// Something is away or busy: tried for as long as it takes.
+    #[error("{0}")]
+    Outage(String),
+}
+
+/// Runs until the end of the process is requested. Every replica may.
+pub async fn run(deps: Deps) {
+    let places = Arc::new(Semaphore::new(MESSAGES_MAX));
+    loop {
+        tokio::select! {
+            () = deps.shutdown.requested() => return,
+            // none is kept: it is only waited until there is one
+            place = places.acquire() => drop(place.expect("nobody closes it")),
+        }
+        let free = places.available_permits();
+        let due = store::claim_due(&deps.pool, free, LEASE).await.unwrap_or_else(|error| {
+            warn!(%error, "cannot look for messages that are due, trying again");
+            Vec::new()
+        });
+        let count = due.len();
+        for message in due {
+            let place = places.clone().try_acquire_owned().expect("nobody else takes places");
+            let span = info_span!("delivery", message.id = %message.id, order.id = %message.order);
+            let working = deps.clone();
+            let work = async move {
+                deliver(&working, message).await;
+                drop(place);
+            };
+            deps.shutdown.spawn_work(work.instrument(span));
+        }
+        if count == free {
+            continue;
+        }
+        tokio::select! {
+            () = deps.shutdown.requested() => return,
+            () = deps.written.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Tries one message once, and notes what came of it.
+async fn deliver(deps: &Deps, message: DueMessage) {
+    let noted = match send(deps, &message).await {
+        Ok(()) => store::mark_sent(&deps.pool, message.id).await.inspect(|()| info!("sent")),
+        Err(Undelivered::Outage(reason)) => {
+            warn!(reason, "not sent, trying again later");
+            store::postpone(&deps.pool, message.id, &reason).await
+        }
+        Err(Undelivered::Refused(reason)) => refused(deps, &message, &reason).await,
+    };
+    if let Err(error) = noted {
+        warn!(%error, "what came of the message could not be noted, it is tried again when its lease ends");
+    }
+}
+
+async fn send(deps: &Deps, message: &DueMessage) -> Result<(), Undelivered> {
+    let to = contact::mailbox_of(&deps.accounts, message.customer).await?;
+    deps.mailer.send(message, to).await
+}
+
+async fn refused(deps: &Deps, message: &DueMessage, reason: &str) -> Result<(), sqlx::Error> {
+    if store::refuse(&deps.pool, message.id, reason, REFUSALS_MAX).await? {
+        error!(reason, customer.id = %message.customer, "refused {REFUSALS_MAX} times, the message is FAILED");
+    } else {
+        warn!(reason, "refused, trying again later");
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Notification tells customers what becomes of their orders.
+//!
+//! It is a follower: nobody waits for it. Start at [`consumers`], where a letter becomes a message ([`text`] has the words);
+//! then [`delivery`], which sends what is due through [`mailer`].
+
+pub mod consumers;
+pub mod delivery;
+pub mod mailer;
+pub mod text;
+
+mod config;
+mod contact;
+mod error;
+mod grpc;
+mod message;
+mod store;
+
+pub use config::Config;
+pub use error::NotificationError;
+
+use std::sync::Arc;
+
+use contracts::{
+    accounts::v1::accounts_service_client::AccountsServiceClient,
+    notification::v1::notification_service_server::NotificationServiceServer,
+};
+use service_runtime::{
+    Error, Shutdown, database,
+    ops::{self, Readiness},
+};
+use sqlx::{PgPool, migrate::Migrator};
+use tokio::sync::Notify;
+use tonic::{service::Routes, transport::Channel};
+
+use mailer::Mailer;
+
+/// The tables of notification, beside those of the consumer.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/notification");
+
+/// What the use cases work with.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// The database of notification.
+    pub pool: PgPool,
+    /// Whom a customer's messages go to.
+    pub accounts: AccountsServiceClient<Channel>,
+    /// Takes messages away.
+    pub mailer: Arc<Mailer>,
+    /// Told after each commit that wrote a message.
+    pub written: Arc<Notify>,
+    /// The end of the process, and the work that must not be cut short before it.
+    pub shutdown: Shutdown,
+}
+
+/// Serves until the end is requested.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    // settings first: what is wrong with them is told even while the database is away
+    let mailer = Mailer::new(&config)?;
+    let pool = database::connect(&config.database).await?;
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
+    let routes = start(&config, mailer, pool, &shutdown)?;
+    rpc::server::serve(config.listen_addr, routes, &shutdown).await
+}
+
+/// Starts all parts that go on by themselves, and gives the calls that notification answers.
+pub fn start(config: &Config, mailer: Mailer, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
+    let deps = Deps {
+        pool,
+        accounts: AccountsServiceClient::new(rpc::channel(&config.accounts_url)?),
+        mailer: Arc::new(mailer),
+        written: Arc::default(),
+        shutdown: shutdown.clone(),
+    };
+    shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
+    shutdown.spawn_part("delivery", delivery::run(deps.clone()));
+    Ok(Routes::new(NotificationServiceServer::new(grpc::Notification::new(deps))))
+}

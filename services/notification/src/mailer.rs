@@ -1,0 +1,93 @@
+//! Taking a message away: by SMTP, or as a line in the log where no mail server is named.
+
+mod smtp;
+
+use lettre::message::{Mailbox, Message, header::ContentType};
+use service_runtime::Error;
+use tracing::info;
+
+use crate::{Config, delivery::Undelivered, message::DueMessage};
+use smtp::MailServer;
+
+/// The right half of every Message-ID. It is no setting, so that a message that is sent again keeps its Message-ID whatever
+/// was changed in between; RFC 2606 reserves the name, so it is nobody else's.
+const MESSAGE_ID_DOMAIN: &str = "postbox.invalid";
+
+/// Where messages go.
+#[derive(Debug)]
+pub enum Mailer {
+    /// Nowhere.
+    Log,
+    /// To a mail server.
+    Smtp(Box<Smtp>),
+}
+
+/// A mail server, and the sender that it is told.
+#[derive(Debug)]
+pub struct Smtp {
+    server: MailServer,
+    from: Mailbox,
+}
+
+impl Mailer {
+    /// The mailer that the settings name.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        let Some(url) = &config.smtp_url else { return Ok(Self::Log) };
+        let Some(from) = config.smtp_from.clone() else {
+            return Err(Error::Config("SMTP_FROM must say whom mail comes from when SMTP_URL is set".to_owned()));
+        };
+        Ok(Self::Smtp(Box::new(Smtp { server: MailServer::at(url)?, from })))
+    }
+
+    /// Sends a message. `Ok` once the mail server has taken it upon itself (RFC 5321, 4.2.5).
+    pub(crate) async fn send(&self, message: &DueMessage, to: Mailbox) -> Result<(), Undelivered> {
+        match self {
+            Self::Log => {
+                info!(message.id = %message.id, order.id = %message.order, subject = message.text.subject, "no SMTP_URL, not mailed");
+                Ok(())
+            }
+            Self::Smtp(smtp) => {
+                let mail = mail(message, smtp.from.clone(), to)
+                    .map_err(|error| Undelivered::Refused(format!("it cannot be made into a mail: {error}")))?;
+                smtp.server.send(mail.envelope(), &mail.formatted()).await
+            }
+        }
+    }
+}
+
+fn mail(message: &DueMessage, from: Mailbox, to: Mailbox) -> Result<Message, lettre::error::Error> {
+    Message::builder()
+        .message_id(Some(format!("<{}@{MESSAGE_ID_DOMAIN}>", message.id)))
+        .from(from)
+        .to(to)
+        .subject(message.text.subject.clone())
+        .header(ContentType::TEXT_PLAIN)
+        .body(message.text.body.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::ids::{AccountId, OrderId};
+
+    use crate::text::Text;
+
+    #[test]
+    fn a_name_cannot_write_headers_of_its_own() {
+        let message = DueMessage {
+            id: uuid::Uuid::nil(),
+            customer: AccountId::new(),
+            order: OrderId::new(),
+            text: Text { subject: "Hello".to_owned(), body: "Hello\n".to_owned() },
+        };
+        let to = Mailbox::new(
+            Some("Ada\r\nBcc: eve@example.com\r\n\r\nhello".to_owned()),
+            "ada@example.com".parse().unwrap(),
+        );
+        let mail = mail(&message, "post@example.com".parse().unwrap(), to).unwrap();
+        let formatted = String::from_utf8(mail.formatted()).unwrap();
+        assert!(!formatted.contains("\r\nBcc:"), "{formatted}");
+        assert_eq!(mail.envelope().to(), ["ada@example.com".parse().unwrap()]);
+        assert!(formatted.contains("Message-ID: <00000000-0000-0000-0000-000000000000@postbox.invalid>\r\n"));
+    }
+}

@@ -1,0 +1,31 @@
+//! The notification process.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use notification::Config;
+use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What customers are told.
+#[derive(Debug, Parser)]
+#[command(name = "notification")]
+enum Cli {
+    /// Brings the database to the shape that this version expects, as its owner.
+    Migrate(MigrateConfig),
+    /// Reads letters, sends messages and lists them.
+    Serve(Config),
+}
+
+fn main() -> ExitCode {
+    service_runtime::start("notification", run)
+}
+
+async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
+    match cli {
+        Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &notification::MIGRATOR]).await,
+        Cli::Serve(config) => notification::run(config, shutdown).await,
+    }
+}
