@@ -1,6 +1,6 @@
 //! The picture of the saga in `ARCHITECTURE.md` is drawn from the table, so it cannot tell another story.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use order::saga::{Fact, State, Step, next};
 
@@ -26,7 +26,7 @@ fn arrows() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
 fn picture() -> String {
     let mut picture = "```mermaid\nstateDiagram-v2\n    [*] --> AWAITING_STOCK\n".to_owned();
     for (from, to, facts) in arrows() {
-        picture.push_str(&format!("    {from} --> {to}: {}\n", facts.join(", ")));
+        writeln!(picture, "    {from} --> {to}: {}", facts.join(", ")).expect("a string takes all");
     }
     picture.push_str("```\n");
     picture
