@@ -15,7 +15,7 @@ enum Cli {
     /// Brings the database to the shape of this version, as its owner.
     Migrate(MigrateConfig),
     /// Serves.
-    Serve(order::config::Config),
+    Serve(Box<order::config::Config>),
 }
 
 fn main() -> ExitCode {
@@ -27,6 +27,6 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
         Cli::Migrate(config) => {
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &order::MIGRATOR]).await
         }
-        Cli::Serve(config) => order::run(config, shutdown).await,
+        Cli::Serve(config) => order::run(*config, shutdown).await,
     }
 }
