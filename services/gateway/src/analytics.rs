@@ -34,13 +34,7 @@ pub struct Span {
 impl FromFields for Span {
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         let from = fields.optional("from", |value| time(&value));
-        let to = fields.optional("to", |value| {
-            let to = time(&value)?;
-            match from {
-                Ok(Some(from)) if to <= from => value.wrong("must be later than from"),
-                _ => Ok(to),
-            }
-        });
+        let to = fields.optional("to", |value| time(&value));
         Ok(Self { from: from?, to: to? })
     }
 }
@@ -127,11 +121,36 @@ pub async fn top_products(
     Ok(Json(ListJson::new(answer.await.map_err(wrong_span)?.items)))
 }
 
-/// How long a span may be is for analytics to say, which also knows what the parameters are that were left out.
+/// Which spans there can be is for analytics to say, which also knows what a parameter is that was left out. It names the
+/// parameter first.
 fn wrong_span(status: Status) -> Problem {
-    if rpc::problem_of(&status) == ProblemCode::Invalid {
-        let detail = status.message().to_owned();
-        return Problem::invalid(vec![FieldError { pointer: "/from".to_owned(), detail }]);
+    match status.message().split_once(": ") {
+        Some((field, detail)) if rpc::problem_of(&status) == ProblemCode::Invalid => {
+            Problem::invalid(vec![FieldError { pointer: format!("/{field}"), detail: detail.to_owned() }])
+        }
+        _ => status.into(),
     }
-    status.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn told(status: Status) -> Value {
+        let body = wrong_span(status).into_response().into_body();
+        serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_span_that_analytics_finds_wrong_is_told_with_its_parameter() {
+        let problem = told(rpc::status(ProblemCode::Invalid, "from: must be before `to`, which is now: 9")).await;
+        let expected = json!([{"pointer": "/from", "detail": "must be before `to`, which is now: 9"}]);
+        assert_eq!((&problem["code"], &problem["errors"]), (&json!("invalid"), &expected));
+        let away = told(rpc::status(ProblemCode::Unavailable, "from: elsewhere")).await;
+        assert_eq!((&away["code"], &away["errors"]), (&json!("unavailable"), &json!(null)));
+    }
 }

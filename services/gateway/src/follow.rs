@@ -66,8 +66,14 @@ pub async fn follow<S, F>(
 
 /// Whether nothing can change any more.
 fn is_final(order: &Order) -> bool {
-    let is_delivered = order.shipment.as_ref().is_some_and(|parcel| parcel.status() == ShipmentStatus::Delivered);
-    is_delivered || matches!(order.status(), OrderStatus::Rejected | OrderStatus::Cancelled)
+    match order.status() {
+        OrderStatus::Rejected | OrderStatus::Cancelled => true,
+        OrderStatus::Completed => {
+            order.shipment.as_ref().is_some_and(|parcel| parcel.status() == ShipmentStatus::Delivered)
+        }
+        // a cancel that comes too late leads back to COMPLETED, wherever the parcel is
+        OrderStatus::Unspecified | OrderStatus::Pending | OrderStatus::Cancelling => false,
+    }
 }
 
 #[cfg(test)]

@@ -113,8 +113,8 @@ pub async fn place_order(
     Ok((replayed(again), answer).into_response())
 }
 
-/// 202. The order tells by which door it came: a key that was used before is answered as it was the first time,
-/// whatever is preferred now.
+/// The order tells by which door it came: a key that was used before is answered as it was the first time, whatever is
+/// preferred now.
 fn accepted(order: Order) -> Response {
     let applied = (order.placed_by() == PlacedBy::Letter).then_some(prefer::APPLIED_RESPOND_ASYNC);
     (applied.map(|header| [header]), answer_with(StatusCode::ACCEPTED, order)).into_response()

@@ -10,9 +10,13 @@ use super::*;
 
 type Told = Result<WatchOrderResponse, Status>;
 
-fn change(version: i64, status: OrderStatus) -> Told {
-    let order = Order { version, status: status.into(), ..Order::default() };
+#[expect(clippy::unnecessary_wraps, reason = "as it comes in a stream")]
+fn told(order: Order) -> Told {
     Ok(WatchOrderResponse { event_type: "order.changed".to_owned(), order: Some(order) })
+}
+
+fn change(version: i64, status: OrderStatus) -> Told {
+    told(Order { version, status: status.into(), ..Order::default() })
 }
 
 fn pending(version: i64) -> Told {
@@ -45,20 +49,23 @@ async fn followed(seen: i64, streams: Vec<Vec<Told>>) -> (Vec<i64>, Vec<i64>) {
 
 #[tokio::test(start_paused = true)]
 async fn changes_are_handed_on_until_the_last_that_an_order_can_have() {
-    let parcel = |status: ShipmentStatus| {
-        let shipment = Some(Shipment { status: status.into(), ..Shipment::default() });
-        let order = Order { version: 2, status: OrderStatus::Completed.into(), shipment, ..Order::default() };
-        Ok(WatchOrderResponse { event_type: "order.shipment_updated".to_owned(), order: Some(order) })
+    let parcel = |order: OrderStatus, parcel: ShipmentStatus| {
+        let shipment = Some(Shipment { status: parcel.into(), ..Shipment::default() });
+        told(Order { version: 2, status: order.into(), shipment, ..Order::default() })
     };
-    let last = [change(2, OrderStatus::Rejected), change(2, OrderStatus::Cancelled), parcel(ShipmentStatus::Delivered)];
+    let last = [
+        change(2, OrderStatus::Rejected),
+        change(2, OrderStatus::Cancelled),
+        parcel(OrderStatus::Completed, ShipmentStatus::Delivered),
+    ];
     for last in last {
         assert_eq!(followed(0, vec![vec![pending(1), last, pending(3)]]).await, (vec![1, 2], vec![]));
     }
     let not_last = [
         change(2, OrderStatus::Completed),
         change(2, OrderStatus::Cancelling),
-        parcel(ShipmentStatus::Dispatched),
-        parcel(ShipmentStatus::Cancelled),
+        parcel(OrderStatus::Completed, ShipmentStatus::Dispatched),
+        parcel(OrderStatus::Cancelling, ShipmentStatus::Delivered),
     ];
     for not_last in not_last {
         let last = change(3, OrderStatus::Cancelled);
