@@ -2,11 +2,11 @@
 
 use contracts::{
     ids::OrderId,
-    payment::v1::{Charge, ChargeRequest, GetPaymentRequest, VoidCharge, VoidRequest},
+    payment::v1::{Charge, ChargeRequest, GetPaymentRequest, RefundCharge, RefundRequest, VoidCharge, VoidRequest},
 };
 use tonic::Code;
 
-use crate::platform::{BUDGET, Platform, charge_item, void_item};
+use crate::platform::{BUDGET, Platform, charge_item, refund_item, void_item};
 
 #[tokio::test]
 async fn a_list_with_a_wrong_item_is_refused_and_charges_nothing() {
@@ -32,9 +32,15 @@ async fn a_list_with_a_wrong_item_is_refused_and_charges_nothing() {
     let wrong = VoidCharge { budget_ms: 0, ..void_item(OrderId::new(), BUDGET) };
     let refused = platform.client().void(VoidRequest { items: vec![wrong] }).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
-    let rows: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM payments").fetch_one(&platform.database.owner).await.unwrap();
-    assert_eq!(rows, 0);
+    let wrong = [
+        RefundCharge { budget_ms: 0, ..refund_item(OrderId::new(), BUDGET) },
+        RefundCharge { order_id: "nonsense".to_owned(), ..refund_item(OrderId::new(), BUDGET) },
+    ];
+    for wrong in wrong {
+        let refused = platform.client().refund(RefundRequest { items: vec![wrong] }).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+    assert_eq!(platform.count("SELECT COUNT(*) FROM payments").await, 0);
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
-//! Payment as a process, with a real database and the real stand-in card network, each killed where it hurts.
+//! Payment as a process, with a real database, a real Kafka and the real stand-in card network, each killed where it
+//! hurts.
 
 mod calls;
 mod charges;
 mod crashes;
+mod order_desk;
 mod platform;
+mod post;
+mod refunds;
 mod voids;

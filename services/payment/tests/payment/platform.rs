@@ -13,8 +13,8 @@ use contracts::{
     ids::OrderId,
     money::v1::Money,
     payment::v1::{
-        Charge, ChargeRequest, GetPaymentRequest, PaymentState, VoidCharge, VoidRequest, charge_response,
-        payment_service_client::PaymentServiceClient, void_response,
+        Charge, ChargeRequest, GetPaymentRequest, PaymentState, RefundCharge, RefundRequest, VoidCharge, VoidRequest,
+        charge_response, payment_service_client::PaymentServiceClient, refund_response, void_response,
     },
 };
 use nix::{
@@ -22,15 +22,20 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
+use sqlx::{Postgres, Transaction};
 use testkit::{SOON, TestDatabase, eventually};
 use tonic::{Code, Status, transport::Channel};
+
+use crate::{order_desk::OrderDesk, post::Post};
 
 /// Enough for anything that the network answers at all.
 pub const BUDGET: Duration = Duration::from_secs(10);
 
-/// A database, a card network and a payment process. Dropping it kills both.
+/// A database, topics, a card network, what stands for order, and a payment process. Dropping it ends them.
 pub struct Platform {
     pub database: TestDatabase,
+    pub post: Post,
+    pub order: OrderDesk,
     psp: Option<Process>,
     psp_address: SocketAddr,
     payment: Process,
@@ -43,10 +48,11 @@ impl Platform {
     pub async fn start() -> Self {
         let mut platform = Self::start_without_psp().await;
         platform.start_psp();
+        platform.order.open();
         platform
     }
 
-    /// The card network is not there yet.
+    /// Neither the card network nor order is there yet.
     pub async fn start_without_psp() -> Self {
         Self::start_with_psp_at(free_address()).await
     }
@@ -57,9 +63,12 @@ impl Platform {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("payment-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let database = testkit::database("payments", &[&payment::MIGRATOR]).await;
-        let (payment, payment_address) = spawn_payment(&database.app_url, psp_address, free_address());
-        let platform = Self { database, psp: None, psp_address, payment, payment_address, folder };
+        let migrators = [&outbox::MIGRATOR, &consumer::MIGRATOR, &payment::MIGRATOR];
+        let database = testkit::database("payments", &migrators).await;
+        let post = Post::new().await;
+        let order = OrderDesk::closed_at(free_address());
+        let (payment, payment_address) = spawn_payment(&database, &post, psp_address, order.address);
+        let platform = Self { database, post, order, psp: None, psp_address, payment, payment_address, folder };
         platform.until_payment_answers().await;
         platform
     }
@@ -79,6 +88,11 @@ impl Platform {
         self.psp.as_ref().expect("psp was started").signal(Signal::SIGCONT);
     }
 
+    /// kill -9 of the card network. Its books stay.
+    pub fn kill_psp(&mut self) {
+        self.psp = None;
+    }
+
     /// kill -9 of payment.
     pub fn kill_payment(&mut self) {
         self.payment.kill();
@@ -86,7 +100,8 @@ impl Platform {
 
     /// A new payment process on the same database.
     pub async fn restart_payment(&mut self) {
-        (self.payment, self.payment_address) = spawn_payment(&self.database.app_url, self.psp_address, free_address());
+        (self.payment, self.payment_address) =
+            spawn_payment(&self.database, &self.post, self.psp_address, self.order.address);
         self.until_payment_answers().await;
     }
 
@@ -147,6 +162,26 @@ impl Platform {
         });
     }
 
+    pub async fn refund(&self, order_id: OrderId) -> refund_response::Outcome {
+        self.refund_within(BUDGET, order_id).await
+    }
+
+    pub async fn refund_within(&self, budget: Duration, order_id: OrderId) -> refund_response::Outcome {
+        let request = RefundRequest { items: vec![refund_item(order_id, budget)] };
+        let mut outcomes = self.client().refund(request).await.unwrap().into_inner();
+        outcomes.message().await.unwrap().unwrap().outcome.unwrap()
+    }
+
+    /// Refunds, and does not wait for the outcome.
+    pub fn begin_refund(&self, order_id: OrderId) {
+        let mut client = self.client();
+        let request = RefundRequest { items: vec![refund_item(order_id, BUDGET)] };
+        tokio::spawn(async move {
+            let mut outcomes = client.refund(request).await?.into_inner();
+            outcomes.message().await
+        });
+    }
+
     pub async fn state(&self, order_id: OrderId) -> Result<PaymentState, Status> {
         let request = GetPaymentRequest { order_id: order_id.to_string() };
         let payment = self.client().get_payment(request).await?.into_inner().payment.unwrap();
@@ -166,6 +201,19 @@ impl Platform {
     /// How often the card network's own books have the order voided.
     pub fn voids(&self, order_id: OrderId) -> usize {
         self.in_books(order_id, |change| change == "voided")
+    }
+
+    /// How often the card network's own books have the order refunded.
+    pub fn refunds(&self, order_id: OrderId) -> usize {
+        self.in_books(order_id, |change| change["refunded"].is_object())
+    }
+
+    /// Voids the charge as somebody would who is not payment.
+    pub async fn void_behind_our_back(&self, order_id: OrderId) {
+        let url = format!("http://{}/charges/{order_id}/void", self.psp_address);
+        let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+        let answer = client.post(url).send().await.unwrap();
+        assert!(answer.status().is_success());
     }
 
     fn in_books(&self, order_id: OrderId, wanted: impl Fn(&Value) -> bool) -> usize {
@@ -193,6 +241,75 @@ impl Platform {
         .fetch_one(&self.database.owner)
         .await
         .unwrap()
+    }
+
+    /// Type, sequence and payload of each letter that was written about the order.
+    pub async fn letters(&self, order_id: OrderId) -> Vec<(String, i64, Vec<u8>)> {
+        sqlx::query_as("SELECT event_type, sequence, payload FROM outbox WHERE key = $1 ORDER BY id")
+            .bind(order_id.to_string())
+            .fetch_all(&self.database.owner)
+            .await
+            .unwrap()
+    }
+
+    /// Waits until the order is answered by letter and done with; there must be one letter. Gives its type.
+    pub async fn answered(&self, order_id: OrderId) -> String {
+        eventually(SOON, "the order is answered by letter", async || !self.letters(order_id).await.is_empty()).await;
+        self.until_done(order_id).await;
+        let mut letters = self.letters(order_id).await;
+        assert_eq!(letters.len(), 1, "{order_id} {letters:?}");
+        letters.remove(0).0
+    }
+
+    /// Waits until the order is not to be charged by letter any more.
+    pub async fn until_done(&self, order_id: OrderId) {
+        eventually(SOON, "the order's work is done", async || self.attempts(order_id).await.is_none()).await;
+    }
+
+    /// How often it was attempted to charge the order by letter; `None` when it is done with, or was never asked for.
+    pub async fn attempts(&self, order_id: OrderId) -> Option<i32> {
+        sqlx::query_scalar("SELECT attempts FROM charge_work WHERE order_id = $1")
+            .bind(order_id.as_uuid())
+            .fetch_optional(&self.database.owner)
+            .await
+            .unwrap()
+    }
+
+    /// Waits until it was attempted so often to charge the order by letter.
+    pub async fn until_attempts(&self, order_id: OrderId, attempts: i32) {
+        eventually(SOON, "the order was attempted", async || self.attempts(order_id).await >= Some(attempts)).await;
+    }
+
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.database.owner).await.unwrap()
+    }
+
+    /// Runs `locking` for the order in a transaction that stays open, so that payment has to wait where it wants to
+    /// change what is locked.
+    pub async fn lock(&self, locking: &'static str, order_id: OrderId) -> Transaction<'static, Postgres> {
+        let mut lock = self.database.owner.begin().await.unwrap();
+        sqlx::query(locking).bind(order_id.as_uuid()).execute(&mut *lock).await.unwrap();
+        lock
+    }
+
+    /// Waits until payment waits at the lock, and kills it there.
+    pub async fn die_at(&mut self, lock: Transaction<'static, Postgres>) {
+        eventually(SOON, "payment waits at the lock", async || !self.waiting().await.is_empty()).await;
+        self.kill_payment();
+        // the database does not notice that its client is dead, and would commit for it once the lock is gone
+        for pid in self.waiting().await {
+            let gone = sqlx::query_scalar("SELECT pg_terminate_backend($1, 10000)").bind(pid);
+            let gone: bool = gone.fetch_one(&self.database.app).await.unwrap();
+            assert!(gone);
+        }
+        lock.rollback().await.unwrap();
+    }
+
+    /// The database's processes that work for payment and wait for a lock. Asked as payment's role, which sees its own.
+    async fn waiting(&self) -> Vec<i32> {
+        let waiting =
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        sqlx::query_scalar(waiting).fetch_all(&self.database.app).await.unwrap()
     }
 
     async fn until_payment_answers(&self) {
@@ -224,6 +341,10 @@ pub fn void_item(order_id: OrderId, budget: Duration) -> VoidCharge {
     VoidCharge { order_id: order_id.to_string(), budget_ms: u32::try_from(budget.as_millis()).unwrap() }
 }
 
+pub fn refund_item(order_id: OrderId, budget: Duration) -> RefundCharge {
+    RefundCharge { order_id: order_id.to_string(), budget_ms: u32::try_from(budget.as_millis()).unwrap() }
+}
+
 pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -249,15 +370,18 @@ impl Drop for Process {
     }
 }
 
-fn spawn_payment(database_url: &str, psp: SocketAddr, ops: SocketAddr) -> (Process, SocketAddr) {
+fn spawn_payment(database: &TestDatabase, post: &Post, psp: SocketAddr, order: SocketAddr) -> (Process, SocketAddr) {
     let address = free_address();
     let mut command = Command::new(env!("CARGO_BIN_EXE_payment"));
     command
         .arg("serve")
-        .env("DATABASE_URL", database_url)
+        .env("DATABASE_URL", &database.app_url)
+        .env("KAFKA_BOOTSTRAP_SERVERS", &post.kafka.bootstrap)
+        .env("KAFKA_NAMESPACE", &post.kafka.namespace)
         .env("LISTEN_ADDR", address.to_string())
-        .env("OPS_ADDR", ops.to_string())
+        .env("OPS_ADDR", free_address().to_string())
         .env("PSP_URL", format!("http://{psp}"))
+        .env("ORDER_URL", format!("http://{order}"))
         .env("RUST_LOG", "error")
         .stdout(Stdio::null());
     (Process(command.spawn().unwrap()), address)
