@@ -1,6 +1,7 @@
 //! What can go wrong in analytics, and how it is told.
 
 use contracts::problem::ProblemCode;
+use sqlx::error::DatabaseError;
 use tonic::Status;
 use tracing::warn;
 
@@ -51,9 +52,11 @@ impl AnalyticsError {
 
 impl From<sqlx::Error> for AnalyticsError {
     fn from(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|refusal| refusal.code());
-        // SQLSTATE 22003: numeric value out of range
-        if code.as_deref() == Some("22003") { Self::SumTooLarge } else { Self::Database(error) }
+        match error.as_database_error().and_then(DatabaseError::code).as_deref() {
+            // SQLSTATE 22003: numeric value out of range
+            Some("22003") => Self::SumTooLarge,
+            _ => Self::Database(error),
+        }
     }
 }
 

@@ -14,8 +14,8 @@ pub fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub fn money(amount_minor: i64, currency: &str) -> Option<Money> {
-    Some(Money { amount_minor, currency: currency.to_owned() })
+pub fn money(amount_minor: i64, currency: &str) -> Money {
+    Money { amount_minor, currency: currency.to_owned() }
 }
 
 /// A line that is priced.
@@ -23,8 +23,8 @@ pub fn line(sku: &str, quantity: u32, unit_price: i64, currency: &str) -> Priced
     PricedLine {
         sku: sku.to_owned(),
         quantity,
-        unit_price: money(unit_price, currency),
-        line_total: money(unit_price * i64::from(quantity), currency),
+        unit_price: Some(money(unit_price, currency)),
+        line_total: Some(money(unit_price * i64::from(quantity), currency)),
     }
 }
 
@@ -33,7 +33,7 @@ pub fn order(id: OrderId, total: i64, currency: &str) -> Order {
     Order {
         order_id: id.to_string(),
         lines: vec![line("mug", 1, total, currency)],
-        total: money(total, currency),
+        total: Some(money(total, currency)),
         payment_status: PaymentStatus::Captured.into(),
         ..Order::default()
     }

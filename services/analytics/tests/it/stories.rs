@@ -98,19 +98,19 @@ impl Story {
 
     fn letters(&self) -> Vec<Event> {
         use PaymentStatus::{Captured, None, Refunded};
-        let mut letters = vec![self.letter(0, &OrderCreated { order: self.order(None) })];
+        let mut letters = vec![self.letter(0, &OrderCreated { order: Some(self.order(None)) })];
         match self.fate {
             Fate::Waits => {}
-            Fate::IsRejected => letters.push(self.letter(1, &OrderRejected { order: self.order(None) })),
+            Fate::IsRejected => letters.push(self.letter(1, &OrderRejected { order: Some(self.order(None)) })),
             Fate::IsCancelledBeforeItIsCompleted => {
-                letters.push(self.letter(1, &OrderCancelling { order: self.order(None) }));
-                letters.push(self.letter(2, &OrderCancelled { order: self.order(None) }));
+                letters.push(self.letter(1, &OrderCancelling { order: Some(self.order(None)) }));
+                letters.push(self.letter(2, &OrderCancelled { order: Some(self.order(None)) }));
             }
-            Fate::IsCompleted => letters.push(self.letter(1, &OrderCompleted { order: self.order(Captured) })),
+            Fate::IsCompleted => letters.push(self.letter(1, &OrderCompleted { order: Some(self.order(Captured)) })),
             Fate::IsCompletedAndCancelled => {
-                letters.push(self.letter(1, &OrderCompleted { order: self.order(Captured) }));
-                letters.push(self.letter(2, &OrderCancelling { order: self.order(Captured) }));
-                letters.push(self.letter(3, &OrderCancelled { order: self.order(Refunded) }));
+                letters.push(self.letter(1, &OrderCompleted { order: Some(self.order(Captured)) }));
+                letters.push(self.letter(2, &OrderCancelling { order: Some(self.order(Captured)) }));
+                letters.push(self.letter(3, &OrderCancelled { order: Some(self.order(Refunded)) }));
             }
         }
         letters
@@ -122,15 +122,15 @@ impl Story {
     }
 
     /// Always with its prices: what is not to be counted must not be counted because it has any.
-    fn order(&self, payment: PaymentStatus) -> Option<Order> {
+    fn order(&self, payment: PaymentStatus) -> Order {
         let lines = self.lines.iter().map(|(product, &(pieces, price))| self.line(*product, pieces, price));
-        Some(Order {
+        Order {
             order_id: self.id.to_string(),
             lines: lines.collect(),
-            total: money(self.total(), self.currency),
+            total: Some(money(self.total(), self.currency)),
             payment_status: payment.into(),
             ..Order::default()
-        })
+        }
     }
 
     fn line(&self, product: usize, pieces: u32, price: i64) -> PricedLine {
@@ -181,9 +181,9 @@ impl Stories {
                 from: Some(timestamp_to_proto(Timestamp::from_second(start).unwrap())),
                 to: Some(timestamp_to_proto(Timestamp::from_second(start + window_seconds).unwrap())),
                 orders,
-                revenue: money(revenue, currency),
+                revenue: Some(money(revenue, currency)),
                 cancelled_orders,
-                refunded: money(refunded, currency),
+                refunded: Some(money(refunded, currency)),
             };
         windows.into_iter().map(told).collect()
     }
@@ -203,7 +203,7 @@ impl Stories {
         let told = |((product, currency), (quantity, revenue)): ((usize, &str), (i64, i64))| ProductSales {
             sku: sku(product),
             quantity,
-            revenue: money(revenue, currency),
+            revenue: Some(money(revenue, currency)),
         };
         products.into_iter().map(told).collect()
     }

@@ -163,7 +163,7 @@ fn whole_order(id: OrderId) -> Order {
         status: OrderStatus::Completed.into(),
         reason: OrderReason::Unspecified.into(),
         lines: vec![line("mug", 2, 625, "EUR")],
-        total: money(1_250, "EUR"),
+        total: Some(money(1_250, "EUR")),
         placed_by: PlacedBy::Telephone.into(),
         payment_status: PaymentStatus::Captured.into(),
         shipment: Some(contracts::order::v1::Shipment {
@@ -203,18 +203,18 @@ fn unpriced_order(id: OrderId) -> Order {
     }
 }
 
-fn reserved() -> Option<Reserved> {
+fn reserved() -> Reserved {
     let PricedLine { sku, quantity, unit_price, line_total } = line("mug", 2, 625, "EUR");
-    Some(Reserved { lines: vec![ReservedLine { sku, quantity, unit_price, line_total }], total: money(1_250, "EUR") })
+    Reserved { lines: vec![ReservedLine { sku, quantity, unit_price, line_total }], total: Some(money(1_250, "EUR")) }
 }
 
 fn held(id: OrderId) -> ReservationHeld {
-    ReservationHeld { order_id: id.to_string(), reserved: reserved() }
+    ReservationHeld { order_id: id.to_string(), reserved: Some(reserved()) }
 }
 
 fn captured(id: OrderId) -> PaymentCaptured {
     let captured_at = Some(timestamp_to_proto(time("2026-11-21T09:00:01Z")));
-    PaymentCaptured { order_id: id.to_string(), captured: Some(Captured { captured_at }), reserved: reserved() }
+    PaymentCaptured { order_id: id.to_string(), captured: Some(Captured { captured_at }), reserved: Some(reserved()) }
 }
 
 fn shipment(id: OrderId) -> ShipmentCreated {
