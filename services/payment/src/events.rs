@@ -19,32 +19,28 @@ use crate::{
 /// of its sequence. A payment that is not settled has none; nor has one that the order itself had undone.
 pub fn letter(payment: &Payment, reserved: Reserved, now: Timestamp) -> Option<Event> {
     let order_id = payment.order_id.to_string();
-    let refused = |refusal| PaymentDeclined {
-        order_id: order_id.clone(),
-        refusal: Some(refusal),
-        reserved: Some(reserved.clone()),
-    };
+    let reserved = Some(reserved);
     match payment.state {
         State::Captured => {
             let captured = Some(encode::captured(payment));
-            let payload = PaymentCaptured { order_id: order_id.clone(), captured, reserved: Some(reserved) };
-            Some(event(order_id, now, &payload))
+            Some(event(payment, now, &PaymentCaptured { order_id, captured, reserved }))
         }
         State::Declined => {
-            let payload = refused(Refusal::Declined(encode::declined(payment)));
-            Some(event(order_id.clone(), now, &payload))
+            let refusal = Some(Refusal::Declined(encode::declined(payment)));
+            Some(event(payment, now, &PaymentDeclined { order_id, refusal, reserved }))
         }
         State::UnknownCard => {
-            let payload = refused(Refusal::UnknownCard(UnknownCard {}));
-            Some(event(order_id.clone(), now, &payload))
+            let refusal = Some(Refusal::UnknownCard(UnknownCard {}));
+            Some(event(payment, now, &PaymentDeclined { order_id, refusal, reserved }))
         }
-        State::Unasked | State::Attempting => None,
-        State::Voiding | State::Voided | State::Refunding | State::Refunded => None,
+        State::Unasked | State::Attempting | State::Voiding | State::Voided | State::Refunding | State::Refunded => {
+            None
+        }
     }
 }
 
-fn event<P: Payload>(order_id: String, now: Timestamp, payload: &P) -> Event {
-    let mut event = Event::new(PAYMENTS, order_id, 1, now, payload);
+fn event<P: Payload>(payment: &Payment, now: Timestamp, payload: &P) -> Event {
+    let mut event = Event::new(PAYMENTS, payment.order_id.to_string(), 1, now, payload);
     event.traceparent = telemetry::traceparent();
     event
 }

@@ -9,9 +9,6 @@ use contracts::{
 
 use crate::platform::Platform;
 
-/// Whoever wants to commit a change of the payment has to wait.
-const LOCK_PAYMENT: &str = "SELECT FROM payments WHERE order_id = $1 FOR UPDATE";
-
 #[tokio::test]
 async fn killed_after_the_attempt_and_before_the_network_was_called() {
     let mut platform = Platform::start_without_psp().await;
@@ -36,7 +33,7 @@ async fn killed_after_the_network_captured_and_before_that_was_committed() {
         platform.pause_psp();
         platform.begin_charge(order_id, card_token);
         platform.until_state(order_id, PaymentState::Attempting).await;
-        let lock = platform.lock(LOCK_PAYMENT, order_id).await;
+        let lock = platform.lock("payments", order_id).await;
         platform.resume_psp();
         platform.die_at(lock).await;
         assert_eq!(platform.captures(order_id), 1, "{card_token}");
@@ -73,7 +70,7 @@ async fn killed_after_the_network_voided_and_before_that_was_committed() {
     platform.pause_psp();
     platform.begin_void(order_id);
     platform.until_state(order_id, PaymentState::Voiding).await;
-    let lock = platform.lock(LOCK_PAYMENT, order_id).await;
+    let lock = platform.lock("payments", order_id).await;
     platform.resume_psp();
     platform.die_at(lock).await;
     assert_eq!(platform.voids(order_id), 1);
@@ -115,7 +112,7 @@ async fn killed_after_the_network_refunded_and_before_that_was_committed() {
     platform.pause_psp();
     platform.begin_refund(order_id);
     platform.until_state(order_id, PaymentState::Refunding).await;
-    let lock = platform.lock(LOCK_PAYMENT, order_id).await;
+    let lock = platform.lock("payments", order_id).await;
     platform.resume_psp();
     platform.die_at(lock).await;
     assert_eq!(platform.refunds(order_id), 1);

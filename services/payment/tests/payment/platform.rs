@@ -22,7 +22,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use sqlx::{Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use testkit::{SOON, TestDatabase, eventually};
 use tonic::{Code, Status, transport::Channel};
 
@@ -284,11 +284,19 @@ impl Platform {
         sqlx::query_scalar(sql).fetch_one(&self.database.owner).await.unwrap()
     }
 
-    /// Runs `locking` for the order in a transaction that stays open, so that payment has to wait where it wants to
-    /// change what is locked.
-    pub async fn lock(&self, locking: &'static str, order_id: OrderId) -> Transaction<'static, Postgres> {
+    /// Locks the order's row in this table, so that payment has to wait where it wants to change it.
+    pub async fn lock(&self, table: &str, order_id: OrderId) -> Transaction<'static, Postgres> {
+        self.lock_with(format!("SELECT FROM {table} WHERE order_id = '{order_id}' FOR UPDATE")).await
+    }
+
+    /// Writes the order's work down and leaves that open, so that payment has to wait where it wants to do the same.
+    pub async fn lock_before_insert(&self, order_id: OrderId) -> Transaction<'static, Postgres> {
+        self.lock_with(format!("INSERT INTO charge_work (order_id, reserved) VALUES ('{order_id}', '')")).await
+    }
+
+    async fn lock_with(&self, locking: String) -> Transaction<'static, Postgres> {
         let mut lock = self.database.owner.begin().await.unwrap();
-        sqlx::query(locking).bind(order_id.as_uuid()).execute(&mut *lock).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(locking)).execute(&mut *lock).await.unwrap();
         lock
     }
 
