@@ -68,6 +68,74 @@ async fn a_wrong_order_is_refused_by_its_field_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_wrong_request_about_an_order_is_refused_and_leaves_it_as_it_is() {
+    let platform = Platform::start().await;
+    let (customer, operator) = (Customer::register(&platform).await, Customer::operator(&platform).await);
+    let id = customer.order_a_mug().await.expect(201).order_id();
+    let (order, nowhere) = (format!("/v1/orders/{id}"), format!("/v1/orders/{}", new_key()));
+    let (cancel, key) = (format!("{order}/cancel"), new_key());
+    let (key, body) = (Some(key.as_str()), json!({"reason": "late"}));
+    for (who, method, path, key, body, status, code) in [
+        // no key, no good key; a field of one's own
+        (&customer, Method::POST, cancel.clone(), None, None, 400, "idempotency-key-missing"),
+        (&customer, Method::POST, cancel.clone(), Some("short"), None, 400, "idempotency-key-malformed"),
+        (&customer, Method::POST, cancel.clone(), key, Some(body.clone()), 422, "invalid"),
+        (&operator, Method::POST, format!("{order}/dispatch"), None, Some(body), 422, "invalid"),
+        // another method
+        (&customer, Method::GET, cancel.clone(), None, None, 405, "method-not-allowed"),
+        (&customer, Method::POST, format!("{order}/events"), None, None, 405, "method-not-allowed"),
+        (&customer, Method::DELETE, order.clone(), None, None, 405, "method-not-allowed"),
+        // orders that are not there, and what cannot be one
+        (&customer, Method::POST, format!("{nowhere}/cancel"), key, None, 404, "not-found"),
+        (&operator, Method::POST, format!("{nowhere}/cancel"), key, None, 404, "not-found"),
+        (&operator, Method::GET, format!("{nowhere}/events"), None, None, 404, "not-found"),
+        (&operator, Method::GET, format!("{nowhere}/timeline"), None, None, 404, "not-found"),
+        (&customer, Method::POST, "/v1/orders/1/cancel".to_owned(), key, None, 404, "not-found"),
+        (&customer, Method::GET, "/v1/orders/1/events".to_owned(), None, None, 404, "not-found"),
+        (&customer, Method::GET, "/v1/orders/1/timeline".to_owned(), None, None, 404, "not-found"),
+        // parameters
+        (&customer, Method::POST, format!("{cancel}?now=1"), key, None, 422, "invalid"),
+        (&customer, Method::GET, format!("{order}/events?after=1"), None, None, 422, "invalid"),
+        (&customer, Method::GET, format!("{order}/timeline?limit=1"), None, None, 422, "invalid"),
+    ] {
+        let refused = who.send(method.clone(), &path, key, body).await;
+        assert_eq!(refused.status.as_u16(), status, "{method} {path}: {}", refused.json());
+        assert_eq!(refused.json()["code"], code, "{method} {path}");
+    }
+    let order = customer.read_order(&id).await;
+    assert_eq!((&order["status"], &order["payment"]["status"]), (&json!("COMPLETED"), &json!("CAPTURED")));
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_wrong_is_refused_by_its_name() {
+    let platform = Platform::start().await;
+    let (customer, operator) = (Customer::register(&platform).await, Customer::operator(&platform).await);
+    let nine = "2026-11-21T09:00:00Z";
+    for (who, path, pointer) in [
+        (&customer, "/v1/messages?limit=0".to_owned(), "/limit"),
+        (&customer, "/v1/messages?limit=101".to_owned(), "/limit"),
+        (&customer, "/v1/messages?cursor=no-cursor-of-ours".to_owned(), "/cursor"),
+        (&customer, format!("/v1/messages?customer_id={}", new_key()), "/customer_id"),
+        (&operator, "/v1/analytics/sales?window=1d".to_owned(), "/window"),
+        (&operator, "/v1/analytics/sales?from=yesterday".to_owned(), "/from"),
+        (&operator, "/v1/analytics/sales?from=-009999-01-02T01:59:59Z".to_owned(), "/from"),
+        (&operator, "/v1/analytics/sales?to=9999-12-30T22:00:00Z".to_owned(), "/to"),
+        (&operator, format!("/v1/analytics/sales?from={nine}&to={nine}"), "/from"),
+        (&operator, format!("/v1/analytics/sales?from=2026-10-01T00:00:00Z&to={nine}"), "/from"),
+        (&operator, "/v1/analytics/top-products?limit=0".to_owned(), "/limit"),
+        (&operator, format!("/v1/analytics/top-products?from={nine}&to=2026-11-21T08:00:00Z"), "/from"),
+        (&operator, "/v1/analytics/top-products?window=1m".to_owned(), "/window"),
+    ] {
+        let refused = who.get(&path).await;
+        assert_eq!(refused.status.as_u16(), 422, "{path}: {}", refused.json());
+        assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{path}: {}", refused.json());
+    }
+    for right in ["from=1970-01-01T00:00:00Z&to=1970-01-01T00:00:01Z", "to=2200-01-01T00:00:00Z", "window=1h"] {
+        operator.get(&format!("/v1/analytics/sales?{right}")).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn a_customer_is_no_operator() {
     let platform = Platform::start().await;
     let customer = Customer::register(&platform).await;
@@ -75,5 +143,7 @@ async fn a_customer_is_no_operator() {
     customer.send(Method::PUT, "/v1/products/mug", None, Some(product)).await.expect(403);
     let quantity = json!({"quantity": 5});
     customer.send(Method::POST, "/v1/products/mug/restock", Some(&new_key()), Some(quantity)).await.expect(403);
+    customer.get("/v1/analytics/sales").await.expect(403);
+    customer.get("/v1/analytics/top-products").await.expect(403);
     assert_ne!(customer.get("/v1/products/mug").await.expect(200).json()["name"], "Cheap");
 }
