@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use service_runtime::config::{DatabaseConfig, OpsConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
 
 /// Everything that `inventory serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -20,4 +20,8 @@ pub struct Config {
     /// The database of inventory.
     #[command(flatten)]
     pub database: DatabaseConfig,
+
+    /// The brokers.
+    #[command(flatten)]
+    pub kafka: KafkaConfig,
 }

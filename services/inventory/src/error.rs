@@ -1,10 +1,16 @@
 //! What can go wrong in inventory, and how it is told.
 
-use contracts::{ids::Sku, problem::ProblemCode};
+use consumer::HandlerError;
+use contracts::{
+    ids::{OrderId, Sku},
+    problem::ProblemCode,
+};
 use tonic::Status;
 use tracing::{error, warn};
 
-/// Why a call was not served.
+use crate::life::State;
+
+/// Why a call was not served, or a letter not handled.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
     /// A field of the request is wrong.
@@ -26,6 +32,19 @@ pub enum InventoryError {
         /// How many pieces.
         quantity: i64,
     },
+    /// What order says and what inventory knows cannot both be true. Nothing was changed, and somebody must look.
+    #[error("order {order} {claim}, but {found}")]
+    Contradiction {
+        /// Which order.
+        order: OrderId,
+        /// What order says of it.
+        claim: &'static str,
+        /// What inventory knows.
+        found: String,
+    },
+    /// A letter could not be written.
+    #[error("the outbox of inventory: {0}")]
+    Outbox(#[from] outbox::Error),
     /// The database is away or refused. Whether anything was changed is not known; asking again is safe.
     #[error("the database of inventory: {0}")]
     Database(#[from] sqlx::Error),
@@ -56,14 +75,21 @@ impl InventoryError {
         move |error| Self::Corrupt { what, detail: error.to_string() }
     }
 
+    /// Of `order` it is claimed what does not go with the state that its reservation is in.
+    pub(crate) fn contradiction(order: OrderId, claim: &'static str, found: Option<State>) -> Self {
+        let found =
+            found.map_or_else(|| "it never reserved anything".to_owned(), |it| format!("its reservation is {it}"));
+        Self::Contradiction { order, claim, found }
+    }
+
     /// The word that the outside is told.
     pub const fn code(&self) -> ProblemCode {
         match self {
             Self::Invalid { .. } => ProblemCode::Invalid,
             Self::UnknownProduct(_) => ProblemCode::NotFound,
             Self::KeyReused { .. } => ProblemCode::IdempotencyKeyReused,
-            Self::Database(_) => ProblemCode::Unavailable,
-            Self::Corrupt { .. } => ProblemCode::Internal,
+            Self::Database(_) | Self::Outbox(outbox::Error::Database(_)) => ProblemCode::Unavailable,
+            Self::Contradiction { .. } | Self::Outbox(_) | Self::Corrupt { .. } => ProblemCode::Internal,
         }
     }
 
@@ -71,11 +97,16 @@ impl InventoryError {
     pub fn detail(&self) -> String {
         match self {
             Self::Invalid { .. } | Self::UnknownProduct(_) | Self::KeyReused { .. } => self.to_string(),
-            Self::Database(_) => {
+            // both sides log the same sentence, so that who looks finds the other one
+            Self::Contradiction { .. } => {
+                error!("{self}");
+                self.to_string()
+            }
+            Self::Database(_) | Self::Outbox(outbox::Error::Database(_)) => {
                 warn!("{self}");
                 "inventory cannot reach its database; try again".to_owned()
             }
-            Self::Corrupt { .. } => {
+            Self::Outbox(_) | Self::Corrupt { .. } => {
                 error!("{self}");
                 "a fault of ours".to_owned()
             }
@@ -86,5 +117,15 @@ impl InventoryError {
 impl From<InventoryError> for Status {
     fn from(error: InventoryError) -> Self {
         rpc::status(error.code(), error.detail())
+    }
+}
+
+/// What a failure means for the letter that was being handled: an outage is no fault of the letter.
+impl From<InventoryError> for HandlerError {
+    fn from(error: InventoryError) -> Self {
+        match error {
+            InventoryError::Database(error) | InventoryError::Outbox(outbox::Error::Database(error)) => error.into(),
+            other => Self::Reject(other.into()),
+        }
     }
 }

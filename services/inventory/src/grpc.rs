@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use contracts::{
     ids::{OrderId, Sku},
     inventory::v1::{
-        self as proto, AlreadyReleased, GetProductRequest, GetProductResponse, ListProductsRequest,
-        ListProductsResponse, MixedCurrencies, OutOfStock, PutProductRequest, PutProductResponse, ReleaseRequest,
-        ReleaseResponse, Released, ReserveRequest, ReserveResponse, Reserved, ReservedLine, RestockRequest,
-        RestockResponse, TryAgain, UnknownSku, inventory_service_server::InventoryService, release_response,
-        reserve_response,
+        AlreadyReleased, GetProductRequest, GetProductResponse, ListProductsRequest, ListProductsResponse,
+        MixedCurrencies, PutProductRequest, PutProductResponse, ReleaseRequest, ReleaseResponse, Released,
+        ReserveRequest, ReserveResponse, RestockRequest, RestockResponse, TryAgain,
+        inventory_service_server::InventoryService, release_response, reserve_response,
     },
-    money::Money,
 };
 use rpc::Outcomes;
 use service_runtime::Shutdown;
@@ -19,10 +17,10 @@ use sqlx::PgPool;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    InventoryError,
+    InventoryError, encode,
     product::ProductDetails,
     release::release,
-    reservation::{Answer, PricedLine, Refusal, Reserve},
+    reservation::{Answer, Refusal, Reserve},
     reserve::reserve,
     restock::{Delivery, Restocked, restock},
     store,
@@ -147,11 +145,10 @@ impl InventoryService for Inventory {
 
 fn reserve_response(order: OrderId, answer: Result<Answer, InventoryError>) -> ReserveResponse {
     use reserve_response::Outcome;
-    let words = |skus: Vec<Sku>| skus.iter().map(Sku::to_string).collect();
     let outcome = match answer {
-        Ok(Answer::Held(lines)) => Outcome::Reserved(reserved(lines)),
-        Ok(Answer::Refused(Refusal::OutOfStock(skus))) => Outcome::OutOfStock(OutOfStock { skus: words(skus) }),
-        Ok(Answer::Refused(Refusal::UnknownSku(skus))) => Outcome::UnknownSku(UnknownSku { skus: words(skus) }),
+        Ok(Answer::Held(lines)) => Outcome::Reserved(encode::reserved(lines)),
+        Ok(Answer::Refused(Refusal::OutOfStock(skus))) => Outcome::OutOfStock(encode::out_of_stock(&skus)),
+        Ok(Answer::Refused(Refusal::UnknownSku(skus))) => Outcome::UnknownSku(encode::unknown_sku(&skus)),
         Ok(Answer::Refused(Refusal::MixedCurrencies)) => Outcome::MixedCurrencies(MixedCurrencies {}),
         Ok(Answer::Released) => Outcome::AlreadyReleased(AlreadyReleased {}),
         Err(error) => Outcome::TryAgain(TryAgain { detail: error.detail() }),
@@ -159,23 +156,11 @@ fn reserve_response(order: OrderId, answer: Result<Answer, InventoryError>) -> R
     ReserveResponse { order_id: order.to_string(), outcome: Some(outcome) }
 }
 
-fn reserved(lines: Vec<PricedLine>) -> Reserved {
-    let totals = lines.iter().map(PricedLine::total);
-    let total = totals.reduce(|sum, line| sum.plus(line).expect("a reservation has one currency and limited prices"));
-    let encode = |line: PricedLine| ReservedLine {
-        sku: line.line.sku.to_string(),
-        quantity: line.line.quantity.get(),
-        unit_price: Some(line.unit_price.into()),
-        line_total: Some(line.total().into()),
-    };
-    Reserved { lines: lines.into_iter().map(encode).collect(), total: total.map(Money::into) }
-}
-
 fn release_response(order: OrderId, released: Result<(), InventoryError>) -> ReleaseResponse {
     use release_response::Outcome;
     let outcome = match released {
         Ok(()) => Outcome::Released(Released {}),
-        Err(error) => Outcome::TryAgain(proto::TryAgain { detail: error.detail() }),
+        Err(error) => Outcome::TryAgain(TryAgain { detail: error.detail() }),
     };
     ReleaseResponse { order_id: order.to_string(), outcome: Some(outcome) }
 }

@@ -1,33 +1,45 @@
 //! Inventory owns what is sold, how many pieces there are, and what is reserved of them.
 //!
 //! Start at [`reserve()`]: all lines of an order or none, and the same order gets the same answer for ever. The rule for
-//! who gets what is the pure function `decide` in `reservation`.
+//! who gets what is the pure function `decide` in `reservation`; what becomes of a reservation then is the table in
+//! `life`. `consumers` is the second door: orders that were placed by letter reserve there, by the same rule.
 //!
 //! Invariant: inventory never ends a reservation by itself; only the order's owner decides an order.
 //! Invariant: locks are taken on stock first, by SKU, and on the reservation last, so that no two calls wait for each
-//! other.
+//! other. (A batch of letters holds several orders' stock, so it waits but shortly and then goes letter by letter.)
 
 mod config;
+mod consumers;
+mod encode;
 mod error;
+mod events;
+mod forget_keys;
 mod grpc;
+mod life;
 mod product;
 mod release;
 mod reservation;
 mod reserve;
 mod restock;
 mod seed;
+mod settle;
 mod store;
+mod take_back;
 
 pub use config::Config;
 pub use error::InventoryError;
+pub use life::Applied;
 pub use product::{PRICE_MINOR_MAX, Product, ProductDetails};
 pub use release::release;
-pub use reservation::{Answer, LINES_MAX, Line, PricedLine, Refusal, Reserve};
+pub use reservation::{Answer, Decision, LINES_MAX, Line, PricedLine, Refusal, Reserve};
 pub use reserve::reserve;
 pub use restock::{Delivery, Restocked, restock};
 pub use seed::{Catalogue, seed};
+pub use settle::settle_in_tx;
+pub use take_back::take_back_in_tx;
 
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
+use outbox::{Relay, RelayConfig};
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
@@ -35,14 +47,31 @@ use service_runtime::{
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
-/// The tables of inventory.
+/// The tables of inventory, beside those of the outbox and the consumer.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/inventory");
 
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
     ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
-    rpc::server::serve(config.listen_addr, routes(pool, &shutdown), &shutdown).await
+    let routes = start(&config, pool, &shutdown)?;
+    rpc::server::serve(config.listen_addr, routes, &shutdown).await
+}
+
+/// Starts all parts that go on by themselves, and gives the calls that inventory answers.
+pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
+    let relay = Relay::new(RelayConfig {
+        database_url: config.database.database_url.clone(),
+        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers.clone(),
+        kafka_namespace: config.kafka.kafka_namespace.clone(),
+        retention_days: RelayConfig::RETENTION_DAYS,
+    })
+    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+    let consumers = consumers::run(config.kafka.clone(), pool.clone(), relay.waker(), shutdown.clone());
+    shutdown.spawn_part("relay", relay.run(shutdown.token()));
+    shutdown.spawn_part("consumers", consumers);
+    shutdown.spawn_part("old keys", forget_keys::run(pool.clone(), shutdown.clone()));
+    Ok(routes(pool, shutdown))
 }
 
 /// The calls that inventory answers.

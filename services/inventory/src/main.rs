@@ -19,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Cli {
     /// Brings the database to the shape that this version expects, as its owner.
     Migrate(MigrateConfig),
-    /// Answers calls.
+    /// Answers calls and reads letters.
     Serve(Config),
     /// Puts a catalogue on sale. Doing it again adds nothing and changes nothing.
     Seed {
@@ -37,7 +37,9 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => database::migrate(&config, &[&inventory::MIGRATOR]).await,
+        Cli::Migrate(config) => {
+            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &inventory::MIGRATOR]).await
+        }
         Cli::Serve(config) => inventory::run(config, shutdown).await,
         Cli::Seed { catalogue, database } => {
             let pool = database::connect(&database).await?;

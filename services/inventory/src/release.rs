@@ -1,4 +1,4 @@
-//! Giving the stock of an order back.
+//! Giving the stock of an order back that is not completed.
 
 use contracts::ids::OrderId;
 use sqlx::PgPool;
@@ -6,11 +6,16 @@ use tracing::info;
 
 use crate::{
     InventoryError,
-    store::{self, Recorded},
+    life::{State, Step},
+    store::{self, Recorded, Stepped},
 };
 
 /// Gives back what the order holds. Where it never asked for anything, a tombstone is left that refuses a later
 /// [`crate::reserve()`]. Doing it again changes nothing.
+///
+/// Stock that is sold stays sold: the order's own letter says that it was completed, so whoever wants it released is
+/// wrong. That is [`InventoryError::Contradiction`], not the answer that nothing is held: with it, the order would be
+/// given up while its pieces are gone. Once a cancelled order's stock came back, there is nothing to release.
 pub async fn release(pool: &PgPool, order: OrderId) -> Result<(), InventoryError> {
     let mut tx = pool.begin().await?;
     if store::bury_in_tx(&mut tx, order).await? == Recorded::Now {
@@ -18,12 +23,16 @@ pub async fn release(pool: &PgPool, order: OrderId) -> Result<(), InventoryError
         info!(order.id = %order, "released before it was reserved");
         return Ok(());
     }
-    // stock before reservation, as everywhere
-    store::lock_stock_of_in_tx(&mut tx, order).await?;
-    let given_back = store::give_back_in_tx(&mut tx, order).await?;
+    let stepped = store::step_in_tx(&mut tx, order, Step::Release).await?;
     tx.commit().await?;
-    if given_back {
-        info!(order.id = %order, "released");
+    match stepped {
+        Stepped::Now => {
+            info!(order.id = %order, "released");
+            Ok(())
+        }
+        Stepped::Not(Some(State::Refused | State::Released | State::Returned)) => Ok(()),
+        Stepped::Not(found @ (None | Some(State::Held | State::Settled))) => {
+            Err(InventoryError::contradiction(order, "is to be released", found))
+        }
     }
-    Ok(())
 }

@@ -31,6 +31,16 @@ pub struct PricedLine {
     pub unit_price: Money,
 }
 
+impl Line {
+    /// A line as a message carries it.
+    pub(crate) fn new(sku: String, quantity: u32) -> Result<Self, InventoryError> {
+        Ok(Self {
+            sku: sku.try_into().map_err(InventoryError::in_field("sku"))?,
+            quantity: quantity.try_into().map_err(InventoryError::in_field("quantity"))?,
+        })
+    }
+}
+
 impl PricedLine {
     /// The price of the line.
     pub fn total(&self) -> Money {
@@ -71,19 +81,9 @@ impl TryFrom<proto::Reserve> for Reserve {
 
     fn try_from(request: proto::Reserve) -> Result<Self, InventoryError> {
         let order = request.order_id.parse().map_err(InventoryError::in_field("order_id"))?;
-        let lines = request.lines.into_iter().map(Line::try_from).collect::<Result<_, _>>()?;
+        let line = |line: proto::ReserveLine| Line::new(line.sku, line.quantity);
+        let lines = request.lines.into_iter().map(line).collect::<Result<_, _>>()?;
         Self::new(order, lines)
-    }
-}
-
-impl TryFrom<proto::ReserveLine> for Line {
-    type Error = InventoryError;
-
-    fn try_from(line: proto::ReserveLine) -> Result<Self, InventoryError> {
-        Ok(Self {
-            sku: line.sku.try_into().map_err(InventoryError::in_field("sku"))?,
-            quantity: line.quantity.try_into().map_err(InventoryError::in_field("quantity"))?,
-        })
     }
 }
 
@@ -98,15 +98,27 @@ pub enum Refusal {
     MixedCurrencies,
 }
 
+/// What [`decide`] says: the lines at their prices, or why none is held.
+pub type Decision = Result<Vec<PricedLine>, Refusal>;
+
 /// What an order is told, every time it asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// All lines are held.
+    /// All lines are held, or sold since.
     Held(Vec<PricedLine>),
     /// None is.
     Refused(Refusal),
-    /// The order's stock was released before, or before it was ever reserved.
+    /// The order's stock was released before, or before it was ever reserved; or it was sold and came back.
     Released,
+}
+
+impl From<Decision> for Answer {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Ok(lines) => Self::Held(lines),
+            Err(refusal) => Self::Refused(refusal),
+        }
+    }
 }
 
 /// A product as the rule sees it, while its stock is locked.
@@ -120,7 +132,7 @@ pub struct Offer {
 
 /// All lines or none. Where several refusals apply, an unknown SKU comes before mixed currencies, and these before too
 /// little stock: what no waiting can cure is told first.
-pub fn decide(wanted: &[Line], offers: &BTreeMap<Sku, Offer>) -> Result<Vec<PricedLine>, Refusal> {
+pub fn decide(wanted: &[Line], offers: &BTreeMap<Sku, Offer>) -> Decision {
     let mut lines = Vec::with_capacity(wanted.len());
     let mut unknown = Vec::new();
     let mut short = Vec::new();

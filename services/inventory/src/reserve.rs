@@ -1,11 +1,11 @@
 //! Reserving the stock of an order.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tracing::{info, warn};
 
 use crate::{
     InventoryError,
-    reservation::{Answer, Reserve, decide},
+    reservation::{Answer, Decision, Reserve, decide},
     store::{self, Recorded},
 };
 
@@ -14,22 +14,25 @@ use crate::{
 /// An order that asks again with other lines gets the answer to its first ones: they are what it holds.
 pub async fn reserve(pool: &PgPool, wish: &Reserve) -> Result<Answer, InventoryError> {
     let mut tx = pool.begin().await?;
-    let offers = store::lock_stock_in_tx(&mut tx, wish.lines()).await?;
-    let decision = decide(wish.lines(), &offers);
-    let recorded = match &decision {
-        Ok(lines) => store::hold_in_tx(&mut tx, wish.order, lines).await?,
-        Err(refusal) => store::refuse_in_tx(&mut tx, wish, refusal).await?,
-    };
-    if recorded == Recorded::Before {
+    let Some(decision) = reserve_in_tx(&mut tx, wish).await? else {
         tx.rollback().await?;
         return answer_again(pool, wish).await;
-    }
+    };
     tx.commit().await?;
     info!(order.id = %wish.order, held = decision.is_ok(), "answered a reservation");
-    Ok(match decision {
-        Ok(lines) => Answer::Held(lines),
-        Err(refusal) => Answer::Refused(refusal),
-    })
+    Ok(decision.into())
+}
+
+/// The rule behind both doors, telephone and letter. `None` when the order had its answer before, or its release came
+/// first: then nothing is changed. The caller commits.
+pub(crate) async fn reserve_in_tx(conn: &mut PgConnection, wish: &Reserve) -> Result<Option<Decision>, InventoryError> {
+    let offers = store::lock_stock_in_tx(conn, wish.lines()).await?;
+    let decision = decide(wish.lines(), &offers);
+    let recorded = match &decision {
+        Ok(lines) => store::hold_in_tx(conn, wish.order, lines).await?,
+        Err(refusal) => store::refuse_in_tx(conn, wish, refusal).await?,
+    };
+    Ok((recorded == Recorded::Now).then_some(decision))
 }
 
 async fn answer_again(pool: &PgPool, wish: &Reserve) -> Result<Answer, InventoryError> {

@@ -1,7 +1,7 @@
 //! Receiving deliveries of stock.
 
 use contracts::{ids::Sku, inventory::v1 as proto};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tracing::info;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 /// The most pieces of one delivery.
 const QUANTITY_MAX: i64 = 1_000_000_000;
 
-/// One delivery of one product. It counts once, by its key.
+/// One delivery of one product. It counts once, by its key, which is known for 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     idempotency_key: String,
@@ -72,23 +72,16 @@ pub enum Restocked {
 /// Counts a delivery, once by its key. A key that named another delivery is refused.
 pub async fn restock(pool: &PgPool, delivery: &Delivery) -> Result<Restocked, InventoryError> {
     let mut tx = pool.begin().await?;
-    let restocked = restock_in_tx(&mut tx, delivery).await?;
-    tx.commit().await?;
-    if restocked == Restocked::Now {
-        info!(sku = %delivery.sku, quantity = delivery.quantity, "restocked");
-    }
-    Ok(restocked)
-}
-
-/// As [`restock`]; the caller commits.
-pub(crate) async fn restock_in_tx(conn: &mut PgConnection, delivery: &Delivery) -> Result<Restocked, InventoryError> {
-    match store::record_receipt_in_tx(conn, delivery).await? {
+    match store::record_receipt_in_tx(&mut tx, delivery).await? {
         Recorded::Now => {
-            store::add_stock_in_tx(conn, delivery).await?;
+            store::add_stock_in_tx(&mut tx, &delivery.sku, delivery.quantity).await?;
+            tx.commit().await?;
+            info!(sku = %delivery.sku, quantity = delivery.quantity, "restocked");
             Ok(Restocked::Now)
         }
         Recorded::Before => {
-            let (sku, quantity) = store::find_receipt(conn, delivery.idempotency_key()).await?;
+            let (sku, quantity) = store::find_receipt(&mut tx, delivery.idempotency_key()).await?;
+            tx.rollback().await?;
             if sku == delivery.sku.as_str() && quantity == delivery.quantity {
                 Ok(Restocked::Before)
             } else {

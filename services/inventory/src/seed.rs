@@ -1,4 +1,5 @@
-//! Catalogues to begin with. Seeding again adds no stock and leaves what an operator has changed since.
+//! Catalogues to begin with. A product that is there already is left as it is: seeding again adds no stock and undoes
+//! nothing that an operator has changed since.
 
 use clap::ValueEnum;
 use contracts::{
@@ -11,8 +12,7 @@ use tracing::info;
 use crate::{
     InventoryError,
     product::ProductDetails,
-    restock::{Delivery, restock_in_tx},
-    store,
+    store::{self, Recorded},
 };
 
 /// Products that are put on sale in one transaction.
@@ -46,20 +46,17 @@ pub enum Catalogue {
     Bench,
 }
 
-/// A product with its first delivery.
+/// A product with the pieces that there are of it at first.
 struct Article {
     details: ProductDetails,
-    delivery: Option<Delivery>,
+    pieces: i64,
 }
 
 impl Article {
     fn new(sku: &str, name: String, cents: i64, pieces: i64) -> Result<Self, InventoryError> {
         let sku: Sku = sku.parse().map_err(InventoryError::in_field("sku"))?;
         let price = Money::new(cents, Currency::EUR).map_err(InventoryError::in_field("price"))?;
-        // the key is fixed, so that the delivery counts once however often one seeds
-        let delivery =
-            (pieces > 0).then(|| Delivery::new(format!("inventory seed {sku}"), sku.clone(), pieces)).transpose()?;
-        Ok(Self { details: ProductDetails::new(sku, name, price)?, delivery })
+        Ok(Self { details: ProductDetails::new(sku, name, price)?, pieces })
     }
 }
 
@@ -70,9 +67,8 @@ pub async fn seed(pool: &PgPool, catalogue: Catalogue) -> Result<(), InventoryEr
         let mut tx = pool.begin().await?;
         // sorted by SKU, as all locks on stock are
         for article in chunk {
-            store::add_product_in_tx(&mut tx, &article.details).await?;
-            if let Some(delivery) = &article.delivery {
-                restock_in_tx(&mut tx, delivery).await?;
+            if store::add_product_in_tx(&mut tx, &article.details).await? == Recorded::Now {
+                store::add_stock_in_tx(&mut tx, article.details.sku(), article.pieces).await?;
             }
         }
         tx.commit().await?;

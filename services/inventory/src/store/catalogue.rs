@@ -146,12 +146,30 @@ pub(crate) async fn find_receipt(conn: &mut PgConnection, key: &str) -> Result<(
     Ok(receipt.bind(key).fetch_one(conn).await?)
 }
 
-/// Adds the pieces of a delivery to the stock.
-pub(crate) async fn add_stock_in_tx(conn: &mut PgConnection, delivery: &Delivery) -> Result<(), InventoryError> {
+/// Forgets deliveries that came more than 24 hours ago, at most `rows_max`, and says how many. What another replica is
+/// about to forget is left to it.
+pub(crate) async fn forget_old_receipts(pool: &PgPool, rows_max: u16) -> Result<u64, InventoryError> {
+    let forgotten = sqlx::query(
+        "DELETE FROM restock_receipt
+         WHERE idempotency_key IN (
+             SELECT idempotency_key FROM restock_receipt
+             WHERE received_at < now() - interval '24 hours'
+             ORDER BY received_at
+             LIMIT $1
+             FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(i64::from(rows_max))
+    .execute(pool)
+    .await?;
+    Ok(forgotten.rows_affected())
+}
+
+/// Adds pieces that were received to the stock.
+pub(crate) async fn add_stock_in_tx(conn: &mut PgConnection, sku: &Sku, pieces: i64) -> Result<(), InventoryError> {
     let added = sqlx::query("UPDATE stock SET available = available + $2, received = received + $2 WHERE sku = $1")
-        .bind(delivery.sku().as_str())
-        .bind(delivery.quantity())
+        .bind(sku.as_str())
+        .bind(pieces)
         .execute(conn)
         .await?;
-    if added.rows_affected() == 1 { Ok(()) } else { Err(InventoryError::UnknownProduct(delivery.sku().clone())) }
+    if added.rows_affected() == 1 { Ok(()) } else { Err(InventoryError::UnknownProduct(sku.clone())) }
 }

@@ -2,15 +2,16 @@
 
 mod catalogue;
 mod reservations;
+mod steps;
 
 use sqlx::postgres::PgQueryResult;
 
 pub(crate) use catalogue::{
-    add_product_in_tx, add_stock_in_tx, find_product, find_receipt, list_products, put_product, record_receipt_in_tx,
+    add_product_in_tx, add_stock_in_tx, find_product, find_receipt, forget_old_receipts, list_products, put_product,
+    record_receipt_in_tx,
 };
-pub(crate) use reservations::{
-    bury_in_tx, find_reservation, give_back_in_tx, hold_in_tx, lock_stock_in_tx, lock_stock_of_in_tx, refuse_in_tx,
-};
+pub(crate) use reservations::{bury_in_tx, find_reservation, hold_in_tx, lock_stock_in_tx, refuse_in_tx};
+pub(crate) use steps::{Stepped, step_in_tx, wait_shortly_in_tx};
 
 /// Whether a row that is written once was written now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

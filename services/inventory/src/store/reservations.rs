@@ -1,5 +1,5 @@
-//! Reservations, and the stock that they hold. Stock is locked by SKU and before the reservation, everywhere: whoever
-//! waits for a reservation holds all the stock that it needs, so nobody waits in a circle.
+//! Reservations as they are made, and the stock that they take. Stock is locked by SKU and before the reservation,
+//! everywhere: whoever waits for a reservation holds all the stock that it needs, so nobody waits in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,7 @@ use sqlx::{PgConnection, PgPool, prelude::FromRow, types::Json};
 use super::Recorded;
 use crate::{
     InventoryError,
+    life::State,
     reservation::{Answer, Line, Offer, PricedLine, Refusal, Reserve},
 };
 
@@ -48,13 +49,13 @@ struct ReservationRow {
 
 impl ReservationRow {
     fn answer(&self) -> Result<Answer, String> {
-        match (self.state.as_str(), self.refusal.as_deref()) {
-            ("HELD", None) => Ok(Answer::Held(self.priced_lines()?)),
-            ("RELEASED", None) => Ok(Answer::Released),
-            ("REFUSED", Some("OUT_OF_STOCK")) => Ok(Answer::Refused(Refusal::OutOfStock(self.skus()?))),
-            ("REFUSED", Some("UNKNOWN_SKU")) => Ok(Answer::Refused(Refusal::UnknownSku(self.skus()?))),
-            ("REFUSED", Some("MIXED_CURRENCIES")) => Ok(Answer::Refused(Refusal::MixedCurrencies)),
-            (state, refusal) => Err(format!("state {state}, refusal {refusal:?}")),
+        match (State::from_word(&self.state), self.refusal.as_deref()) {
+            (Some(State::Held | State::Settled), None) => Ok(Answer::Held(self.priced_lines()?)),
+            (Some(State::Released | State::Returned), None) => Ok(Answer::Released),
+            (Some(State::Refused), Some("OUT_OF_STOCK")) => Ok(Answer::Refused(Refusal::OutOfStock(self.skus()?))),
+            (Some(State::Refused), Some("UNKNOWN_SKU")) => Ok(Answer::Refused(Refusal::UnknownSku(self.skus()?))),
+            (Some(State::Refused), Some("MIXED_CURRENCIES")) => Ok(Answer::Refused(Refusal::MixedCurrencies)),
+            (_, refusal) => Err(format!("state {}, refusal {refusal:?}", self.state)),
         }
     }
 
@@ -211,44 +212,4 @@ pub(crate) async fn bury_in_tx(conn: &mut PgConnection, order: OrderId) -> Resul
     .execute(conn)
     .await?;
     Ok(Recorded::from_rows(&buried))
-}
-
-/// Locks the stock that the order holds until the end of the transaction, in the order of the SKUs.
-pub(crate) async fn lock_stock_of_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<(), InventoryError> {
-    // the lines never change, so they are read before the reservation is locked
-    sqlx::query(
-        "SELECT stock.sku
-         FROM stock
-         JOIN (
-             SELECT line.sku
-             FROM reservation CROSS JOIN jsonb_to_recordset(lines) AS line(sku text)
-             WHERE order_id = $1 AND state = 'HELD'
-         ) AS held ON held.sku = stock.sku
-         ORDER BY stock.sku
-         FOR NO KEY UPDATE OF stock",
-    )
-    .bind(order.as_uuid())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Gives back what the order holds; `false` when it holds nothing. Its stock is locked.
-pub(crate) async fn give_back_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<bool, InventoryError> {
-    let given_back = sqlx::query(
-        "WITH released AS (
-             UPDATE reservation
-             SET state = 'RELEASED', updated_at = now()
-             WHERE order_id = $1 AND state = 'HELD'
-             RETURNING lines
-         )
-         UPDATE stock
-         SET available = available + line.quantity, reserved = reserved - line.quantity
-         FROM released CROSS JOIN jsonb_to_recordset(lines) AS line(sku text, quantity bigint)
-         WHERE stock.sku = line.sku",
-    )
-    .bind(order.as_uuid())
-    .execute(conn)
-    .await?;
-    Ok(given_back.rows_affected() > 0)
 }

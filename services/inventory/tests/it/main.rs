@@ -1,8 +1,13 @@
-//! Inventory over real gRPC, on a real Postgres.
+//! Inventory over real gRPC and real Kafka, on a real Postgres.
 
+mod bad_letters;
+mod by_letter;
 mod catalogue;
+mod follow;
+mod forget_keys;
 mod oversell;
 mod permutations;
+mod post;
 mod release;
 mod reserve;
 mod restock;

@@ -1,4 +1,4 @@
-//! Reserve, release and their repetitions in whatever sequence, against a model in memory.
+//! Reserve, release, settle, take back and their repetitions in whatever sequence, against a model in memory.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
 
 use contracts::ids::OrderId;
 use futures::future::join_all;
-use inventory::{Answer, InventoryError, Line, Refusal, Reserve};
+use inventory::{Answer, Applied, InventoryError, Line, Refusal, Reserve};
 use proptest::{collection::vec, prelude::*, sample::subsequence, test_runner::TestRunner};
 use sqlx::PgPool;
 
@@ -15,10 +15,12 @@ use sqlx::PgPool;
 const PRODUCTS: usize = 3;
 const ORDERS: usize = 4;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Reserve(usize),
     Release(usize),
+    Settle(usize),
+    TakeBack(usize),
 }
 
 /// One sequence of steps, with what is in stock and what each order wants.
@@ -36,8 +38,12 @@ fn cases() -> impl Strategy<Value = Case> {
         let count = products.len();
         vec(1..5_u32, count).prop_map(move |pieces| products.iter().copied().zip(pieces).collect())
     });
-    let step = (0..ORDERS, any::<bool>())
-        .prop_map(|(order, reserve)| if reserve { Step::Reserve(order) } else { Step::Release(order) });
+    let step = (0..ORDERS, 0..4).prop_map(|(order, step)| match step {
+        0 => Step::Reserve(order),
+        1 => Step::Release(order),
+        2 => Step::Settle(order),
+        _ => Step::TakeBack(order),
+    });
     (vec(0..8_i64, PRODUCTS), vec(wants, ORDERS), vec(step, 1..24)).prop_map(|(pieces, wants, steps)| Case {
         pieces,
         wants,
@@ -51,38 +57,92 @@ enum Word {
     Held,
     OutOfStock,
     Released,
+    /// The pieces moved.
+    Moved,
+    /// Nothing was left to do.
+    Nothing,
+    /// It cannot be, and nothing moved.
+    Contradiction,
 }
 
-/// What inventory promises, in a dozen lines.
+/// Where an order's pieces are. An order that the model does not know never asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Held,
+    Refused,
+    Released,
+    Settled,
+    Returned,
+}
+
+/// What inventory promises, in two dozen lines.
 struct Model {
     available: Vec<i64>,
-    orders: HashMap<usize, Word>,
+    orders: HashMap<usize, State>,
 }
 
 impl Model {
     fn step(&mut self, case: &Case, step: Step) -> Word {
         match step {
-            Step::Reserve(order) => *self.orders.entry(order).or_insert_with(|| {
-                let wants = &case.wants[order];
-                if wants.iter().any(|&(product, pieces)| self.available[product] < i64::from(pieces)) {
-                    return Word::OutOfStock;
+            Step::Reserve(order) => match self.orders.get(&order) {
+                None => self.reserve(case, order),
+                Some(State::Held | State::Settled) => Word::Held,
+                Some(State::Refused) => Word::OutOfStock,
+                Some(State::Released | State::Returned) => Word::Released,
+            },
+            Step::Release(order) => match self.orders.get(&order) {
+                None => {
+                    self.orders.insert(order, State::Released);
+                    Word::Released
                 }
-                for &(product, pieces) in wants {
-                    self.available[product] -= i64::from(pieces);
+                Some(State::Held) => {
+                    self.give_back(case, order, State::Released);
+                    Word::Released
                 }
-                Word::Held
-            }),
-            Step::Release(order) => {
-                let word = self.orders.entry(order).or_insert(Word::Released);
-                if *word == Word::Held {
-                    *word = Word::Released;
-                    for &(product, pieces) in &case.wants[order] {
-                        self.available[product] += i64::from(pieces);
-                    }
+                Some(State::Refused | State::Released | State::Returned) => Word::Released,
+                Some(State::Settled) => Word::Contradiction,
+            },
+            Step::Settle(order) => match self.orders.get(&order) {
+                Some(State::Held) => {
+                    self.orders.insert(order, State::Settled);
+                    Word::Moved
                 }
-                Word::Released
-            }
+                Some(State::Settled | State::Returned) => Word::Nothing,
+                None | Some(State::Refused | State::Released) => Word::Contradiction,
+            },
+            Step::TakeBack(order) => match self.orders.get(&order) {
+                Some(State::Settled) => {
+                    self.give_back(case, order, State::Returned);
+                    Word::Moved
+                }
+                None | Some(State::Refused | State::Released | State::Returned) => Word::Nothing,
+                Some(State::Held) => Word::Contradiction,
+            },
         }
+    }
+
+    fn reserve(&mut self, case: &Case, order: usize) -> Word {
+        let wants = &case.wants[order];
+        if wants.iter().any(|&(product, pieces)| self.available[product] < i64::from(pieces)) {
+            self.orders.insert(order, State::Refused);
+            return Word::OutOfStock;
+        }
+        for &(product, pieces) in wants {
+            self.available[product] -= i64::from(pieces);
+        }
+        self.orders.insert(order, State::Held);
+        Word::Held
+    }
+
+    fn give_back(&mut self, case: &Case, order: usize, end: State) {
+        self.orders.insert(order, end);
+        for &(product, pieces) in &case.wants[order] {
+            self.available[product] += i64::from(pieces);
+        }
+    }
+
+    fn state(&self, order: usize) -> Option<State> {
+        self.orders.get(&order).copied()
     }
 }
 
@@ -130,32 +190,81 @@ impl<'a> Play<'a> {
                     Answer::Released => Word::Released,
                 })
             }
-            Step::Release(order) => {
-                inventory::release(self.pool, self.orders[order]).await?;
-                Ok(Word::Released)
+            Step::Release(order) => match inventory::release(self.pool, self.orders[order]).await {
+                Ok(()) => Ok(Word::Released),
+                Err(error) => contradiction(error),
+            },
+            Step::Settle(order) => {
+                let mut tx = self.pool.begin().await?;
+                let settled = inventory::settle_in_tx(&mut tx, self.orders[order]).await;
+                tx.commit().await?;
+                applied(settled)
+            }
+            Step::TakeBack(order) => {
+                let mut tx = self.pool.begin().await?;
+                let taken_back = inventory::take_back_in_tx(&mut tx, self.orders[order]).await;
+                tx.commit().await?;
+                applied(taken_back)
             }
         }
     }
 
-    /// Available and reserved of each product.
-    async fn stock(&self) -> Vec<(i64, i64)> {
-        let rows = sqlx::query_as("SELECT available, reserved FROM stock WHERE sku = ANY($1) ORDER BY sku");
+    /// How each order ended.
+    async fn states(&self) -> [Option<State>; ORDERS] {
+        let mut states = [None; ORDERS];
+        for (state, order) in states.iter_mut().zip(&self.orders) {
+            let word: Option<String> = sqlx::query_scalar("SELECT state FROM reservation WHERE order_id = $1")
+                .bind(order.as_uuid())
+                .fetch_optional(self.pool)
+                .await
+                .unwrap();
+            *state = word.map(|word| match word.as_str() {
+                "HELD" => State::Held,
+                "REFUSED" => State::Refused,
+                "RELEASED" => State::Released,
+                "SETTLED" => State::Settled,
+                "RETURNED" => State::Returned,
+                other => panic!("{other}"),
+            });
+        }
+        states
+    }
+
+    /// Available, reserved and sold of each product.
+    async fn stock(&self) -> Vec<[i64; 3]> {
+        let rows =
+            sqlx::query_scalar("SELECT ARRAY[available, reserved, sold] FROM stock WHERE sku = ANY($1) ORDER BY sku");
         rows.bind(&self.skus).fetch_all(self.pool).await.unwrap()
     }
 
-    /// What the orders that are `Held` hold, subtracted from what there was.
-    fn stock_if(&self, words: &[Option<Word>]) -> Vec<(i64, i64)> {
-        let mut stock: Vec<(i64, i64)> = self.case.pieces.iter().map(|&pieces| (pieces, 0)).collect();
-        for (wants, word) in self.case.wants.iter().zip(words) {
-            if *word == Some(Word::Held) {
-                for &(product, pieces) in wants {
-                    stock[product].0 -= i64::from(pieces);
-                    stock[product].1 += i64::from(pieces);
-                }
+    /// What there was, and of it what orders in these states hold and have bought.
+    fn stock_if(&self, states: [Option<State>; ORDERS]) -> Vec<[i64; 3]> {
+        let mut stock: Vec<[i64; 3]> = self.case.pieces.iter().map(|&pieces| [pieces, 0, 0]).collect();
+        for (wants, state) in self.case.wants.iter().zip(states) {
+            let count = match state {
+                Some(State::Held) => 1,
+                Some(State::Settled) => 2,
+                None | Some(State::Refused | State::Released | State::Returned) => continue,
+            };
+            for &(product, pieces) in wants {
+                stock[product][0] -= i64::from(pieces);
+                stock[product][count] += i64::from(pieces);
             }
         }
         stock
     }
+}
+
+fn applied(applied: Result<Applied, InventoryError>) -> Result<Word, InventoryError> {
+    match applied {
+        Ok(Applied::Now) => Ok(Word::Moved),
+        Ok(Applied::Before) => Ok(Word::Nothing),
+        Err(error) => contradiction(error),
+    }
+}
+
+fn contradiction(error: InventoryError) -> Result<Word, InventoryError> {
+    if matches!(error, InventoryError::Contradiction { .. }) { Ok(Word::Contradiction) } else { Err(error) }
 }
 
 /// Runs `play` for many cases, on one database. Cases are drawn at random and shrink when one fails.
@@ -172,43 +281,56 @@ fn for_all_cases(count: u32, play: &impl AsyncFn(&PgPool, &Case)) {
 
 #[test]
 fn any_sequence_of_steps_is_answered_as_the_model_answers() {
-    for_all_cases(64, &async |pool, case| {
+    for_all_cases(96, &async |pool, case| {
         let play = Play::prepare(pool, case).await;
         let mut model = Model { available: case.pieces.clone(), orders: HashMap::new() };
         for &step in &case.steps {
             assert_eq!(play.step(step).await.unwrap(), model.step(case, step), "{step:?}");
         }
-        let available: Vec<i64> = play.stock().await.into_iter().map(|(available, _)| available).collect();
+        let states = play.states().await;
+        assert_eq!(states, std::array::from_fn(|order| model.state(order)));
+        assert_eq!(play.stock().await, play.stock_if(states));
+        let available: Vec<i64> = play.stock().await.into_iter().map(|[available, ..]| available).collect();
         assert_eq!(available, model.available);
     });
 }
 
 #[test]
 fn any_steps_at_once_leave_the_stock_that_the_answers_tell() {
-    for_all_cases(64, &async |pool, case| {
+    for_all_cases(96, &async |pool, case| {
         let play = Play::prepare(pool, case).await;
         let words = join_all(case.steps.iter().map(|&step| play.step(step))).await;
         let words: Vec<Word> = words.into_iter().map(Result::unwrap).collect();
-        // asked once more, each order tells how it ended
-        let mut ends = [None; ORDERS];
-        for (order, end) in ends.iter_mut().enumerate() {
-            let asked = |step: &Step| matches!(step, Step::Reserve(of) | Step::Release(of) if *of == order);
-            if case.steps.iter().any(asked) {
-                *end = Some(play.step(Step::Reserve(order)).await.unwrap());
+        let ends = play.states().await;
+        assert_eq!(play.stock().await, play.stock_if(ends));
+        for (order, end) in ends.into_iter().enumerate() {
+            let told = |wanted: Step| {
+                let answers = case.steps.iter().zip(&words).filter(move |(step, _)| **step == wanted);
+                answers.map(|(_, word)| *word).collect::<Vec<_>>()
+            };
+            // a refusal never changes, and nothing turns into a hold
+            for word in told(Step::Reserve(order)) {
+                let possible = match end {
+                    Some(State::Held | State::Settled) => word == Word::Held,
+                    Some(State::Refused) => word == Word::OutOfStock,
+                    Some(State::Released | State::Returned) => matches!(word, Word::Held | Word::Released),
+                    None => false,
+                };
+                assert!(possible, "order {order} was told {word:?} and is {end:?}");
+            }
+            // pieces move once, and only where they went
+            let moved = |words: Vec<Word>| words.into_iter().filter(|word| *word == Word::Moved).count();
+            let settled = usize::from(matches!(end, Some(State::Settled | State::Returned)));
+            assert_eq!(moved(told(Step::Settle(order))), settled, "order {order} is {end:?}");
+            let returned = usize::from(end == Some(State::Returned));
+            assert_eq!(moved(told(Step::TakeBack(order))), returned, "order {order} is {end:?}");
+            // whoever is told that it is released finds it so
+            if told(Step::Release(order)).contains(&Word::Released) {
+                assert!(
+                    matches!(end, Some(State::Refused | State::Released | State::Returned)),
+                    "order {order}: {end:?}"
+                );
             }
         }
-        for (step, word) in case.steps.iter().zip(&words) {
-            if let Step::Reserve(order) = *step {
-                // a hold may end in a release; a refusal never changes, and nothing turns into a hold
-                let told = (*word, ends[order].unwrap());
-                assert!(told.0 == told.1 || told == (Word::Held, Word::Released), "order {order}: {told:?}");
-            }
-        }
-        for step in &case.steps {
-            if let Step::Release(order) = *step {
-                assert_ne!(ends[order], Some(Word::Held), "order {order} was released");
-            }
-        }
-        assert_eq!(play.stock().await, play.stock_if(&ends));
     });
 }

@@ -21,6 +21,16 @@ async fn seeding_again_neither_adds_stock_nor_undoes_what_was_changed() {
 }
 
 #[tokio::test]
+async fn seeding_again_when_the_keys_of_deliveries_are_forgotten_adds_no_stock_either() {
+    let shop = Shop::open().await;
+    inventory::seed(&shop.database.app, Catalogue::Demo).await.unwrap();
+    sqlx::query("DELETE FROM restock_receipt").execute(&shop.database.owner).await.unwrap();
+    inventory::seed(&shop.database.app, Catalogue::Demo).await.unwrap();
+    assert_eq!(shop.available("last-one").await, 1);
+    shop.assert_stock_adds_up().await;
+}
+
+#[tokio::test]
 async fn the_bench_catalogue_is_demo_and_2_000_products_that_never_run_out() {
     let shop = Shop::open().await;
     inventory::seed(&shop.database.app, Catalogue::Demo).await.unwrap();

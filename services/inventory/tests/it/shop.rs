@@ -1,6 +1,6 @@
 //! A running inventory with a database of its own.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use contracts::{
     ids::OrderId,
@@ -13,7 +13,7 @@ use contracts::{
 };
 use service_runtime::Shutdown;
 use testkit::{SOON, TestDatabase};
-use tonic::{Status, transport::Channel};
+use tonic::{Status, service::Routes, transport::Channel};
 
 /// Serves until it is dropped.
 pub struct Shop {
@@ -23,12 +23,17 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// A shop that sells nothing yet.
+    /// A shop that sells nothing yet, and hears no letters.
     pub async fn open() -> Self {
         let database = testkit::database("inventory", &[&inventory::MIGRATOR]).await;
         let shutdown = Shutdown::new();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let routes = inventory::routes(database.app.clone(), &shutdown);
+        Self::serve(database, address, routes, shutdown).await
+    }
+
+    /// Opens when the calls are answered.
+    pub async fn serve(database: TestDatabase, address: SocketAddr, routes: Routes, shutdown: Shutdown) -> Self {
         let serving = shutdown.clone();
         tokio::spawn(async move { rpc::server::serve(address, routes, &serving).await.unwrap() });
         let channel = rpc::channel(&format!("http://{address}")).unwrap();
@@ -43,13 +48,18 @@ impl Shop {
     /// A shop that sells these: SKU, price in cents, pieces.
     pub async fn selling(products: &[(&str, i64, i64)]) -> Self {
         let shop = Self::open().await;
+        shop.stock_up(products).await;
+        shop
+    }
+
+    /// Sells these from now on: SKU, price in cents, pieces.
+    pub async fn stock_up(&self, products: &[(&str, i64, i64)]) {
         for &(sku, cents, pieces) in products {
-            shop.put(sku, cents, "EUR").await.unwrap();
+            self.put(sku, cents, "EUR").await.unwrap();
             if pieces > 0 {
-                shop.restock(&[(&format!("delivery of {sku}"), sku, pieces)]).await.unwrap();
+                self.restock(&[(&format!("delivery of {sku}"), sku, pieces)]).await.unwrap();
             }
         }
-        shop
     }
 
     pub async fn put(&self, sku: &str, price_minor: i64, currency: &str) -> Result<Product, Status> {
@@ -103,10 +113,14 @@ impl Shop {
     }
 
     pub async fn release(&self, order: OrderId) {
+        let outcome = self.try_release(order).await;
+        assert!(matches!(outcome, Some(release_response::Outcome::Released(_))), "{outcome:?}");
+    }
+
+    pub async fn try_release(&self, order: OrderId) -> Option<release_response::Outcome> {
         let request = ReleaseRequest { order_ids: vec![order.to_string()] };
         let mut outcomes = self.client.clone().release(request).await.unwrap().into_inner();
-        let response = outcomes.message().await.unwrap().expect("one item has one outcome");
-        assert!(matches!(response.outcome, Some(release_response::Outcome::Released(_))), "{response:?}");
+        outcomes.message().await.unwrap().expect("one item has one outcome").outcome
     }
 
     /// Where the pieces of a product are: available, reserved, received.
@@ -118,22 +132,35 @@ impl Shop {
             .unwrap()
     }
 
-    /// What is reserved of each product is what the orders hold of it, and nothing got lost.
+    /// Where the pieces of a product are: available, reserved, sold.
+    pub async fn pieces(&self, sku: &str) -> (i64, i64, i64) {
+        sqlx::query_as("SELECT available, reserved, sold FROM stock WHERE sku = $1")
+            .bind(sku)
+            .fetch_one(&self.database.owner)
+            .await
+            .unwrap()
+    }
+
+    /// What is reserved of each product is what the orders hold of it, what is sold is what they bought, and nothing got
+    /// lost.
     pub async fn assert_stock_adds_up(&self) {
-        let wrong: Vec<(String, i64, i64, i64, i64)> = sqlx::query_as(
-            "SELECT sku, available, reserved, received, coalesce(held, 0)::bigint
-             FROM stock LEFT JOIN (
-                 SELECT line.sku, sum(line.quantity) AS held
-                 FROM reservation CROSS JOIN jsonb_to_recordset(lines) AS line(sku text, quantity bigint)
-                 WHERE state = 'HELD'
-                 GROUP BY line.sku
-             ) AS holds USING (sku)
-             WHERE reserved <> coalesce(held, 0) OR available + reserved + sold <> received OR available < 0",
+        let wrong: Vec<(String, [i64; 6])> = sqlx::query_as(
+            "SELECT sku, ARRAY[available, reserved, sold, received, held, settled]
+             FROM (
+                 SELECT stock.*,
+                     coalesce(sum(line.quantity) FILTER (WHERE state = 'HELD'), 0)::bigint AS held,
+                     coalesce(sum(line.quantity) FILTER (WHERE state = 'SETTLED'), 0)::bigint AS settled
+                 FROM stock LEFT JOIN (
+                     reservation CROSS JOIN jsonb_to_recordset(lines) AS line(sku text, quantity bigint)
+                 ) ON line.sku = stock.sku
+                 GROUP BY stock.sku
+             ) AS counted
+             WHERE reserved <> held OR sold <> settled OR available + reserved + sold <> received OR available < 0",
         )
         .fetch_all(&self.database.owner)
         .await
         .unwrap();
-        assert!(wrong.is_empty(), "sku, available, reserved, received, held: {wrong:?}");
+        assert!(wrong.is_empty(), "sku, available, reserved, sold, received, held, settled: {wrong:?}");
     }
 }
 

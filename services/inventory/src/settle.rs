@@ -1,0 +1,28 @@
+//! What a completed order held is sold.
+
+use contracts::ids::OrderId;
+use sqlx::PgConnection;
+use tracing::info;
+
+use crate::{
+    InventoryError,
+    life::{Applied, State, Step},
+    store::{self, Stepped},
+};
+
+/// Turns what the order holds from reserved into sold. Doing it again changes nothing, also after the pieces came back.
+///
+/// An order that holds nothing cannot have been completed: that is [`InventoryError::Contradiction`]. The caller
+/// commits.
+pub async fn settle_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<Applied, InventoryError> {
+    match store::step_in_tx(conn, order, Step::Settle).await? {
+        Stepped::Now => {
+            info!(order.id = %order, "sold");
+            Ok(Applied::Now)
+        }
+        Stepped::Not(Some(State::Settled | State::Returned)) => Ok(Applied::Before),
+        Stepped::Not(found @ (None | Some(State::Held | State::Refused | State::Released))) => {
+            Err(InventoryError::contradiction(order, "is completed", found))
+        }
+    }
+}
