@@ -13,6 +13,10 @@ pub struct Config {
     #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50055")]
     pub listen_addr: SocketAddr,
 
+    /// Where accounts answers.
+    #[arg(long, env = "ACCOUNTS_URL", default_value = "http://127.0.0.1:50051")]
+    pub accounts_url: String,
+
     /// How long a parcel is prepared before it is dispatched by itself, in seconds; it is delivered as long after.
     #[arg(long, env = "DISPATCH_AFTER", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
     pub dispatch_after: u32,

@@ -1,19 +1,32 @@
 //! What can go wrong in shipping, and how it is told.
 
 use consumer::HandlerError;
-use contracts::{ids::OrderId, problem::ProblemCode};
-use tonic::Status;
+use contracts::{
+    ids::{InvalidId, OrderId},
+    problem::ProblemCode,
+};
 use tracing::{error, warn};
+
+use crate::shipment::Status;
 
 /// Why a call was not served, or a letter not handled.
 #[derive(Debug, thiserror::Error)]
 pub enum ShippingError {
     /// The order id is none.
     #[error("order_id: {0}")]
-    InvalidOrder(#[from] contracts::ids::InvalidId),
+    InvalidOrder(#[source] InvalidId),
+    /// The customer's id is none.
+    #[error("customer_id: {0}")]
+    InvalidCustomer(#[source] InvalidId),
     /// There is no shipment for this order, or not yet.
     #[error("there is no shipment for order {0} (yet)")]
     NotFound(OrderId),
+    /// The parcel waits for an address, or was stopped.
+    #[error("the shipment of order {0} is {1:?} and cannot be dispatched")]
+    NotDispatchable(OrderId, Status),
+    /// Accounts gave no answer.
+    #[error("accounts: {}", .0.message())]
+    Accounts(tonic::Status),
     /// The database is away or refused.
     #[error("the database of shipping: {0}")]
     Database(#[from] sqlx::Error),
@@ -26,9 +39,12 @@ impl ShippingError {
     /// The word that the outside is told.
     pub const fn code(&self) -> ProblemCode {
         match self {
-            Self::InvalidOrder(_) => ProblemCode::Invalid,
+            Self::InvalidOrder(_) | Self::InvalidCustomer(_) => ProblemCode::Invalid,
             Self::NotFound(_) => ProblemCode::NotFound,
-            Self::Database(_) | Self::Outbox(outbox::Error::Database(_)) => ProblemCode::Unavailable,
+            Self::NotDispatchable(..) => ProblemCode::NotDispatchable,
+            Self::Accounts(_) | Self::Database(_) | Self::Outbox(outbox::Error::Database(_)) => {
+                ProblemCode::Unavailable
+            }
             Self::Outbox(_) => ProblemCode::Internal,
         }
     }
@@ -36,7 +52,13 @@ impl ShippingError {
     /// What the outside is told beside the word. What happened inside goes to the log, here and only here.
     pub fn detail(&self) -> String {
         match self {
-            Self::InvalidOrder(_) | Self::NotFound(_) => self.to_string(),
+            Self::InvalidOrder(_) | Self::InvalidCustomer(_) | Self::NotFound(_) | Self::NotDispatchable(..) => {
+                self.to_string()
+            }
+            Self::Accounts(_) => {
+                warn!("{self}");
+                "accounts gives no answer; try again".to_owned()
+            }
             Self::Database(_) | Self::Outbox(outbox::Error::Database(_)) => {
                 warn!("{self}");
                 "shipping cannot reach its database; try again".to_owned()
@@ -49,7 +71,7 @@ impl ShippingError {
     }
 }
 
-impl From<ShippingError> for Status {
+impl From<ShippingError> for tonic::Status {
     fn from(error: ShippingError) -> Self {
         rpc::status(error.code(), error.detail())
     }

@@ -2,25 +2,27 @@
 
 use contracts::{
     event::{Event, Payload},
-    events::v1::{ShipmentCreated, ShipmentDelivered, ShipmentDispatched},
+    events::v1::{ShipmentCancelled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched, ShipmentPrepared},
     topics::SHIPMENTS,
 };
-use service_runtime::telemetry;
 
 use crate::shipment::{Shipment, Status};
 
-/// The letter about the shipment as it now stands; each version has one.
-pub(crate) fn letter(shipment: &Shipment) -> Event {
+/// The letter about the shipment as it now stands; each version has one. `traceparent` is the trace of the change.
+pub(crate) fn letter(shipment: &Shipment, traceparent: Option<&str>) -> Event {
     let message = Some(shipment.into());
-    match shipment.status {
-        Status::Preparing => event(shipment, &ShipmentCreated { shipment: message }),
+    let mut event = match shipment.status {
+        Status::AwaitingAddress => event(shipment, &ShipmentCreated { shipment: message }),
+        Status::Preparing if shipment.version == 1 => event(shipment, &ShipmentCreated { shipment: message }),
+        Status::Preparing => event(shipment, &ShipmentPrepared { shipment: message }),
         Status::Dispatched => event(shipment, &ShipmentDispatched { shipment: message }),
         Status::Delivered => event(shipment, &ShipmentDelivered { shipment: message }),
-    }
+        Status::Cancelled => event(shipment, &ShipmentCancelled { shipment: message }),
+    };
+    event.traceparent = traceparent.map(str::to_owned);
+    event
 }
 
 fn event<P: Payload>(shipment: &Shipment, payload: &P) -> Event {
-    let mut event = Event::new(SHIPMENTS, shipment.order.to_string(), shipment.version, shipment.updated_at, payload);
-    event.traceparent = telemetry::traceparent();
-    event
+    Event::new(SHIPMENTS, shipment.order.to_string(), shipment.version, shipment.updated_at, payload)
 }

@@ -1,35 +1,44 @@
 //! Shipping sends one parcel for each completed order, and tells where it is.
 //!
-//! It is the first follower: order does not know it. Start at [`consumers`], where a letter makes a shipment; then
-//! [`shipment`], the table of what can happen to one; then the two that make it happen, [`dispatch()`] (an operator asks)
-//! and [`timed_moves`] (time passes).
+//! It is the first follower: order does not know it. Start at [`consumers`], where a letter notes that an order wants a
+//! parcel; then [`questions`], which asks whether its customer has an address, and so makes the shipment. [`shipment`] is the
+//! table of what can happen to one; [`dispatch()`] (an operator asks), [`stop()`] (order asks) and [`timed_moves`] (time
+//! passes) make it happen.
 
 pub mod consumers;
+pub mod questions;
 pub mod shipment;
 pub mod timed_moves;
 
-mod advance;
+mod answers;
+mod changes;
 mod config;
 mod dispatch;
 mod error;
 mod events;
 mod grpc;
+mod stop;
 mod store;
 
 pub use config::Config;
 pub use dispatch::dispatch;
 pub use error::ShippingError;
+pub use stop::{Stopped, stop};
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use contracts::shipping::v1::shipping_service_server::ShippingServiceServer;
+use contracts::{
+    accounts::v1::accounts_service_client::AccountsServiceClient,
+    shipping::v1::shipping_service_server::ShippingServiceServer,
+};
 use outbox::{Relay, RelayConfig, Waker};
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
-use tonic::service::Routes;
+use tokio::sync::Notify;
+use tonic::{service::Routes, transport::Channel};
 
 /// The tables of shipping, beside those of the outbox and the consumer.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/shipping");
@@ -39,8 +48,12 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/shipping");
 pub struct Deps {
     /// The database of shipping.
     pub pool: PgPool,
+    /// Knows whether a customer has an address.
+    pub accounts: AccountsServiceClient<Channel>,
     /// Told after each commit that wrote a letter.
     pub relay: Waker,
+    /// Told after each commit that noted a question for accounts.
+    pub new_questions: Arc<Notify>,
     /// How long a parcel is prepared, and how long it then travels.
     pub dispatch_after: Duration,
     /// The end of the process, and the work that must not be cut short before it.
@@ -50,13 +63,6 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
-    let routes = start(&config, pool, &shutdown)?;
-    rpc::server::serve(config.listen_addr, routes, &shutdown).await
-}
-
-/// Starts all parts that go on by themselves, and gives the calls that shipping answers.
-pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
     let relay = Relay::new(RelayConfig {
         database_url: config.database.database_url.clone(),
         kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers.clone(),
@@ -64,9 +70,23 @@ pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Route
         retention_days: RelayConfig::RETENTION_DAYS,
     })
     .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
-    let deps = Deps { pool, relay: relay.waker(), dispatch_after: config.dispatch_after(), shutdown: shutdown.clone() };
+    let deps = Deps {
+        pool: pool.clone(),
+        accounts: AccountsServiceClient::new(rpc::channel(&config.accounts_url)?),
+        relay: relay.waker(),
+        new_questions: Arc::default(),
+        dispatch_after: config.dispatch_after(),
+        shutdown: shutdown.clone(),
+    };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
+    shutdown.spawn_part("questions", questions::run(deps.clone()));
     shutdown.spawn_part("timed moves", timed_moves::run(deps.clone()));
-    Ok(Routes::new(ShippingServiceServer::new(grpc::Shipping::new(deps))))
+    ops::serve(&config.ops, Readiness::Database(pool), &shutdown).await?;
+    rpc::server::serve(
+        config.listen_addr,
+        Routes::new(ShippingServiceServer::new(grpc::Shipping::new(deps))),
+        &shutdown,
+    )
+    .await
 }

@@ -1,7 +1,7 @@
 //! A shipment, and everything that can happen to one. No I/O.
 
 use contracts::{
-    ids::{OrderId, ShipmentId},
+    ids::{AccountId, OrderId, ShipmentId},
     shipping::v1 as proto,
     timestamp_to_proto,
 };
@@ -14,6 +14,8 @@ pub struct Shipment {
     pub id: ShipmentId,
     /// The order that it belongs to; there is one shipment for each.
     pub order: OrderId,
+    /// Whose order it is; unknown of shipments from before this was kept.
+    pub customer: Option<AccountId>,
     /// Where it is.
     pub status: Status,
     /// Counts its letters, from 1.
@@ -32,15 +34,32 @@ impl Shipment {
     }
 }
 
+/// A shipment that is about to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewShipment {
+    /// Its own name.
+    pub id: ShipmentId,
+    /// The order that it belongs to.
+    pub order: OrderId,
+    /// Whose order it is.
+    pub customer: AccountId,
+    /// Where it begins.
+    pub status: Status,
+}
+
 /// Where a parcel is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
+    /// Nobody knows yet where it goes.
+    AwaitingAddress,
     /// In the warehouse.
     Preparing,
     /// On its way; it cannot be stopped any more.
     Dispatched,
     /// Final.
     Delivered,
+    /// Final: it was stopped before it left, or before it was there at all.
+    Cancelled,
 }
 
 /// What happens to a shipment.
@@ -50,6 +69,10 @@ pub enum Fact {
     DispatchAsked,
     /// It was where it is for its usual time.
     TimePassed,
+    /// The order is being cancelled.
+    StopAsked,
+    /// The customer has an address.
+    AddressKnown,
 }
 
 /// What follows from a fact.
@@ -57,29 +80,47 @@ pub enum Fact {
 pub enum Step {
     /// It moves on, which is told by a letter.
     MoveTo(Status),
-    /// The fact asks for what is already so.
+    /// The fact asks for what is already so, or says what matters no more.
     Stay,
+    /// The fact asks for what cannot be, or cannot be any more.
+    Refuse,
 }
 
 /// The whole life of a shipment.
 #[expect(clippy::match_same_arms, reason = "every pair is written out, so that the eye can check it")]
 pub fn next(status: Status, fact: Fact) -> Step {
     match (status, fact) {
+        (Status::AwaitingAddress, Fact::AddressKnown) => Step::MoveTo(Status::Preparing),
+        (Status::AwaitingAddress, Fact::DispatchAsked) => Step::Refuse,
+        (Status::AwaitingAddress, Fact::TimePassed) => Step::Stay,
+        (Status::AwaitingAddress, Fact::StopAsked) => Step::MoveTo(Status::Cancelled),
+        (Status::Preparing, Fact::AddressKnown) => Step::Stay,
         (Status::Preparing, Fact::DispatchAsked) => Step::MoveTo(Status::Dispatched),
         (Status::Preparing, Fact::TimePassed) => Step::MoveTo(Status::Dispatched),
+        (Status::Preparing, Fact::StopAsked) => Step::MoveTo(Status::Cancelled),
+        (Status::Dispatched, Fact::AddressKnown) => Step::Stay,
         (Status::Dispatched, Fact::DispatchAsked) => Step::Stay,
         (Status::Dispatched, Fact::TimePassed) => Step::MoveTo(Status::Delivered),
+        (Status::Dispatched, Fact::StopAsked) => Step::Refuse,
+        (Status::Delivered, Fact::AddressKnown) => Step::Stay,
         (Status::Delivered, Fact::DispatchAsked) => Step::Stay,
         (Status::Delivered, Fact::TimePassed) => Step::Stay,
+        (Status::Delivered, Fact::StopAsked) => Step::Refuse,
+        (Status::Cancelled, Fact::AddressKnown) => Step::Stay,
+        (Status::Cancelled, Fact::DispatchAsked) => Step::Refuse,
+        (Status::Cancelled, Fact::TimePassed) => Step::Stay,
+        (Status::Cancelled, Fact::StopAsked) => Step::Stay,
     }
 }
 
 impl From<&Shipment> for proto::Shipment {
     fn from(shipment: &Shipment) -> Self {
         let status = match shipment.status {
+            Status::AwaitingAddress => proto::ShipmentStatus::AwaitingAddress,
             Status::Preparing => proto::ShipmentStatus::Preparing,
             Status::Dispatched => proto::ShipmentStatus::Dispatched,
             Status::Delivered => proto::ShipmentStatus::Delivered,
+            Status::Cancelled => proto::ShipmentStatus::Cancelled,
         };
         Self {
             shipment_id: shipment.id.to_string(),
@@ -89,6 +130,7 @@ impl From<&Shipment> for proto::Shipment {
             version: shipment.version,
             created_at: Some(timestamp_to_proto(shipment.created_at)),
             updated_at: Some(timestamp_to_proto(shipment.updated_at)),
+            customer_id: shipment.customer.map(|customer| customer.to_string()).unwrap_or_default(),
         }
     }
 }
@@ -97,19 +139,33 @@ impl From<&Shipment> for proto::Shipment {
 mod tests {
     use super::*;
 
+    const STATUSES: [Status; 5] =
+        [Status::AwaitingAddress, Status::Preparing, Status::Dispatched, Status::Delivered, Status::Cancelled];
+    const FACTS: [Fact; 4] = [Fact::DispatchAsked, Fact::TimePassed, Fact::StopAsked, Fact::AddressKnown];
+
     #[test]
-    fn a_shipment_never_moves_back_and_delivered_is_final() {
-        let rank = |status| match status {
-            Status::Preparing => 1,
-            Status::Dispatched => 2,
-            Status::Delivered => 3,
-        };
-        for status in [Status::Preparing, Status::Dispatched, Status::Delivered] {
-            for fact in [Fact::DispatchAsked, Fact::TimePassed] {
+    fn a_shipment_never_moves_back_and_takes_no_short_cut() {
+        for status in STATUSES {
+            for fact in FACTS {
                 if let Step::MoveTo(to) = next(status, fact) {
-                    assert_eq!(rank(to), rank(status) + 1, "{status:?} {fact:?}");
+                    let allowed: &[Status] = match status {
+                        Status::AwaitingAddress => &[Status::Preparing, Status::Cancelled],
+                        Status::Preparing => &[Status::Dispatched, Status::Cancelled],
+                        Status::Dispatched => &[Status::Delivered],
+                        Status::Delivered | Status::Cancelled => &[],
+                    };
+                    assert!(allowed.contains(&to), "{status:?} {fact:?} {to:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn of_stop_and_dispatch_whichever_is_first_refuses_the_other() {
+        for (first, second) in [(Fact::StopAsked, Fact::DispatchAsked), (Fact::DispatchAsked, Fact::StopAsked)] {
+            let Step::MoveTo(then) = next(Status::Preparing, first) else { panic!("{first:?} moves it") };
+            assert_eq!(next(then, second), Step::Refuse);
+            assert_eq!(next(then, first), Step::Stay, "asked again, it is the same");
         }
     }
 
@@ -120,6 +176,7 @@ mod tests {
         let shipment = Shipment {
             id,
             order: OrderId::new(),
+            customer: None,
             status: Status::Preparing,
             version: 1,
             created_at: time,

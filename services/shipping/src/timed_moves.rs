@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::{Deps, ShippingError, advance::advance_in_tx, shipment::Fact, store};
+use crate::{Deps, ShippingError, changes::advance_in_tx, shipment::Fact, store::shipments};
 
 /// The most shipments of one transaction.
 const BATCH_SHIPMENTS_MAX: usize = 100;
@@ -33,12 +33,12 @@ pub async fn run(deps: Deps) {
 /// Moves on at most [`BATCH_SHIPMENTS_MAX`] shipments, and says how many.
 async fn move_due(deps: &Deps) -> Result<usize, ShippingError> {
     let mut tx = deps.pool.begin().await?;
-    let due = store::claim_due_in_tx(&mut tx, BATCH_SHIPMENTS_MAX).await?;
+    let due = shipments::claim_due_in_tx(&mut tx, BATCH_SHIPMENTS_MAX).await?;
     if due.is_empty() {
         tx.rollback().await?;
         return Ok(0);
     }
-    let moved = advance_in_tx(&mut tx, &due, Fact::TimePassed, deps.dispatch_after).await?;
+    let moved = advance_in_tx(&mut tx, &due, Fact::TimePassed, deps.dispatch_after, None).await?;
     tx.commit().await?;
     deps.relay.wake();
     for shipment in &moved {

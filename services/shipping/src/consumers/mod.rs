@@ -1,5 +1,6 @@
 //! What shipping hears by letter. Each line of the list is a topic and what is done on it.
 
+mod accounts;
 mod orders;
 
 use consumer::{ConsumerConfig, ConsumerService};
@@ -7,13 +8,20 @@ use contracts::topics;
 use service_runtime::config::KafkaConfig;
 
 use crate::Deps;
-use orders::CreateShipment;
+use accounts::HearOfAddress;
+use orders::NoteCompleted;
+
+/// One group for both topics, so that they share one Kafka consumer.
+const GROUP: &str = "shipping.prepare-parcels";
 
 /// Reads letters until the end is requested.
 pub async fn run(kafka: KafkaConfig, deps: Deps) {
     let config = ConsumerConfig::new(kafka.kafka_bootstrap_servers, kafka.kafka_namespace, "shipping");
     ConsumerService::new(config, deps.pool)
-        .on(topics::ORDERS, CreateShipment { dispatch_after: deps.dispatch_after })
+        .on(topics::ORDERS, NoteCompleted)
+        .on(topics::ACCOUNTS, HearOfAddress)
+        // what the handlers write are questions; letters come with the answers
+        .after_commit(move || deps.new_questions.notify_one())
         .run(deps.shutdown.token())
         .await;
 }

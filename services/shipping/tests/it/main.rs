@@ -1,5 +1,11 @@
-//! Shipping with a real Postgres and a real Kafka: a letter comes in, letters go out.
+//! Shipping as a process, with a real accounts, a real Postgres and a real Kafka: letters come in, letters go out.
 
+mod accounts;
+mod addresses;
+mod crashes;
 mod create;
 mod depot;
 mod moves;
+mod process;
+mod races;
+mod stops;

@@ -1,17 +1,18 @@
-//! All SQL of shipping.
+//! Shipments.
 
 use std::time::Duration;
 
-use contracts::ids::{OrderId, ShipmentId};
+use contracts::ids::{AccountId, OrderId, ShipmentId};
 use sqlx::{PgConnection, PgPool, prelude::FromRow};
 use uuid::Uuid;
 
-use crate::shipment::{Shipment, Status};
+use crate::shipment::{NewShipment, Shipment, Status};
 
 #[derive(Debug, FromRow)]
 struct ShipmentRow {
     order_id: Uuid,
     shipment_id: Uuid,
+    customer_id: Option<Uuid>,
     status: String,
     version: i64,
     created_at: jiff_sqlx::Timestamp,
@@ -25,6 +26,7 @@ impl TryFrom<ShipmentRow> for Shipment {
         Ok(Self {
             id: ShipmentId::from(row.shipment_id),
             order: OrderId::from(row.order_id),
+            customer: row.customer_id.map(AccountId::from),
             status: status(&row.status)?,
             version: row.version,
             created_at: row.created_at.to_jiff(),
@@ -35,36 +37,41 @@ impl TryFrom<ShipmentRow> for Shipment {
 
 fn status(word: &str) -> Result<Status, sqlx::Error> {
     match word {
+        "AWAITING_ADDRESS" => Ok(Status::AwaitingAddress),
         "PREPARING" => Ok(Status::Preparing),
         "DISPATCHED" => Ok(Status::Dispatched),
         "DELIVERED" => Ok(Status::Delivered),
+        "CANCELLED" => Ok(Status::Cancelled),
         _ => Err(sqlx::Error::Decode(format!("no shipment is {word}").into())),
     }
 }
 
 fn word(status: Status) -> &'static str {
     match status {
+        Status::AwaitingAddress => "AWAITING_ADDRESS",
         Status::Preparing => "PREPARING",
         Status::Dispatched => "DISPATCHED",
         Status::Delivered => "DELIVERED",
+        Status::Cancelled => "CANCELLED",
     }
 }
 
-/// Makes the shipment of an order, due after `dispatch_after`. `None` when the order has one.
+/// Makes a shipment; one that is prepared is due after `dispatch_after`. `None` when its order has one.
 pub(crate) async fn insert_in_tx(
     conn: &mut PgConnection,
-    id: ShipmentId,
-    order: OrderId,
+    new: &NewShipment,
     dispatch_after: Duration,
 ) -> Result<Option<Shipment>, sqlx::Error> {
     let row: Option<ShipmentRow> = sqlx::query_as(
-        "INSERT INTO shipment (order_id, shipment_id, status, due_at)
-         VALUES ($1, $2, 'PREPARING', now() + make_interval(secs => $3))
+        "INSERT INTO shipment (order_id, shipment_id, customer_id, status, due_at)
+         VALUES ($1, $2, $3, $4, CASE WHEN $4 = 'PREPARING' THEN now() + make_interval(secs => $5) END)
          ON CONFLICT (order_id) DO NOTHING
-         RETURNING order_id, shipment_id, status, version, created_at, updated_at",
+         RETURNING order_id, shipment_id, customer_id, status, version, created_at, updated_at",
     )
-    .bind(order.as_uuid())
-    .bind(id.as_uuid())
+    .bind(new.order.as_uuid())
+    .bind(new.id.as_uuid())
+    .bind(new.customer.as_uuid())
+    .bind(word(new.status))
     .bind(dispatch_after.as_secs_f64())
     .fetch_optional(conn)
     .await?;
@@ -74,7 +81,8 @@ pub(crate) async fn insert_in_tx(
 /// The shipment of an order.
 pub(crate) async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Shipment>, sqlx::Error> {
     let row: Option<ShipmentRow> = sqlx::query_as(
-        "SELECT order_id, shipment_id, status, version, created_at, updated_at FROM shipment WHERE order_id = $1",
+        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at
+         FROM shipment WHERE order_id = $1",
     )
     .bind(order.as_uuid())
     .fetch_optional(pool)
@@ -82,10 +90,23 @@ pub(crate) async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Shipmen
     row.map(Shipment::try_from).transpose()
 }
 
+/// The shipment of an order, which nobody else changes until the transaction ends.
+pub(crate) async fn lock_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<Option<Shipment>, sqlx::Error> {
+    let row: Option<ShipmentRow> = sqlx::query_as(
+        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at
+         FROM shipment WHERE order_id = $1
+         FOR NO KEY UPDATE",
+    )
+    .bind(order.as_uuid())
+    .fetch_optional(conn)
+    .await?;
+    row.map(Shipment::try_from).transpose()
+}
+
 /// Locks shipments whose time has come, those that wait longest first. What another replica has locked is its own.
 pub(crate) async fn claim_due_in_tx(conn: &mut PgConnection, rows_max: usize) -> Result<Vec<Shipment>, sqlx::Error> {
     let rows: Vec<ShipmentRow> = sqlx::query_as(
-        "SELECT order_id, shipment_id, status, version, created_at, updated_at
+        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at
          FROM shipment
          WHERE due_at <= now()
          ORDER BY due_at
@@ -110,10 +131,11 @@ pub(crate) async fn move_in_tx(
     let rows: Vec<ShipmentRow> = sqlx::query_as(
         "UPDATE shipment
          SET status = move.status, version = version + 1, updated_at = now(),
-             due_at = CASE WHEN move.status <> 'DELIVERED' THEN now() + make_interval(secs => $4) END
+             due_at = CASE WHEN move.status IN ('PREPARING', 'DISPATCHED')
+                           THEN now() + make_interval(secs => $4) END
          FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS move(order_id, seen, status)
          WHERE shipment.order_id = move.order_id AND shipment.version = move.seen
-         RETURNING shipment.order_id, shipment_id, shipment.status, version, created_at, updated_at",
+         RETURNING shipment.order_id, shipment_id, customer_id, shipment.status, version, created_at, updated_at",
     )
     .bind(orders)
     .bind(versions)

@@ -1,0 +1,103 @@
+//! Asking accounts whether customers have an address. Letters only note the question: a handler asks nobody.
+
+use std::time::Duration;
+
+use contracts::{accounts::v1::GetAddressRequest, ids::AccountId, problem::ProblemCode};
+use service_runtime::telemetry;
+use tracing::{Instrument, error, info_span, warn};
+
+use crate::{
+    Deps, ShippingError, answers,
+    store::questions::{self, Question},
+};
+
+/// The most questions that are out at once.
+const QUESTIONS_MAX: u16 = 32;
+
+/// How long an answer may take.
+const BUDGET: Duration = Duration::from_secs(2);
+
+/// How long a question that was taken is nobody else's: longer than asking and writing the answer takes. (If it is not,
+/// the second answer finds the first.)
+const LEASE: Duration = Duration::from_secs(10);
+
+/// The longest pause between two attempts.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// How often questions are looked for that nobody has told of: after a crash or a pause, or noted by another replica.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Asks what is to be asked, until the end is requested. Every replica may run it.
+pub async fn run(deps: Deps) {
+    loop {
+        let taken = take_up(&deps).await;
+        if let Err(error) = &taken {
+            warn!(%error, "questions for addresses wait");
+        }
+        // a full hand: there is more
+        if taken.is_ok_and(|count| count == usize::from(QUESTIONS_MAX)) && !deps.shutdown.token().is_cancelled() {
+            continue;
+        }
+        tokio::select! {
+            () = deps.shutdown.requested() => return,
+            () = deps.new_questions.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Takes a hand full of questions and asks them all at once. Gives how many it was.
+async fn take_up(deps: &Deps) -> Result<usize, ShippingError> {
+    let taken = questions::claim(&deps.pool, QUESTIONS_MAX, LEASE).await?;
+    let count = taken.len();
+    let attempts: Vec<_> = taken
+        .into_iter()
+        .map(|question| {
+            let span = info_span!("address", order.id = %question.order);
+            if let Some(traceparent) = &question.traceparent {
+                telemetry::set_parent(&span, traceparent);
+            }
+            let deps = deps.clone();
+            deps.shutdown.clone().spawn_work(async move { attempt(&deps, &question).await }.instrument(span))
+        })
+        .collect();
+    for attempt in attempts {
+        if let Err(panic) = attempt.await {
+            error!(%panic, "asking for an address ended in a panic");
+        }
+    }
+    Ok(count)
+}
+
+async fn attempt(deps: &Deps, question: &Question) {
+    if let Err(error) = settle(deps, question).await {
+        warn!(%error, "the parcel waits, asking again");
+        if let Err(error) = questions::postpone(&deps.pool, question, PAUSE_MAX).await {
+            warn!(%error, "the question is asked again when its lease ends");
+        }
+    }
+}
+
+async fn settle(deps: &Deps, question: &Question) -> Result<(), ShippingError> {
+    if has_address(deps, question.customer).await? {
+        answers::address_found(deps, question).await
+    } else {
+        answers::address_missing(deps, question).await
+    }
+}
+
+/// Whether accounts knows where parcels of this customer go. Where that is, is not kept.
+async fn has_address(deps: &Deps, customer: AccountId) -> Result<bool, ShippingError> {
+    let answer = rpc::ask(BUDGET, GetAddressRequest { account_id: customer.to_string() }, |request| {
+        let mut accounts = deps.accounts.clone();
+        async move { accounts.get_address(request).await }
+    });
+    match answer.await {
+        Ok(answer) => Ok(answer.address.is_some()),
+        Err(status) if rpc::problem_of(&status) == ProblemCode::NotFound => {
+            warn!(customer.id = %customer, "accounts does not know the customer of a completed order");
+            Ok(false)
+        }
+        Err(status) => Err(ShippingError::Accounts(status)),
+    }
+}

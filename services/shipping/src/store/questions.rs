@@ -1,0 +1,119 @@
+//! Orders that wait until it is known whether their customer has an address.
+
+use std::time::Duration;
+
+use contracts::ids::{AccountId, OrderId};
+use sqlx::{PgConnection, PgPool, prelude::FromRow};
+use uuid::Uuid;
+
+/// Does the customer of this order have an address?
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The order that waits for the answer.
+    pub order: OrderId,
+    /// Whose it is.
+    pub customer: AccountId,
+    /// Counts the letters that the address changed.
+    pub version: i64,
+    /// Of the letter that the order is completed.
+    pub traceparent: Option<String>,
+}
+
+#[derive(Debug, FromRow)]
+struct QuestionRow {
+    order_id: Uuid,
+    customer_id: Uuid,
+    version: i64,
+    traceparent: Option<String>,
+}
+
+impl From<QuestionRow> for Question {
+    fn from(row: QuestionRow) -> Self {
+        let QuestionRow { order_id, customer_id, version, traceparent } = row;
+        Self { order: order_id.into(), customer: customer_id.into(), version, traceparent }
+    }
+}
+
+/// Notes the question of an order, to be asked at once. Not when it is noted already, or the order has a shipment; one that
+/// is being made or stopped at this moment is not seen, and whoever gets the answer finds it.
+pub(crate) async fn insert_in_tx(
+    conn: &mut PgConnection,
+    order: OrderId,
+    customer: AccountId,
+    traceparent: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO address_question (order_id, customer_id, traceparent)
+         SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM shipment WHERE order_id = $1)
+         ON CONFLICT (order_id) DO NOTHING",
+    )
+    .bind(order.as_uuid())
+    .bind(customer.as_uuid())
+    .bind(traceparent)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Has all questions of a customer asked again at once, those that are being asked as well: their answer may be older than
+/// the address.
+pub(crate) async fn renew_in_tx(conn: &mut PgConnection, customer: AccountId) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE address_question SET attempt_at = now(), attempts = 0, version = version + 1 WHERE customer_id = $1",
+    )
+    .bind(customer.as_uuid())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes questions that are to be asked, those that wait longest first, and keeps them from others for `lease`.
+pub(crate) async fn claim(pool: &PgPool, questions_max: u16, lease: Duration) -> Result<Vec<Question>, sqlx::Error> {
+    let rows: Vec<QuestionRow> = sqlx::query_as(
+        "UPDATE address_question SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
+         WHERE order_id IN (
+             -- SKIP LOCKED: two replicas take different questions instead of waiting for each other
+             SELECT order_id FROM address_question
+             WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+         RETURNING order_id, customer_id, version, traceparent",
+    )
+    .bind(i64::from(questions_max))
+    .bind(lease.as_secs_f64())
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(Question::from).collect())
+}
+
+/// Has a question asked again after a pause, which doubles with each attempt up to `pause_max`. Not when a letter has
+/// renewed it meanwhile.
+pub(crate) async fn postpone(pool: &PgPool, question: &Question, pause_max: Duration) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE address_question
+         SET attempt_at = now() + make_interval(secs => least($3, 0.125 * 2 ^ least(attempts, 20)))
+         WHERE order_id = $1 AND version = $2",
+    )
+    .bind(question.order.as_uuid())
+    .bind(question.version)
+    .bind(pause_max.as_secs_f64())
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Lets a question wait for a letter. `false` when one came since it was asked, or the question is gone.
+pub(crate) async fn park_in_tx(conn: &mut PgConnection, question: &Question) -> Result<bool, sqlx::Error> {
+    let parked =
+        sqlx::query("UPDATE address_question SET attempt_at = NULL, attempts = 0 WHERE order_id = $1 AND version = $2")
+            .bind(question.order.as_uuid())
+            .bind(question.version)
+            .execute(conn)
+            .await?;
+    Ok(parked.rows_affected() == 1)
+}
+
+/// Removes the question of an order. `false` when there is none.
+pub(crate) async fn delete_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<bool, sqlx::Error> {
+    let deleted =
+        sqlx::query("DELETE FROM address_question WHERE order_id = $1").bind(order.as_uuid()).execute(conn).await?;
+    Ok(deleted.rows_affected() == 1)
+}
