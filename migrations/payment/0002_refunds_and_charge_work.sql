@@ -27,5 +27,6 @@ CREATE TABLE charge_work (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- first attempts and repeated ones are claimed apart, each in the order in which they are due
-CREATE INDEX charge_work_due ON charge_work ((attempts = 0), attempt_at);
+-- new work and repeated work are claimed apart, each in the order in which it is due. (A number, not `attempts = 0`, whose
+-- negation the planner would turn into an expression that the index does not have.)
+CREATE INDEX charge_work_due ON charge_work (least(attempts, 1), attempt_at);

@@ -54,21 +54,22 @@ pub async fn insert_in_tx(
 /// gets them.
 pub async fn claim(pool: &PgPool, queue: Queue, orders_max: usize, lease: Duration) -> Result<Vec<Work>, sqlx::Error> {
     let rows: Vec<(Uuid, Vec<u8>, i32, Option<String>)> = sqlx::query_as(
-        "WITH due AS MATERIALIZED (
+        // the array is made once, and counts as short: found by the primary key, however much waits
+        "UPDATE charge_work
+         SET attempt_at = now() + make_interval(secs => $3), attempts = attempts + 1
+         WHERE order_id = ANY (ARRAY (
              -- SKIP LOCKED: two processes take different orders instead of waiting for each other
              SELECT order_id FROM charge_work
-             WHERE (attempts = 0) = $1 AND attempt_at <= now()
+             WHERE least(attempts, 1) = $1 AND attempt_at <= now()
              ORDER BY attempt_at
              LIMIT $2
-             FOR UPDATE SKIP LOCKED
-         )
-         UPDATE charge_work
-         SET attempt_at = now() + make_interval(secs => $3), attempts = attempts + 1
-         FROM due
-         WHERE charge_work.order_id = due.order_id
-         RETURNING charge_work.order_id, reserved, attempts, traceparent",
+             FOR UPDATE SKIP LOCKED))
+         RETURNING order_id, reserved, attempts, traceparent",
     )
-    .bind(queue == Queue::New)
+    .bind(match queue {
+        Queue::New => 0_i32,
+        Queue::Repeated => 1,
+    })
     .bind(i64::try_from(orders_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
     .fetch_all(pool)
