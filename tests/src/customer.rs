@@ -1,7 +1,8 @@
 //! A customer of the platform, over HTTP.
 
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use testkit::{SOON, eventually_some};
 
 use crate::platform::Platform;
 
@@ -20,6 +21,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// The header Location.
     pub location: Option<String>,
+    /// The header Preference-Applied.
+    pub preference_applied: Option<String>,
     /// Whether the answer was given before.
     pub is_replayed: bool,
     /// The very bytes.
@@ -47,11 +50,21 @@ impl Answer {
 }
 
 impl Customer {
-    /// A new account.
+    /// A new account, with an address.
     pub async fn register(platform: &Platform) -> Self {
+        Self::with_account(platform, json!({"name": "A Customer", "address": address()})).await
+    }
+
+    /// A new account, without one.
+    pub async fn register_without_address(platform: &Platform) -> Self {
+        Self::with_account(platform, json!({"name": "A Customer on the move"})).await
+    }
+
+    async fn with_account(platform: &Platform, mut account: Value) -> Self {
         let email = format!("{}@example.com", contracts::ids::AccountId::new());
         let nobody = Self::nobody(platform);
-        let account = json!({"email": email, "password": "a long password", "name": "A Customer"});
+        account["email"] = json!(email);
+        account["password"] = json!("a long password");
         nobody.send(Method::POST, "/v1/accounts", None, Some(account)).await.expect(201);
         Self::login(platform, &email, "a long password").await
     }
@@ -87,6 +100,14 @@ impl Customer {
         key: Option<&str>,
         body: Option<Value>,
     ) -> reqwest::Result<Answer> {
+        let mut request = self.request(method, path, key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        read(request.send().await?).await
+    }
+
+    fn request(&self, method: Method, path: &str, key: Option<&str>) -> RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);
@@ -94,10 +115,7 @@ impl Customer {
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        read(request.send().await?).await
+        request
     }
 
     /// GET.
@@ -115,6 +133,43 @@ impl Customer {
         self.order(&new_key(), "mug", 1, "tok_visa").await
     }
 
+    /// Orders `quantity` of `sku` with `card`, under `key`, by letter.
+    pub async fn order_by_letter(&self, key: &str, sku: &str, quantity: u32, card: &str) -> Answer {
+        let request = self.request(Method::POST, "/v1/orders", Some(key)).header("Prefer", "respond-async");
+        let sent = request.json(&order_body(sku, quantity, card)).send().await.expect("the gateway answers");
+        read(sent).await.expect("the gateway answers whole")
+    }
+
+    /// Cancels an order under `key`.
+    pub async fn cancel(&self, key: &str, order_id: &str) -> Answer {
+        self.send(Method::POST, &format!("/v1/orders/{order_id}/cancel"), Some(key), None).await
+    }
+
+    /// Opens the order's events; `after` is the last that was seen.
+    pub async fn events(&self, order_id: &str, after: Option<i64>) -> Events {
+        let mut request = self.request(Method::GET, &format!("/v1/orders/{order_id}/events"), None);
+        if let Some(after) = after {
+            request = request.header("Last-Event-ID", after);
+        }
+        let response = request.send().await.expect("the gateway answers");
+        assert_eq!(response.status(), StatusCode::OK);
+        Events { response, text: String::new() }
+    }
+
+    /// The account's id.
+    pub async fn account_id(&self) -> String {
+        self.get("/v1/accounts/me").await.expect(200).json()["account_id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits until the order has this status, and gives it.
+    pub async fn order_with_status(&self, order_id: &str, status: &str) -> Value {
+        eventually_some(SOON * 2, &format!("order {order_id} is {status}"), async || {
+            let order = self.read_order(order_id).await;
+            (order["status"] == status).then_some(order)
+        })
+        .await
+    }
+
     /// The order as it stands.
     pub async fn read_order(&self, order_id: &str) -> Value {
         self.get(&format!("/v1/orders/{order_id}")).await.expect(200).json()
@@ -124,6 +179,66 @@ impl Customer {
     pub async fn available(&self, sku: &str) -> i64 {
         self.get(&format!("/v1/products/{sku}")).await.expect(200).json()["available"].as_i64().expect("a number")
     }
+}
+
+/// An order's events as they come.
+#[derive(Debug)]
+pub struct Events {
+    response: Response,
+    text: String,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderEvent {
+    /// The order's version.
+    pub id: i64,
+    /// Like `order.completed`.
+    pub event: String,
+    /// The order.
+    pub order: Value,
+}
+
+impl Events {
+    /// The next event; `None` when the stream has ended.
+    pub async fn next(&mut self) -> Option<OrderEvent> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let event = parse(block);
+                self.text = rest.to_owned();
+                if event.is_some() {
+                    return event;
+                }
+                continue; // a comment
+            }
+            let chunk = tokio::time::timeout(SOON * 2, self.response.chunk()).await;
+            let chunk = chunk.expect("the stream goes on or ends").expect("the stream is not cut")?;
+            self.text.push_str(std::str::from_utf8(&chunk).expect("events are text"));
+        }
+    }
+
+    /// Every event until the stream ends.
+    pub async fn rest(mut self) -> Vec<OrderEvent> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event);
+        }
+        events
+    }
+}
+
+fn parse(block: &str) -> Option<OrderEvent> {
+    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    Some(OrderEvent {
+        id: field("id:")?.parse().expect("a version"),
+        event: field("event:")?.to_owned(),
+        order: serde_json::from_str(field("data:")?).expect("JSON"),
+    })
+}
+
+/// An address as the API takes it.
+pub fn address() -> Value {
+    json!({"line1": "1 Pillar Lane", "city": "Utrecht", "postal_code": "3511 AB", "country": "NL"})
 }
 
 /// A body for `POST /v1/orders`.
@@ -141,6 +256,7 @@ async fn read(response: Response) -> reqwest::Result<Answer> {
     Ok(Answer {
         status: response.status(),
         location: header("location").map(str::to_owned),
+        preference_applied: header("preference-applied").map(str::to_owned),
         is_replayed: header("idempotent-replayed") == Some("true"),
         bytes: response.bytes().await?.to_vec(),
     })

@@ -6,5 +6,8 @@
 
 pub mod customer;
 pub mod letters;
+pub mod locks;
+pub mod network;
+pub mod order_desk;
 pub mod platform;
 pub mod repository;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use journeys::{
     customer::{Customer, new_key},
+    locks::Lock,
+    network,
     platform::Platform,
 };
 use serde_json::Value;
-use sqlx::{Acquire, PgConnection, Postgres, pool::PoolConnection};
 use testkit::{SOON, eventually, eventually_some};
 
 /// Recovery takes an order up 5 s after it was placed.
@@ -105,15 +106,17 @@ async fn order_killed_while_a_declined_order_gives_its_stock_back() {
     let order = story.ends("REJECTED", &id).await;
     assert_eq!(order["reason"], "PAYMENT_DECLINED");
     assert_eq!(story.customer.available("mug").await, story.available_before);
-    assert_eq!(story.captures(&id).await, 0);
+    assert_eq!(network::account(&story.platform, &id).await.captures, 0);
 }
 
 #[tokio::test]
 async fn inventory_killed_while_it_holds_back_its_answer() {
     let mut story = Story::begin().await;
-    let lock = Lock::take(&story.platform, "inventory", "SELECT 1 FROM stock WHERE sku = $1 FOR UPDATE", "mug").await;
+    let mut lock =
+        Lock::take(&story.platform, "inventory", "SELECT 1 FROM stock WHERE sku = $1 FOR UPDATE", "mug").await;
     story.place_in_background();
     let id = story.order_in_state("AWAITING_STOCK").await;
+    lock.is_waited_for().await;
     story.platform.kill("inventory").await;
     lock.release().await;
     story.platform.start_again("inventory").await;
@@ -178,16 +181,8 @@ impl Story {
     }
 
     async fn captured(&self, id: &str) {
-        eventually(SOON, "the network has captured", async || self.captures(id).await == 1).await;
-    }
-
-    /// Captures of the order that were not voided, in the network's own books.
-    async fn captures(&self, id: &str) -> usize {
-        let url = format!("{}/captures?since=2020-01-01T00:00:00Z", self.platform.url("psp"));
-        let page = reqwest::get(url).await.expect("the network answers").bytes().await.expect("it answers whole");
-        let page: Value = serde_json::from_slice(&page).expect("JSON");
-        let kept = |capture: &&Value| capture["merchant_reference"] == id && capture["voided"] == false;
-        page["items"].as_array().expect("a list").iter().filter(kept).count()
+        eventually(SOON, "the network has captured", async || network::account(&self.platform, id).await.captures == 1)
+            .await;
     }
 
     async fn ends(&self, status: &str, id: &str) -> Value {
@@ -202,24 +197,9 @@ impl Story {
     async fn ends_completed(&self, id: &str) {
         let order = self.ends("COMPLETED", id).await;
         assert_eq!(order["payment"]["status"], "CAPTURED");
-        assert_eq!(self.captures(id).await, 1);
+        let account = network::account(&self.platform, id).await;
+        assert_eq!((account.captures, account.refunded_minor), (1, 0));
+        assert_eq!(account.kept_minor, order["total"]["amount_minor"]);
         assert_eq!(self.customer.available("mug").await, self.available_before - 1);
-    }
-}
-
-/// A row lock, held by a connection of the test's own.
-struct Lock(PoolConnection<Postgres>);
-
-impl Lock {
-    async fn take(platform: &Platform, database: &str, query: &'static str, key: &str) -> Self {
-        let mut connection = platform.database(database).acquire().await.expect("a connection");
-        let inner: &mut PgConnection = connection.acquire().await.expect("the same");
-        sqlx::query("BEGIN").execute(&mut *inner).await.expect("a transaction");
-        sqlx::query(query).bind(key).execute(&mut *inner).await.expect("the lock");
-        Self(connection)
-    }
-
-    async fn release(mut self) {
-        sqlx::query("ROLLBACK").execute(&mut *self.0).await.expect("the end of the transaction");
     }
 }

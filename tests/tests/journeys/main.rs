@@ -1,10 +1,15 @@
 //! Stories over the whole platform: real processes, real Postgres, real Kafka, HTTP.
 
 mod bad_input;
+mod bad_letters;
 mod broker_away;
+mod by_letter;
+mod cancels;
 mod cards;
 mod crashes;
+mod every_arrow;
 mod followers;
 mod idempotency;
 mod ownership;
 mod placing;
+mod watching;
