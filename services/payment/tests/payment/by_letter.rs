@@ -9,6 +9,7 @@ use contracts::{
     payment::v1::{PaymentState, charge_response::Outcome as Charged, void_response::Outcome as Voided},
 };
 use prost::Message;
+use testkit::{SOON, eventually};
 
 use crate::{
     platform::Platform,
@@ -206,6 +207,26 @@ async fn an_order_asked_for_by_both_doors_at_once_is_captured_once() {
         assert_eq!(platform.answered(order_id).await, CAPTURED);
         assert_eq!(platform.captures(order_id), 1, "{card_token}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_belongs_to_the_trace_of_the_letter_that_asked_for_it() {
+    let platform = Platform::start().await;
+    let order_id = OrderId::new();
+    platform.order.wants(order_id, "tok_visa");
+    let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    platform.post.send(&Event { traceparent, ..held(order_id) }).await;
+    platform.answered(order_id).await;
+    let letter = published(&platform, order_id).await;
+    assert!(letter.traceparent.unwrap().contains("0af7651916cd43dd8448eb211c80319c"));
+}
+
+#[tokio::test]
+async fn how_much_waits_to_be_charged_is_a_metric() {
+    let platform = Platform::start_without_psp().await;
+    hold_20(&platform).await;
+    eventually(SOON, "20 orders wait", async || platform.metric("charge_work_depth").await == Some(20.0)).await;
+    assert!(platform.metric("charge_work_oldest_age_seconds").await > Some(0.0));
 }
 
 #[tokio::test]

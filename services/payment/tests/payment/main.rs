@@ -10,5 +10,7 @@ mod crashes_by_letter;
 mod order_desk;
 mod platform;
 mod post;
+mod processes;
+mod records;
 mod refunds;
 mod voids;

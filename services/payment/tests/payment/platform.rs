@@ -3,8 +3,7 @@
 use std::{
     env, fs,
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -17,16 +16,16 @@ use contracts::{
         charge_response, payment_service_client::PaymentServiceClient, refund_response, void_response,
     },
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use serde_json::Value;
+use nix::sys::signal::Signal;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use testkit::{SOON, TestDatabase, eventually};
 use tonic::{Code, Status, transport::Channel};
 
-use crate::{order_desk::OrderDesk, post::Post};
+use crate::{
+    order_desk::OrderDesk,
+    post::Post,
+    processes::{PaymentProcess, Process, spawn_psp},
+};
 
 /// Enough for anything that the network answers at all.
 pub const BUDGET: Duration = Duration::from_secs(10);
@@ -38,9 +37,8 @@ pub struct Platform {
     pub order: OrderDesk,
     psp: Option<Process>,
     psp_address: SocketAddr,
-    payment: Process,
-    payment_address: SocketAddr,
-    folder: PathBuf,
+    payment: PaymentProcess,
+    pub folder: PathBuf,
 }
 
 impl Platform {
@@ -67,8 +65,8 @@ impl Platform {
         let database = testkit::database("payments", &migrators).await;
         let post = Post::new().await;
         let order = OrderDesk::closed_at(free_address());
-        let (payment, payment_address) = spawn_payment(&database, &post, psp_address, order.address);
-        let platform = Self { database, post, order, psp: None, psp_address, payment, payment_address, folder };
+        let payment = PaymentProcess::spawn(&database, &post, psp_address, order.address);
+        let platform = Self { database, post, order, psp: None, psp_address, payment, folder };
         platform.until_payment_answers().await;
         platform
     }
@@ -95,18 +93,17 @@ impl Platform {
 
     /// kill -9 of payment.
     pub fn kill_payment(&mut self) {
-        self.payment.kill();
+        self.payment.process.kill();
     }
 
     /// A new payment process on the same database.
     pub async fn restart_payment(&mut self) {
-        (self.payment, self.payment_address) =
-            spawn_payment(&self.database, &self.post, self.psp_address, self.order.address);
+        self.payment = PaymentProcess::spawn(&self.database, &self.post, self.psp_address, self.order.address);
         self.until_payment_answers().await;
     }
 
     pub fn client(&self) -> PaymentServiceClient<Channel> {
-        PaymentServiceClient::new(rpc::channel(&format!("http://{}", self.payment_address)).unwrap())
+        PaymentServiceClient::new(rpc::channel(&format!("http://{}", self.payment.address)).unwrap())
     }
 
     /// Charges 12.50 EUR.
@@ -193,21 +190,6 @@ impl Platform {
         eventually(SOON, &what, async || self.state(order_id).await.is_ok_and(|found| found == state)).await;
     }
 
-    /// How often the card network's own books have the order captured.
-    pub fn captures(&self, order_id: OrderId) -> usize {
-        self.in_books(order_id, |change| change["captured"].is_object())
-    }
-
-    /// How often the card network's own books have the order voided.
-    pub fn voids(&self, order_id: OrderId) -> usize {
-        self.in_books(order_id, |change| change == "voided")
-    }
-
-    /// How often the card network's own books have the order refunded.
-    pub fn refunds(&self, order_id: OrderId) -> usize {
-        self.in_books(order_id, |change| change["refunded"].is_object())
-    }
-
     /// Voids the charge as somebody would who is not payment.
     pub async fn void_behind_our_back(&self, order_id: OrderId) {
         let url = format!("http://{}/charges/{order_id}/void", self.psp_address);
@@ -216,72 +198,12 @@ impl Platform {
         assert!(answer.status().is_success());
     }
 
-    fn in_books(&self, order_id: OrderId, wanted: impl Fn(&Value) -> bool) -> usize {
-        let books = fs::read_to_string(self.folder.join("books.jsonl")).unwrap();
-        let entries = books.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        entries.filter(|entry| entry["merchant_reference"] == order_id.to_string() && wanted(&entry["change"])).count()
-    }
-
-    /// What the ledger holds for an order: the kinds of its transfers, in their order.
-    pub async fn transfers(&self, order_id: OrderId) -> Vec<String> {
-        sqlx::query_scalar("SELECT kind FROM transfers WHERE order_id = $1 ORDER BY kind")
-            .bind(order_id.as_uuid())
-            .fetch_all(&self.database.owner)
-            .await
-            .unwrap()
-    }
-
-    /// The balance of what the card network owes us, in minor units.
-    pub async fn owed_by_the_network(&self) -> i64 {
-        sqlx::query_scalar(
-            "SELECT COALESCE(SUM(CASE WHEN debit_account = 'card-network' THEN amount_minor
-                                      WHEN credit_account = 'card-network' THEN -amount_minor END), 0)::bigint
-             FROM transfers",
-        )
-        .fetch_one(&self.database.owner)
-        .await
-        .unwrap()
-    }
-
-    /// Type, sequence and payload of each letter that was written about the order.
-    pub async fn letters(&self, order_id: OrderId) -> Vec<(String, i64, Vec<u8>)> {
-        sqlx::query_as("SELECT event_type, sequence, payload FROM outbox WHERE key = $1 ORDER BY id")
-            .bind(order_id.to_string())
-            .fetch_all(&self.database.owner)
-            .await
-            .unwrap()
-    }
-
-    /// Waits until the order is answered by letter and done with; there must be one letter. Gives its type.
-    pub async fn answered(&self, order_id: OrderId) -> String {
-        eventually(SOON, "the order is answered by letter", async || !self.letters(order_id).await.is_empty()).await;
-        self.until_done(order_id).await;
-        let mut letters = self.letters(order_id).await;
-        assert_eq!(letters.len(), 1, "{order_id} {letters:?}");
-        letters.remove(0).0
-    }
-
-    /// Waits until the order is not to be charged by letter any more.
-    pub async fn until_done(&self, order_id: OrderId) {
-        eventually(SOON, "the order's work is done", async || self.attempts(order_id).await.is_none()).await;
-    }
-
-    /// How often it was attempted to charge the order by letter; `None` when it is done with, or was never asked for.
-    pub async fn attempts(&self, order_id: OrderId) -> Option<i32> {
-        sqlx::query_scalar("SELECT attempts FROM charge_work WHERE order_id = $1")
-            .bind(order_id.as_uuid())
-            .fetch_optional(&self.database.owner)
-            .await
-            .unwrap()
-    }
-
-    /// Waits until it was attempted so often to charge the order by letter.
-    pub async fn until_attempts(&self, order_id: OrderId, attempts: i32) {
-        eventually(SOON, "the order was attempted", async || self.attempts(order_id).await >= Some(attempts)).await;
-    }
-
-    pub async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(&self.database.owner).await.unwrap()
+    /// What payment tells of itself under this name, if it does.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let url = format!("http://{}/metrics", self.payment.ops_address);
+        let metrics = reqwest::get(url).await.ok()?.text().await.ok()?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        line.parse().ok()
     }
 
     /// Locks the order's row in this table, so that payment has to wait where it wants to change it.
@@ -355,56 +277,4 @@ pub fn refund_item(order_id: OrderId, budget: Duration) -> RefundCharge {
 
 pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// A child that does not outlive its test.
-struct Process(Child);
-
-impl Process {
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.0.id()).unwrap();
-        kill(Pid::from_raw(pid), signal).unwrap();
-    }
-
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn spawn_payment(database: &TestDatabase, post: &Post, psp: SocketAddr, order: SocketAddr) -> (Process, SocketAddr) {
-    let address = free_address();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_payment"));
-    command
-        .arg("serve")
-        .env("DATABASE_URL", &database.app_url)
-        .env("KAFKA_BOOTSTRAP_SERVERS", &post.kafka.bootstrap)
-        .env("KAFKA_NAMESPACE", &post.kafka.namespace)
-        .env("LISTEN_ADDR", address.to_string())
-        .env("OPS_ADDR", free_address().to_string())
-        .env("PSP_URL", format!("http://{psp}"))
-        .env("ORDER_URL", format!("http://{order}"))
-        .env("RUST_LOG", "error")
-        .stdout(Stdio::null());
-    (Process(command.spawn().unwrap()), address)
-}
-
-fn spawn_psp(books: &Path, address: SocketAddr) -> Process {
-    // a service never depends on another, so cargo does not build psp for this test
-    let binary = Path::new(env!("CARGO_BIN_EXE_payment")).with_file_name("psp");
-    let mut command = Command::new(&binary);
-    command
-        .arg("serve")
-        .env("LISTEN_ADDR", address.to_string())
-        .env("OPS_ADDR", free_address().to_string())
-        .env("PSP_BOOKS", books)
-        .env("RUST_LOG", "error")
-        .stdout(Stdio::null());
-    Process(command.spawn().unwrap_or_else(|error| panic!("{}: {error}; run cargo build -p psp", binary.display())))
 }
