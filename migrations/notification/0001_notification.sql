@@ -14,7 +14,7 @@ CREATE TABLE message (
     attempts INTEGER NOT NULL DEFAULT 0,
     -- attempts that ended in a final no; a limit on them ends in FAILED
     refusals INTEGER NOT NULL DEFAULT 0,
-    -- why the last attempt failed; null when it did not
+    -- why the last attempt failed; null while one is under way
     failure TEXT,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     sent_at TIMESTAMPTZ,

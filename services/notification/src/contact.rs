@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contracts::{
-    accounts::v1::{GetContactRequest, accounts_service_client::AccountsServiceClient},
+    accounts::v1::{GetContactRequest, GetContactResponse, accounts_service_client::AccountsServiceClient},
     ids::AccountId,
     problem::ProblemCode,
 };
@@ -29,10 +29,29 @@ pub(crate) async fn mailbox_of(
         ProblemCode::NotFound => Undelivered::Refused("accounts knows no such account".to_owned()),
         problem => Undelivered::Outage(format!("accounts does not answer: {}", problem.word())),
     })?;
+    mailbox(&contact)
+}
+
+/// The name and the address in the form of a mail.
+fn mailbox(contact: &GetContactResponse) -> Result<Mailbox, Undelivered> {
     // accounts takes more for an address than mail does
     let address: Address = contact
         .email
         .parse()
         .map_err(|_| Undelivered::Refused("the email of the account is none that mail can be sent to".to_owned()))?;
-    Ok(Mailbox::new(Some(contact.name), address))
+    // a line break would end the header; lettre 0.11 panics at one
+    let name = contact.name.replace(char::is_control, " ");
+    Ok(Mailbox::new(Some(name), address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_write_headers_of_its_own() {
+        let name = "Ada\r\nBcc: eve@example.com\r\n\r\nhello\0".to_owned();
+        let mailbox = mailbox(&GetContactResponse { name, email: "ada@example.com".to_owned() }).unwrap();
+        assert_eq!(mailbox.to_string(), "\"Ada  Bcc: eve@example.com    hello\" <ada@example.com>");
+    }
 }

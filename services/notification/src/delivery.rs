@@ -86,8 +86,14 @@ async fn deliver(deps: &Deps, message: DueMessage) {
 }
 
 async fn send(deps: &Deps, message: &DueMessage) -> Result<(), Undelivered> {
-    let to = contact::mailbox_of(&deps.accounts, message.customer).await?;
-    deps.mailer.send(message, to).await
+    let (deps, message) = (deps.clone(), message.clone());
+    let sending = async move {
+        let to = contact::mailbox_of(&deps.accounts, message.customer).await?;
+        deps.mailer.send(&message, to).await
+    };
+    // a task of its own: a message that makes us panic must not be tried for ever
+    let sent = tokio::spawn(sending.in_current_span()).await;
+    sent.unwrap_or_else(|_| Err(Undelivered::Refused("a fault of ours: sending it panicked".to_owned())))
 }
 
 async fn refused(deps: &Deps, message: &DueMessage, reason: &str) -> Result<(), sqlx::Error> {

@@ -16,7 +16,7 @@ enum Cli {
     /// Brings the database to the shape that this version expects, as its owner.
     Migrate(MigrateConfig),
     /// Reads letters, sends messages and lists them.
-    Serve(Config),
+    Serve(Box<Config>),
 }
 
 fn main() -> ExitCode {
@@ -26,6 +26,6 @@ fn main() -> ExitCode {
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
         Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &notification::MIGRATOR]).await,
-        Cli::Serve(config) => notification::run(config, shutdown).await,
+        Cli::Serve(config) => notification::run(*config, shutdown).await,
     }
 }

@@ -93,7 +93,7 @@ pub(crate) async fn claim_due(
     lease: Duration,
 ) -> Result<Vec<DueMessage>, sqlx::Error> {
     let rows: Vec<(Uuid, Uuid, Uuid, String, String)> = sqlx::query_as(
-        "UPDATE message SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
+        "UPDATE message SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1, failure = NULL
          WHERE message_id IN (
              -- SKIP LOCKED: two processes take different messages instead of waiting for each other
              SELECT message_id FROM message WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
@@ -115,7 +115,7 @@ pub(crate) async fn claim_due(
 /// Notes that a message was sent.
 pub(crate) async fn mark_sent(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE message SET state = 'SENT', sent_at = now(), attempt_at = NULL, failure = NULL
+        "UPDATE message SET state = 'SENT', sent_at = now(), attempt_at = NULL
          WHERE message_id = $1 AND state = 'DUE'",
     )
     .bind(id)

@@ -3,7 +3,7 @@
 //! Its steps are taken one by one, because what a refusal means depends on where it comes: before the recipient is named it is
 //! about us, from then on about this mail. And a mail is sent when its end is acknowledged, whatever becomes of the goodbye.
 
-use std::time::Duration;
+use std::{borrow::Cow, fmt, time::Duration};
 
 use lettre::{
     address::Envelope,
@@ -28,7 +28,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// How long the goodbye may take.
 const QUIT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// What is wrong with a setting. The URL itself is not shown: it may hold a password.
+/// What a URL that cannot be used is answered with.
 const FORMS: &str = "SMTP_URL must be smtps://user:password@host:port, smtp://user:password@host:port?tls=required, or \
                      smtp://host:port without a password";
 
@@ -50,8 +50,8 @@ enum Security {
     Tls(TlsParameters),
 }
 
-impl std::fmt::Debug for MailServer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for MailServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MailServer").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
 }
@@ -59,7 +59,6 @@ impl std::fmt::Debug for MailServer {
 impl MailServer {
     /// The server that a URL names.
     pub(super) fn at(url: &SecretString) -> Result<Self, Error> {
-        let wrong = || Error::Config(FORMS.to_owned());
         let url = Url::parse(url.expose_secret()).map_err(|_| wrong())?;
         let host = match url.host().ok_or_else(wrong)? {
             url::Host::Domain("") => return Err(wrong()),
@@ -73,7 +72,7 @@ impl MailServer {
             ("smtps", None) => (Security::Tls(tls()?), 465),
             _ => return Err(wrong()),
         };
-        let credentials = credentials(&url).ok_or_else(wrong)?;
+        let credentials = credentials(&url)?;
         let says_more = !matches!(url.path(), "" | "/") || url.fragment().is_some();
         if says_more || (credentials.is_some() && matches!(security, Security::Clear)) {
             return Err(wrong());
@@ -132,14 +131,19 @@ impl MailServer {
     }
 }
 
-/// The name and the password in a URL; the outer `None`: what is there cannot be read.
-fn credentials(url: &Url) -> Option<Option<Credentials>> {
-    let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
+/// The name and the password in a URL: both or none.
+fn credentials(url: &Url) -> Result<Option<Credentials>, Error> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| wrong());
     match (url.username(), url.password()) {
-        ("", None) => Some(None),
-        ("", Some(_)) | (_, None) => None,
-        (user, Some(password)) => Some(Some(Credentials::new(decode(user)?, decode(password)?))),
+        ("", None) => Ok(None),
+        ("", Some(_)) | (_, None) => Err(wrong()),
+        (user, Some(password)) => Ok(Some(Credentials::new(decode(user)?, decode(password)?))),
     }
+}
+
+/// The URL itself is not shown: it may hold a password.
+fn wrong() -> Error {
+    Error::Config(FORMS.to_owned())
 }
 
 /// A failure that every mail would meet: it waits until the server or the settings are right again.
