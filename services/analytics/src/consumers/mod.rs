@@ -8,7 +8,7 @@ use contracts::topics;
 use service_runtime::config::KafkaConfig;
 
 use crate::Deps;
-use count::CountLetters;
+pub use count::CountLetters;
 
 /// Reads letters until the end is requested.
 pub async fn run(kafka: KafkaConfig, deps: Deps) {

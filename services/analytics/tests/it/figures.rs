@@ -1,12 +1,13 @@
 //! What was sold and what was given back, by window, by currency and by product.
 
+use analytics::consumers::CountLetters;
+use consumer::EventHandler;
 use contracts::{
     analytics::v1::{Sales, Window},
     events::v1::OrderCompleted,
     ids::OrderId,
     order::v1::{Order, PaymentStatus},
 };
-
 use testkit::SOON;
 
 use crate::{
@@ -31,17 +32,45 @@ async fn figures_add_up_although_every_letter_of_hundreds_of_orders_comes_three_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_replicas_count_into_the_same_rows_without_a_deadlock() {
+async fn a_replica_that_joins_meanwhile_counts_nothing_twice() {
     let (post, stories) = (Post::open().await, stories::generate(400));
+    let letters = stories.three_times_and_mixed();
+    let (early, late) = letters.split_at(letters.len() / 2);
     let first = Desk::open(&post).await;
+    post.send(early).await;
     let second = Desk::open_on(first.database.clone(), &post);
-    testkit::eventually(SOON, "both read", async || post.readers() == 2).await;
-    post.send(&stories.three_times_and_mixed()).await;
+    post.send(late).await;
     first.has_read(&post).await;
     assert_eq!(first.sales(Window::Minute, FROM, TO).await.unwrap(), stories.sales(60));
     assert_eq!(second.top_products(FROM, TO, 100).await.unwrap(), stories.products());
-    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
-    assert_eq!(first.number(deadlocks).await, 0);
+}
+
+#[tokio::test]
+async fn two_replicas_that_count_into_the_same_rows_wait_for_each_other_and_do_not_deadlock() {
+    let database = testkit::database("analytics", &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await;
+    let sold_at = |at| completed(OrderId::new(), at, 10, "EUR");
+    let (nine, ten) = ("2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z");
+    let mut first = database.app.begin().await.unwrap();
+    CountLetters.handle(&mut first, &sold_at(nine)).await.unwrap();
+    let pool = database.app.clone();
+    let other = tokio::spawn(async move {
+        let mut second = pool.begin().await.unwrap();
+        CountLetters.handle(&mut second, &sold_at(ten)).await.unwrap();
+        CountLetters.handle(&mut second, &sold_at(nine)).await.unwrap();
+        second.commit().await.unwrap();
+    });
+    testkit::eventually(SOON, "the second waits for the first", async || {
+        let waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                       WHERE datname = current_database() AND NOT granted";
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&database.owner).await.unwrap() == 1
+    })
+    .await;
+    CountLetters.handle(&mut first, &sold_at(ten)).await.unwrap();
+    first.commit().await.unwrap();
+    other.await.unwrap();
+    let counted = "SELECT array_agg(orders ORDER BY minute) FROM sales_minute";
+    let counted: Vec<i64> = sqlx::query_scalar(counted).fetch_one(&database.owner).await.unwrap();
+    assert_eq!(counted, [2, 2]);
 }
 
 #[tokio::test]

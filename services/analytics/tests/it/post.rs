@@ -10,9 +10,9 @@ use futures::future::join_all;
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord, Producer},
+    producer::{FutureProducer, FutureRecord},
 };
-use testkit::{SOON, TestKafka};
+use testkit::TestKafka;
 
 /// Four topics of their own.
 pub struct Post {
@@ -40,14 +40,6 @@ impl Post {
     /// Writes a letter without a value.
     pub async fn send_without_value(&self, letter: &Event) {
         self.write(letter, None).await;
-    }
-
-    /// How many replicas of analytics have agreed with Kafka on who reads what.
-    pub fn readers(&self) -> usize {
-        let name = self.kafka.topic("analytics.count");
-        let groups = self.producer.client().fetch_group_list(Some(&name), SOON).unwrap();
-        let stable = groups.groups().iter().filter(|group| group.state() == "Stable");
-        stable.map(|group| group.members().len()).sum()
     }
 
     /// How many letters were written.
