@@ -73,13 +73,19 @@ pub async fn cancel_order(deps: &Deps, command: CancelOrder) -> Result<CancelOrd
         Asked::Answered(answer) => return Ok(*answer),
     };
     if !kept.order.state.is_settled() {
-        if let Err(error) = cancel_requests::land(&deps.pool, &key).await {
-            // it is not in flight any more when the first deadline has passed
-            warn!(order.id = %key.order_id, %error, "a retry may be told for a while that its request is in flight");
-        }
+        // the caller's time is over: this must not hold up the answer
+        deps.shutdown.spawn_work(land(deps.clone(), key));
         return Ok(response(Outcome::Cancelling(encode::order(&kept.order))));
     }
     settle(deps, &key, &kept.order).await
+}
+
+/// From now on a retry is told how the order stands.
+async fn land(deps: Deps, key: CancelKey) {
+    if let Err(error) = cancel_requests::land(&deps.pool, &key).await {
+        // it is not in flight any more when the first deadline has passed
+        warn!(order.id = %key.order_id, %error, "a retry may be told for a while that its request is in flight");
+    }
 }
 
 /// Commits that the order is being cancelled, with the request.

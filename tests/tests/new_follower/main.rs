@@ -67,6 +67,10 @@ async fn a_follower_from_the_page_is_found_by_up_and_gives_points_once() {
     })
     .await;
     assert_eq!(points(&database, id).await, [25]);
+    let metrics = reqwest::get(format!("{}/metrics", loyalty["ops_url"].as_str().expect("text"))).await;
+    let metrics = metrics.expect("loyalty answers").text().await.expect("it is text");
+    let applied = r#"consumer_events_total{group="loyalty.award-points",topic="#;
+    assert!(metrics.contains(applied), "{metrics}");
 }
 
 /// The reader's `cargo build` notes the new package, and nothing else: no version moved.
