@@ -22,7 +22,7 @@ pub enum ShippingError {
     #[error("there is no shipment for order {0} (yet)")]
     NotFound(OrderId),
     /// The parcel waits for an address, or was stopped.
-    #[error("the shipment of order {0} is {1:?} and cannot be dispatched")]
+    #[error("the shipment of order {0} is {word} and cannot be dispatched", word = .1.word())]
     NotDispatchable(OrderId, Status),
     /// Accounts gave no answer.
     #[error("accounts: {}", .0.message())]

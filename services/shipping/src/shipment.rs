@@ -62,6 +62,28 @@ pub enum Status {
     Cancelled,
 }
 
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 5] =
+        [Self::AwaitingAddress, Self::Preparing, Self::Dispatched, Self::Delivered, Self::Cancelled];
+
+    /// The word for it in the database and for people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AwaitingAddress => "AWAITING_ADDRESS",
+            Self::Preparing => "PREPARING",
+            Self::Dispatched => "DISPATCHED",
+            Self::Delivered => "DELIVERED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// The status with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.word() == word)
+    }
+}
+
 /// What happens to a shipment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fact {
@@ -139,13 +161,11 @@ impl From<&Shipment> for proto::Shipment {
 mod tests {
     use super::*;
 
-    const STATUSES: [Status; 5] =
-        [Status::AwaitingAddress, Status::Preparing, Status::Dispatched, Status::Delivered, Status::Cancelled];
     const FACTS: [Fact; 4] = [Fact::DispatchAsked, Fact::TimePassed, Fact::StopAsked, Fact::AddressKnown];
 
     #[test]
     fn a_shipment_never_moves_back_and_takes_no_short_cut() {
-        for status in STATUSES {
+        for status in Status::ALL {
             for fact in FACTS {
                 if let Step::MoveTo(to) = next(status, fact) {
                     let allowed: &[Status] = match status {

@@ -71,10 +71,11 @@ pub(crate) async fn renew_in_tx(conn: &mut PgConnection, customer: AccountId) ->
 pub(crate) async fn claim(pool: &PgPool, questions_max: u16, lease: Duration) -> Result<Vec<Question>, sqlx::Error> {
     let rows: Vec<QuestionRow> = sqlx::query_as(
         "UPDATE address_question SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
-         WHERE order_id IN (
+         -- as an array, because as a join it could be made again for each row, and lock more than its limit
+         WHERE order_id = ANY (ARRAY (
              -- SKIP LOCKED: two replicas take different questions instead of waiting for each other
              SELECT order_id FROM address_question
-             WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+             WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))
          RETURNING order_id, customer_id, version, traceparent",
     )
     .bind(i64::from(questions_max))

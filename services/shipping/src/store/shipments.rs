@@ -36,24 +36,7 @@ impl TryFrom<ShipmentRow> for Shipment {
 }
 
 fn status(word: &str) -> Result<Status, sqlx::Error> {
-    match word {
-        "AWAITING_ADDRESS" => Ok(Status::AwaitingAddress),
-        "PREPARING" => Ok(Status::Preparing),
-        "DISPATCHED" => Ok(Status::Dispatched),
-        "DELIVERED" => Ok(Status::Delivered),
-        "CANCELLED" => Ok(Status::Cancelled),
-        _ => Err(sqlx::Error::Decode(format!("no shipment is {word}").into())),
-    }
-}
-
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::AwaitingAddress => "AWAITING_ADDRESS",
-        Status::Preparing => "PREPARING",
-        Status::Dispatched => "DISPATCHED",
-        Status::Delivered => "DELIVERED",
-        Status::Cancelled => "CANCELLED",
-    }
+    Status::from_word(word).ok_or_else(|| sqlx::Error::Decode(format!("no shipment is {word}").into()))
 }
 
 /// Makes a shipment; one that is prepared is due after `dispatch_after`. `None` when its order has one.
@@ -71,7 +54,7 @@ pub(crate) async fn insert_in_tx(
     .bind(new.order.as_uuid())
     .bind(new.id.as_uuid())
     .bind(new.customer.as_uuid())
-    .bind(word(new.status))
+    .bind(new.status.word())
     .bind(dispatch_after.as_secs_f64())
     .fetch_optional(conn)
     .await?;
@@ -127,7 +110,7 @@ pub(crate) async fn move_in_tx(
 ) -> Result<Vec<Shipment>, sqlx::Error> {
     let orders: Vec<Uuid> = moves.iter().map(|(seen, _)| seen.order.as_uuid()).collect();
     let versions: Vec<i64> = moves.iter().map(|(seen, _)| seen.version).collect();
-    let statuses: Vec<&str> = moves.iter().map(|(_, to)| word(*to)).collect();
+    let statuses: Vec<&str> = moves.iter().map(|(_, to)| to.word()).collect();
     let rows: Vec<ShipmentRow> = sqlx::query_as(
         "UPDATE shipment
          SET status = move.status, version = version + 1, updated_at = now(),

@@ -138,10 +138,21 @@ async fn more_questions_than_are_out_at_once_are_all_answered() {
 }
 
 #[tokio::test]
-async fn a_customer_whom_accounts_does_not_know_has_no_address() {
+async fn a_customer_whom_accounts_does_not_know_has_no_address_and_is_asked_for_again_with_each_letter() {
     let depot = Depot::open(NEVER).await;
-    depot.awaiting(AccountId::new()).await;
+    let nobody = AccountId::new();
+    let order = depot.awaiting(nobody).await;
     assert_eq!(depot.count("SELECT count(*) FROM address_question WHERE attempt_at IS NULL").await, 1);
+    let changed = AccountAddressChanged { account_id: nobody.to_string() };
+    for sequence in [2, 3] {
+        depot.post(ACCOUNTS, &Event::new(ACCOUNTS, nobody.to_string(), sequence, Clock::System.now(), &changed)).await;
+    }
+    // each letter makes what was asked before it out of date
+    testkit::eventually(SOON, "it is asked again, twice, and waits", async || {
+        depot.count("SELECT count(*) FROM address_question WHERE attempt_at IS NULL AND version = 3").await == 1
+    })
+    .await;
+    assert_eq!(story(&depot.letters_until_now().await, order), [("shipment.created", 1)]);
 }
 
 #[tokio::test]
