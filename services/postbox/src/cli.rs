@@ -134,4 +134,28 @@ pub struct OrderOptions {
     /// The Idempotency-Key; the same key never orders twice [default: a new one]
     #[arg(long)]
     pub key: Option<String>,
+    /// Wait for the answer on the telephone, or be told by letter that the order was taken
+    #[arg(long, default_value_t = By::Telephone, value_enum)]
+    pub by: By,
+    /// Show every change of the order until its last
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// How an order is placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// The answer is the decision: 201, or why not
+    Telephone,
+    /// The answer is that the order was taken: 202, at once
+    Letter,
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Telephone => "telephone",
+            Self::Letter => "letter",
+        })
+    }
 }

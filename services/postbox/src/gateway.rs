@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use eventsource_stream::Eventsource;
+use futures::{Stream, StreamExt};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
+use crate::cli::By;
 use crate::failure::Failure;
 use crate::state::State;
 
@@ -30,6 +33,15 @@ pub struct Answer {
     pub replayed: bool,
 }
 
+/// One change of an order, as the gateway streams it.
+#[derive(Debug, Clone)]
+pub struct OrderEvent {
+    /// Like `order.completed`.
+    pub event_type: String,
+    /// The order as it stood then.
+    pub order: Value,
+}
+
 /// A customer's name and password.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Credentials {
@@ -48,7 +60,8 @@ impl Credentials {
 impl Gateway {
     /// Registers the customer when the gateway does not know them, and logs in.
     pub async fn enter(state: &State, customer: &Credentials) -> Result<Self, Failure> {
-        let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build();
+        // a stream of events may last; what is said at once may not
+        let client = reqwest::Client::builder().no_proxy().connect_timeout(DEADLINE).build();
         let client = client.expect("a client without TLS can always be built");
         let url = state.service("gateway")?.url.clone();
         let url = url.ok_or_else(|| Failure::usage("services/gateway/service.toml names no port"))?;
@@ -69,9 +82,56 @@ impl Gateway {
     }
 
     /// Places an order for one product.
-    pub async fn place_order(&self, key: &str, sku: &str, quantity: u32, card: &str) -> Result<Answer, Failure> {
+    pub async fn place_order(
+        &self,
+        by: By,
+        key: &str,
+        sku: &str,
+        quantity: u32,
+        card: &str,
+    ) -> Result<Answer, Failure> {
         let order = json!({ "lines": [{ "sku": sku, "quantity": quantity }], "payment": { "card_token": card } });
-        self.send(self.post("/v1/orders").header("Idempotency-Key", key).json(&order)).await
+        let request = self.post("/v1/orders").header("Idempotency-Key", key).json(&order);
+        self.send(match by {
+            By::Telephone => request,
+            By::Letter => request.header("Prefer", "respond-async"),
+        })
+        .await
+    }
+
+    /// Cancels an order.
+    pub async fn cancel(&self, key: &str, id: &str) -> Result<Answer, Failure> {
+        self.send(self.post(&format!("/v1/orders/{id}/cancel")).header("Idempotency-Key", key)).await
+    }
+
+    /// Every change of the order from its first; ends after its last.
+    pub async fn watch(&self, id: &str) -> Result<impl Stream<Item = Result<OrderEvent, Failure>>, Failure> {
+        let request = self.client.get(format!("{}/v1/orders/{id}/events", self.url)).bearer_auth(&self.token);
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if answer.status() != StatusCode::OK {
+            return Err(Failure::found(format!("the gateway answered {} to a watch", answer.status())));
+        }
+        Ok(answer.bytes_stream().eventsource().map(|event| {
+            let event = event.map_err(|error| Failure::try_again(format!("the stream of events broke: {error}")))?;
+            let order = serde_json::from_str(&event.data)
+                .map_err(|error| Failure::found(format!("an event of the order is no JSON: {error}")))?;
+            Ok(OrderEvent { event_type: event.event, order })
+        }))
+    }
+
+    /// What the customer was written.
+    pub async fn messages(&self) -> Result<Vec<Value>, Failure> {
+        self.list("/v1/messages").await
+    }
+
+    /// Every letter about an order, from whomever.
+    pub async fn timeline(&self, id: &str) -> Result<Vec<Value>, Failure> {
+        self.list(&format!("/v1/orders/{id}/timeline")).await
+    }
+
+    async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        let page = self.read(path).await?;
+        page["items"].as_array().cloned().ok_or_else(|| Failure::found(format!("{path} is no list")))
     }
 
     /// The order as it is now.
@@ -107,14 +167,15 @@ impl Gateway {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
-        let unreachable = |error: reqwest::Error| {
-            Failure::unreachable(format!("the gateway at {} does not answer: {error}", self.url))
-        };
-        let answer = request.send().await.map_err(unreachable)?;
+        let answer = request.timeout(DEADLINE).send().await.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
         let replayed = answer.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
-        let body = answer.text().await.map_err(unreachable)?;
+        let body = answer.text().await.map_err(|error| self.unreachable(&error))?;
         Ok(Answer { status, body, replayed })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        Failure::unreachable(format!("the gateway at {} does not answer: {error}", self.url))
     }
 }
 

@@ -5,13 +5,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use contracts::money::Money;
+use futures::StreamExt;
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{Common, OrderOptions};
 use crate::data::DataFolder;
 use crate::failure::Failure;
-use crate::gateway::{Credentials, Gateway};
+use crate::gateway::{Credentials, Gateway, OrderEvent};
 
 /// Runs `postbox order`. An order that is refused (out of stock, declined) is something wrong: exit code 1.
 pub async fn run(common: &Common, options: &OrderOptions) -> Result<(), Failure> {
@@ -19,7 +20,7 @@ pub async fn run(common: &Common, options: &OrderOptions) -> Result<(), Failure>
     let state = data.running()?;
     let gateway = Gateway::enter(&state, &customer(&data)?).await?;
     let key = options.key.clone().unwrap_or_else(|| format!("postbox-{}", uuid::Uuid::now_v7()));
-    let answer = gateway.place_order(&key, &options.sku, options.quantity, &options.card).await?;
+    let answer = gateway.place_order(options.by, &key, &options.sku, options.quantity, &options.card).await?;
     let body = answer.json()?;
     if common.json {
         println!("{}", answer.body);
@@ -32,7 +33,38 @@ pub async fn run(common: &Common, options: &OrderOptions) -> Result<(), Failure>
     if !common.json {
         println!("{}", summary(&body));
     }
+    if options.watch { watch(common, &gateway, &body).await } else { Ok(()) }
+}
+
+/// Shows every change of the order until its last.
+async fn watch(common: &Common, gateway: &Gateway, order: &Value) -> Result<(), Failure> {
+    let id = order["order_id"].as_str().ok_or_else(|| Failure::found("the answer names no order"))?;
+    let mut events = Box::pin(gateway.watch(id).await?);
+    while let Some(event) = events.next().await {
+        let OrderEvent { event_type, order } = event?;
+        if common.json {
+            println!("{}", json!({ "event": event_type, "order": order }));
+        } else {
+            println!("{}", change(&event_type, &order));
+        }
+        if order["status"] == "REJECTED" {
+            let reason = order["reason"].as_str().unwrap_or("for no reason");
+            return Err(Failure::found(format!("the order is rejected: {reason}")));
+        }
+    }
     Ok(())
+}
+
+/// One line about a change: `version 3  order.completed  COMPLETED  payment CAPTURED  no parcel`.
+pub fn change(event_type: &str, order: &Value) -> String {
+    let parcel =
+        order["shipment"]["status"].as_str().map_or_else(|| "no parcel".to_owned(), |it| format!("parcel {it}"));
+    format!(
+        "version {}  {event_type:<23} {:<10} payment {:<9} {parcel}",
+        order["version"],
+        order["status"].as_str().unwrap_or("–"),
+        order["payment"]["status"].as_str().unwrap_or("–"),
+    )
 }
 
 /// Orders of one data folder belong to one customer, who is kept in it.
@@ -72,7 +104,6 @@ fn money(money: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn an_order_is_told_in_one_line() {
