@@ -5,7 +5,7 @@ use contracts::{
         self as proto, GetSalesRequest, GetSalesResponse, GetTimelineRequest, GetTimelineResponse, ProductSales, Sales,
         TimelineEntry, TopProductsRequest, TopProductsResponse, analytics_service_server::AnalyticsService,
     },
-    ids::OrderId,
+    ids::{InvalidId, OrderId},
     money::v1::Money,
     timestamp_from_proto, timestamp_to_proto,
 };
@@ -82,9 +82,8 @@ impl AnalyticsService for Analytics {
         request: Request<GetTimelineRequest>,
     ) -> Result<Response<GetTimelineResponse>, Status> {
         let order_id = &request.get_ref().order_id;
-        let order: OrderId = order_id
-            .parse()
-            .map_err(|error: contracts::ids::InvalidId| AnalyticsError::invalid("order_id", error.to_string()))?;
+        let order: OrderId =
+            order_id.parse().map_err(|error: InvalidId| AnalyticsError::invalid("order_id", error.to_string()))?;
         let pool = self.deps.pool.clone();
         let found = rpc::uncut(&self.deps.shutdown, async move {
             Ok(store::timeline(&pool, order, TIMELINE_ENTRIES_MAX).await.map_err(AnalyticsError::from)?)

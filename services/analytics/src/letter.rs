@@ -1,5 +1,7 @@
 //! What a letter says: whom it is about, what it counts for, what the timeline tells of it. No I/O.
 
+use std::fmt::Display;
+
 use consumer::HandlerError;
 use contracts::{
     event::{Event, Payload},
@@ -8,7 +10,7 @@ use contracts::{
         OrderShipmentUpdated, PaymentCaptured, PaymentDeclined, ReservationHeld, ReservationRefused, ShipmentCancelled,
         ShipmentCreated, ShipmentDelivered, ShipmentDispatched, ShipmentPrepared,
     },
-    ids::{OrderId, Quantity, Sku},
+    ids::{InvalidId, OrderId, Quantity, Sku},
     money::Money,
     order::v1::{Order, PaymentStatus, PricedLine},
     shipping::v1::Shipment,
@@ -59,7 +61,7 @@ impl Letter {
     /// Refuses a payload that is not what its type says or belongs to another order, and one that must be counted but
     /// does not say how much.
     pub fn read(event: &Event) -> Result<Self, HandlerError> {
-        let order = event.subject.parse().map_err(|error| HandlerError::reject(format!("ce_subject: {error}")))?;
+        let order = event.subject.parse().map_err(wrong::<InvalidId>("ce_subject"))?;
         let mut figure = None;
         let data = match event.event_type.as_str() {
             OrderCreated::TYPE => order_of(event, event.decode::<OrderCreated>()?.order)?.into(),
@@ -134,17 +136,10 @@ fn sold(order: &Order) -> Result<Figure, HandlerError> {
 }
 
 fn sold_line(line: &PricedLine) -> Result<SoldLine, HandlerError> {
-    let sku = line.sku.parse().map_err(|error| HandlerError::reject(format!("lines.sku: {error}")))?;
-    let in_line = |error: String| HandlerError::reject(format!("the line of {sku}: {error}"));
-    Ok(SoldLine {
-        quantity: line.quantity.try_into().map_err(|error: contracts::ids::InvalidId| in_line(error.to_string()))?,
-        revenue: line
-            .line_total
-            .clone()
-            .try_into()
-            .map_err(|error: contracts::money::InvalidMoney| in_line(error.to_string()))?,
-        sku,
-    })
+    let sku: Sku = line.sku.parse().map_err(wrong("lines.sku"))?;
+    let quantity = Quantity::try_from(line.quantity).map_err(wrong(format!("the line of {sku}")))?;
+    let revenue = Money::try_from(line.line_total.clone()).map_err(wrong(format!("the line of {sku}")))?;
+    Ok(SoldLine { sku, quantity, revenue })
 }
 
 /// Money is given back for an order that had been completed. One that was cancelled before that was never sold, so there
@@ -157,9 +152,10 @@ fn given_back(order: &Order) -> Result<Option<Figure>, HandlerError> {
 }
 
 fn total(order: &Order) -> Result<Money, HandlerError> {
-    order
-        .total
-        .clone()
-        .try_into()
-        .map_err(|error: contracts::money::InvalidMoney| HandlerError::reject(format!("order.total: {error}")))
+    Money::try_from(order.total.clone()).map_err(wrong("order.total"))
+}
+
+/// For `map_err`: refuses the letter for what stands in this place.
+fn wrong<E: Display>(place: impl Display) -> impl FnOnce(E) -> HandlerError {
+    move |error| HandlerError::reject(format!("{place}: {error}"))
 }

@@ -4,10 +4,15 @@ use contracts::{
     analytics::v1::{GetSalesRequest, TopProductsRequest, Window},
     ids::OrderId,
     problem::ProblemCode,
+    timestamp_from_proto,
 };
 use tonic::Status;
 
-use crate::{desk::Desk, letters::completed, post::Post};
+use crate::{
+    desk::Desk,
+    letters::{completed, time},
+    post::Post,
+};
 
 #[tokio::test]
 async fn a_question_that_says_nothing_is_about_the_last_hour_by_the_minute() {
@@ -15,12 +20,12 @@ async fn a_question_that_says_nothing_is_about_the_last_hour_by_the_minute() {
     let desk = Desk::open(&post).await;
     // it is 12:00:30
     let times = ["2026-11-21T10:59:59Z", "2026-11-21T11:00:00Z", "2026-11-21T12:00:59Z", "2026-11-21T12:01:00Z"];
-    post.send(&times.map(|time| completed(OrderId::new(), time, 1, "EUR"))).await;
+    post.send(&times.map(|at| completed(OrderId::new(), at, 1, "EUR"))).await;
     desk.has_read(&post).await;
     let windows = desk.get_sales(GetSalesRequest::default()).await.unwrap();
-    let starts: Vec<_> = windows.iter().map(|sales| contracts::timestamp_from_proto(&sales.from.unwrap())).collect();
+    let starts: Vec<_> = windows.iter().map(|sales| timestamp_from_proto(&sales.from.unwrap())).collect();
     let expected = ["2026-11-21T11:00:00Z", "2026-11-21T12:00:00Z"];
-    assert_eq!(starts, expected.map(|start| Some(crate::letters::time(start))));
+    assert_eq!(starts, expected.map(|start| Some(time(start))));
     let products =
         desk.get_top_products(TopProductsRequest { limit: 1, ..TopProductsRequest::default() }).await.unwrap();
     assert_eq!(products[0].quantity, 2);

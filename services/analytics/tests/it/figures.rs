@@ -7,12 +7,13 @@ use contracts::{
     events::v1::OrderCompleted,
     ids::OrderId,
     order::v1::{Order, PaymentStatus},
+    timestamp_to_proto,
 };
 use testkit::SOON;
 
 use crate::{
     desk::Desk,
-    letters::{about, cancelled, completed, line, money, order},
+    letters::{about, cancelled, completed, line, money, order, time},
     post::Post,
     stories::{self, FROM, TO},
 };
@@ -168,8 +169,8 @@ async fn a_sum_that_does_not_fit_is_refused_and_its_parts_are_still_told() {
 /// A window in euros: orders, revenue, cancelled orders, refunded.
 fn window(from: &str, to: &str, [orders, revenue, cancelled_orders, refunded]: [i64; 4]) -> Sales {
     Sales {
-        from: Some(contracts::timestamp_to_proto(crate::letters::time(from))),
-        to: Some(contracts::timestamp_to_proto(crate::letters::time(to))),
+        from: Some(timestamp_to_proto(time(from))),
+        to: Some(timestamp_to_proto(time(to))),
         orders,
         revenue: Some(money(revenue, "EUR")),
         cancelled_orders,

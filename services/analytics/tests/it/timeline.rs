@@ -8,7 +8,7 @@ use contracts::{
     },
     ids::OrderId,
     inventory::v1::{MixedCurrencies, OutOfStock, Reserved, ReservedLine, UnknownSku},
-    order::v1::{Order, OrderReason, OrderStatus, PaymentStatus, PlacedBy, PricedLine},
+    order::v1::{self as order_proto, Order, OrderReason, OrderStatus, PaymentStatus, PlacedBy, PricedLine},
     payment::v1::{Captured, Declined, UnknownCard},
     shipping::v1::{Shipment, ShipmentStatus},
     timestamp_to_proto,
@@ -166,8 +166,8 @@ fn whole_order(id: OrderId) -> Order {
         total: Some(money(1_250, "EUR")),
         placed_by: PlacedBy::Telephone.into(),
         payment_status: PaymentStatus::Captured.into(),
-        shipment: Some(contracts::order::v1::Shipment {
-            status: contracts::order::v1::ShipmentStatus::Preparing.into(),
+        shipment: Some(order_proto::Shipment {
+            status: order_proto::ShipmentStatus::Preparing.into(),
             tracking_number: "PB0011223344556677".to_owned(),
         }),
         version: 2,
