@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::counter;
 use tokio::sync::Semaphore;
 use tracing::{Instrument, error, info, info_span, warn};
 
@@ -73,8 +74,12 @@ pub async fn run(deps: Deps) {
 /// Tries one message once, and notes what came of it.
 async fn deliver(deps: &Deps, message: DueMessage) {
     let noted = match send(deps, &message).await {
-        Ok(()) => store::mark_sent(&deps.pool, message.id).await.inspect(|()| info!("sent")),
+        Ok(()) => {
+            count("sent");
+            store::mark_sent(&deps.pool, message.id).await.inspect(|()| info!("sent"))
+        }
         Err(Undelivered::Outage(reason)) => {
+            count("postponed");
             warn!(reason, "not sent, trying again later");
             store::postpone(&deps.pool, message.id, &reason).await
         }
@@ -98,9 +103,15 @@ async fn send(deps: &Deps, message: &DueMessage) -> Result<(), Undelivered> {
 
 async fn refused(deps: &Deps, message: &DueMessage, reason: &str) -> Result<(), sqlx::Error> {
     if store::refuse(&deps.pool, message.id, reason, REFUSALS_MAX).await? {
+        count("failed");
         error!(reason, customer.id = %message.customer, "refused {REFUSALS_MAX} times, the message is FAILED");
     } else {
+        count("refused");
         warn!(reason, "refused, trying again later");
     }
     Ok(())
+}
+
+fn count(outcome: &'static str) {
+    counter!("message_attempts_total", "outcome" => outcome).increment(1);
 }

@@ -3,6 +3,7 @@
 //! It is a follower: nobody waits for it. Start at [`consumers`], where a letter becomes a message ([`text`] has the words);
 //! then [`delivery`], which sends what is due through [`mailer`].
 
+pub mod backlog;
 pub mod consumers;
 pub mod delivery;
 pub mod mailer;
@@ -73,5 +74,6 @@ pub fn start(config: &Config, mailer: Mailer, pool: PgPool, shutdown: &Shutdown)
     };
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     shutdown.spawn_part("delivery", delivery::run(deps.clone()));
+    shutdown.spawn_part("backlog", backlog::run(deps.clone()));
     Ok(Routes::new(NotificationServiceServer::new(grpc::Notification::new(deps))))
 }

@@ -26,6 +26,15 @@ pub(crate) struct Place {
     pub id: Uuid,
 }
 
+/// What waits to be sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Backlog {
+    /// Counted up to 100,000.
+    pub messages: i64,
+    /// How long the oldest of these has waited.
+    pub oldest_age_seconds: f64,
+}
+
 /// Writes a message, due at once. One that is there already stays as it is.
 pub(crate) async fn insert_in_tx(conn: &mut PgConnection, message: &NewMessage) -> Result<(), sqlx::Error> {
     sqlx::query(
@@ -93,10 +102,12 @@ pub(crate) async fn claim_due(
     lease: Duration,
 ) -> Result<Vec<DueMessage>, sqlx::Error> {
     let rows: Vec<(Uuid, Uuid, Uuid, String, String)> = sqlx::query_as(
+        // an array is made once; a join could run its query several times, and claim more than the limit
         "UPDATE message SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1, failure = NULL
-         WHERE message_id IN (
+         WHERE message_id = ANY (ARRAY (
              -- SKIP LOCKED: two processes take different messages instead of waiting for each other
-             SELECT message_id FROM message WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+             SELECT message_id FROM message WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1
+             FOR UPDATE SKIP LOCKED))
          RETURNING message_id, customer_id, order_id, subject, body",
     )
     .bind(i64::try_from(messages_max).unwrap_or(i64::MAX))
@@ -163,4 +174,15 @@ async fn give_back(
     .await?;
     // nothing to give back: somebody else was at it after the lease had ended, and has sent it
     Ok(has_failed.unwrap_or(false))
+}
+
+/// What waits to be sent.
+pub(crate) async fn backlog(pool: &PgPool) -> Result<Backlog, sqlx::Error> {
+    let (messages, oldest_age_seconds) = sqlx::query_as(
+        "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
+         FROM (SELECT created_at FROM message WHERE attempt_at IS NOT NULL LIMIT 100000) AS due",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(Backlog { messages, oldest_age_seconds })
 }

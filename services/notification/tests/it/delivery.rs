@@ -124,11 +124,9 @@ async fn what_is_under_way_is_finished_before_the_process_ends() {
     mail_server.behave(Step::End, Manner::Wait);
     desk.post(&letter).await;
     mail_server.mails_until(1).await;
-    let ending = tokio::task::spawn_blocking(move || (desk.end(), desk));
-    tokio::task::yield_now().await;
+    desk.ask_to_end().await;
     mail_server.be_well();
-    let (ended_well, desk) = ending.await.unwrap();
-    assert!(ended_well, "{}", desk.log());
+    assert!(desk.has_ended_well().await, "{}", desk.log());
     assert_eq!(desk.find(&letter).await.unwrap().state, "SENT");
     assert_eq!(mail_server.mails().len(), 1);
 }
@@ -149,4 +147,21 @@ async fn customers_that_accounts_knows_are_mailed_while_others_fail() {
     // what is failed is left alone
     desk.settle().await;
     assert_eq!(desk.find(&unknown).await, Some(failed));
+}
+
+#[tokio::test]
+async fn what_waits_and_what_came_of_attempts_are_metrics() {
+    let (accounts, mail_server) = (Accounts::start().await, MailServer::start().await);
+    let desk = Desk::with_mail(&accounts, &mail_server).await;
+    let ada = accounts.register("Ada", "ada@example.com").await;
+    mail_server.behave(Step::End, Manner::Wait);
+    for _ in 0..3 {
+        desk.post(&completed(OrderId::new(), ada)).await;
+    }
+    let is = async |name: &str, value: f64| desk.metric(name).await.is_some_and(|told| (told - value).abs() < 0.5);
+    testkit::eventually(SOON, "three messages wait", async || is("messages_due", 3.0).await).await;
+    assert!(desk.metric("messages_due_oldest_age_seconds").await.is_some_and(|age| age > 0.0));
+    mail_server.be_well();
+    let sent = "message_attempts_total{outcome=\"sent\"}";
+    testkit::eventually(SOON, "three are sent", async || is(sent, 3.0).await && is("messages_due", 0.0).await).await;
 }

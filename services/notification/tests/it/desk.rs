@@ -53,6 +53,7 @@ pub struct Desk {
     producer: FutureProducer,
     client: NotificationServiceClient<Channel>,
     address: SocketAddr,
+    ops_address: SocketAddr,
     accounts: SocketAddr,
     smtp_url: Option<String>,
     process: Process,
@@ -88,11 +89,12 @@ impl Desk {
             kafka.create_topic(topic.name(), 1).await;
         }
         let producer = ClientConfig::new().set("bootstrap.servers", &kafka.bootstrap).create().unwrap();
-        let address = free_address();
+        let (address, ops_address) = (free_address(), free_address());
         let client = NotificationServiceClient::new(rpc::channel(&format!("http://{address}")).unwrap());
         let log = NamedTempFile::new().unwrap();
-        let process = serve(address, &database, &kafka, accounts, smtp_url.as_deref(), log.reopen().unwrap());
-        Self { database, kafka, producer, client, address, accounts, smtp_url, process, log }
+        let process =
+            serve([address, ops_address], &database, &kafka, accounts, smtp_url.as_deref(), log.reopen().unwrap());
+        Self { database, kafka, producer, client, address, ops_address, accounts, smtp_url, process, log }
     }
 
     /// kill -9.
@@ -100,12 +102,19 @@ impl Desk {
         self.process.kill();
     }
 
-    /// SIGTERM; gives whether it ended well.
-    pub fn end(&mut self) -> bool {
-        self.process.end()
+    /// Asks it to end, and waits until it has heard.
+    pub async fn ask_to_end(&self) {
+        self.process.ask_to_end();
+        testkit::eventually(SOON, "it has heard", async || self.log().contains("SIGTERM")).await;
     }
 
-    /// A new process on the same database; also when the last one is still there, which is killed then.
+    /// Waits until it has ended, and gives whether it did so well.
+    pub async fn has_ended_well(&mut self) -> bool {
+        let process = &mut self.process;
+        testkit::eventually_some(SOON, "it has ended", async || process.has_ended_well()).await
+    }
+
+    /// A new process on the same database.
     pub fn start_again(&mut self) {
         self.process = self.another();
     }
@@ -113,13 +122,27 @@ impl Desk {
     /// A second process beside the first, on the same database and topics, answering nobody.
     pub fn replica(&self) -> Process {
         let log = self.log.reopen().unwrap();
-        serve(free_address(), &self.database, &self.kafka, self.accounts, self.smtp_url.as_deref(), log)
+        serve(
+            [free_address(), free_address()],
+            &self.database,
+            &self.kafka,
+            self.accounts,
+            self.smtp_url.as_deref(),
+            log,
+        )
     }
 
     fn another(&self) -> Process {
         // what was logged before is kept
         let log = File::options().append(true).open(self.log.path()).unwrap();
-        serve(self.address, &self.database, &self.kafka, self.accounts, self.smtp_url.as_deref(), log)
+        serve(
+            [self.address, self.ops_address],
+            &self.database,
+            &self.kafka,
+            self.accounts,
+            self.smtp_url.as_deref(),
+            log,
+        )
     }
 
     /// All that was logged.
@@ -231,6 +254,13 @@ impl Desk {
             .unwrap();
     }
 
+    /// The value of a metric; none before it was told.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let page = reqwest::get(format!("http://{}/metrics", self.ops_address)).await.ok()?.text().await.ok()?;
+        let line = page.lines().find(|line| line.split(' ').next() == Some(name))?;
+        line.split(' ').nth(1)?.parse().ok()
+    }
+
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.database.owner).await.unwrap()
     }
@@ -248,7 +278,7 @@ impl Desk {
 }
 
 fn serve(
-    address: SocketAddr,
+    [address, ops_address]: [SocketAddr; 2],
     database: &TestDatabase,
     kafka: &TestKafka,
     accounts: SocketAddr,
@@ -264,7 +294,7 @@ fn serve(
         .env("KAFKA_BOOTSTRAP_SERVERS", &kafka.bootstrap)
         .env("KAFKA_NAMESPACE", &kafka.namespace)
         .env("LISTEN_ADDR", address.to_string())
-        .env("OPS_ADDR", free_address().to_string())
+        .env("OPS_ADDR", ops_address.to_string())
         .env("SMTP_FROM", "Postbox <post@shop.example>")
         .env("RUST_LOG", "info")
         .stdout(Stdio::null())

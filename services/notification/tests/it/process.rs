@@ -20,10 +20,14 @@ impl Process {
         self.0.wait().unwrap();
     }
 
-    /// Asks it to end, and gives whether it ended well.
-    pub fn end(&mut self) -> bool {
+    /// SIGTERM.
+    pub fn ask_to_end(&self) {
         kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), Signal::SIGTERM).unwrap();
-        self.0.wait().unwrap().success()
+    }
+
+    /// Whether it ended and did so well; none while it goes on.
+    pub fn has_ended_well(&mut self) -> Option<bool> {
+        self.0.try_wait().unwrap().map(|status| status.success())
     }
 }
 
