@@ -208,9 +208,10 @@ mod tests {
     #[test]
     fn a_manifest_with_everything_is_read() {
         let text = format!(
-            "{INVENTORY}database = \"inventory\"\ntopics = [\"inventory.reservation.v1\"]\n\
+            "{INVENTORY}database = \"inventory\"\ntopics = [\"{}\"]\n\
              consumes = [\"{}\"]\nasks = [\"inventory\"]\nfiles = {{ BOOKS = \"psp/books.jsonl\" }}\n\
              secrets = {{ KEY_FILE = \"ed25519-pem\" }}\n[profiles.demo]\nseed = [\"seed\", \"demo\"]\n",
+            contracts::topics::RESERVATIONS.name(),
             contracts::topics::ORDERS.name()
         );
         let manifests = read_from(&[("inventory", &text)]).expect("it is valid");
