@@ -52,6 +52,7 @@ pub async fn create(bootstrap: &str, brokers: u16, topics: &[TopicSpec]) -> Resu
 }
 
 /// A topic that was just made has partitions without a leader for a moment, and who reads or writes it then is refused.
+#[expect(clippy::disallowed_methods, reason = "the client blocks, so this runs on a thread of its own")]
 fn wait_for_leaders(bootstrap: &str, topics: &[TopicSpec]) -> Result<(), KafkaError> {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
     let until = Instant::now() + DEADLINE;
