@@ -11,8 +11,8 @@ use sqlx::PgPool;
 use orders::FollowOrders;
 
 /// The most letters of one transaction. It holds the stock of all their orders until it commits, and customers wait for
-/// that stock meanwhile; so it is kept short, some tens of milliseconds.
-const BATCH_LETTERS_MAX: usize = 100;
+/// that stock meanwhile.
+const BATCH_LETTERS_MAX: usize = 50;
 
 /// Reads letters until the end is requested.
 pub(crate) async fn run(kafka: KafkaConfig, pool: PgPool, relay: Waker, shutdown: Shutdown) {
