@@ -90,7 +90,7 @@ async fn where_order_breaks_off_it_is_asked_again_and_nothing_is_told_twice_or_l
 async fn an_order_that_breaks_off_often_but_goes_on_telling_is_not_given_up() {
     let mut streams: Vec<Vec<Told>> = (1..20).map(|version| vec![pending(version), breaks_off()]).collect();
     streams.push(vec![change(20, OrderStatus::Rejected)]);
-    assert_eq!(followed(0, streams).await.0, Vec::from_iter(1..=20));
+    assert_eq!(followed(0, streams).await.0, (1..=20).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
