@@ -4,9 +4,12 @@
 //! the lowest and the highest value; `--json` for machines. It asserts nothing: a figure is no test.
 
 mod figure;
+mod followers;
 mod orders;
 mod platform;
 mod service;
+
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
@@ -20,9 +23,13 @@ struct Cli {
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u8).range(1..=50))]
     rounds: u8,
 
-    /// How many orders are placed one after another.
+    /// How many orders are placed one after another through each door.
     #[arg(long, default_value = "500", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     orders: u32,
+
+    /// How long followers are measured, in seconds.
+    #[arg(long, default_value = "20", value_parser = clap::value_parser!(u16).range(1..=600))]
+    followers_for: u16,
 
     /// Prints one JSON object instead of a table.
     #[arg(long)]
@@ -39,6 +46,7 @@ async fn main() -> Result<()> {
         service::starts(&platform, &mut figures).await?;
         if round + 1 == cli.rounds {
             orders::one_at_a_time(&platform, cli.orders, &mut figures).await?;
+            followers::at_a_steady_rate(&platform, Duration::from_secs(cli.followers_for.into()), &mut figures).await?;
             platform.memory_after_load(&mut figures)?;
         }
         platform.down().await?;

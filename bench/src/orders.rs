@@ -1,9 +1,9 @@
-//! How long an order takes with nobody else there: HTTP in, gRPC twice, two commits, HTTP out.
+//! How long a customer waits for an answer with nobody else there, through either door.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{figure::Figures, platform::Platform};
@@ -11,33 +11,63 @@ use crate::{figure::Figures, platform::Platform};
 /// Orders left out at the start: connections are opened and statements prepared.
 const WARM_UP: u32 = 50;
 
-/// Places `count` orders one after another.
-pub async fn one_at_a_time(platform: &Platform, count: u32, figures: &mut Figures) -> Result<()> {
-    let (http, url) = (Client::new(), platform.url("gateway")?);
-    let token = customer(&http, url).await?;
-    for number in 0..count + WARM_UP {
-        let order = http
-            .post(format!("{url}/v1/orders"))
-            .bearer_auth(&token)
-            .header("Idempotency-Key", format!("bench-order-{number}"))
-            .json(&json!({"lines": [{"sku": "sticker", "quantity": 1}], "payment": {"card_token": "tok_visa"}}));
+/// The pause after each order: what its letters still cause must not be in the next one's time.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Somebody who orders.
+#[derive(Debug, Clone)]
+pub struct Customer {
+    http: Client,
+    url: String,
+    token: String,
+}
+
+impl Customer {
+    /// A new account with an address, and its token.
+    pub async fn register(platform: &Platform, email: &str) -> Result<Self> {
+        let (http, url) = (Client::new(), platform.url("gateway")?.to_owned());
+        let credentials = json!({"email": email, "password": "a long password"});
+        let mut account = credentials.clone();
+        account["name"] = "Bench".into();
+        account["address"] =
+            json!({"line1": "1 Pillar Lane", "city": "Utrecht", "postal_code": "3511 AB", "country": "NL"});
+        http.post(format!("{url}/v1/accounts")).json(&account).send().await?.error_for_status()?;
+        let answer = http.post(format!("{url}/v1/tokens")).json(&credentials).send().await?.error_for_status()?;
+        let answer: Value = answer.json().await?;
+        let token = answer["access_token"].as_str().unwrap_or_default().to_owned();
+        Ok(Self { http, url, token })
+    }
+
+    /// Orders one sticker. Gives the order's id, and how long the answer took.
+    pub async fn order(&self, key: &str, by_letter: bool) -> Result<(String, Duration)> {
+        let body = json!({"lines": [{"sku": "sticker", "quantity": 1}], "payment": {"card_token": "tok_visa"}});
+        let order = self.http.post(format!("{}/v1/orders", self.url)).bearer_auth(&self.token);
+        let mut order = order.header("Idempotency-Key", key).json(&body);
+        if by_letter {
+            order = order.header("Prefer", "respond-async");
+        }
         let began = Instant::now();
         let answer = order.send().await?;
         let took = began.elapsed();
-        ensure!(answer.status().as_u16() == 201, "order {number}: {}", answer.text().await?);
-        if number >= WARM_UP {
-            figures.milliseconds("one order by telephone, nobody else there", took);
+        let (status, body) = (answer.status(), answer.text().await?);
+        let expected = if by_letter { StatusCode::ACCEPTED } else { StatusCode::CREATED };
+        ensure!(status == expected, "{key}: {status} {body}");
+        let order: Value = serde_json::from_str(&body)?;
+        Ok((order["order_id"].as_str().unwrap_or_default().to_owned(), took))
+    }
+}
+
+/// Places `count` orders one after another through each door, in turns.
+pub async fn one_at_a_time(platform: &Platform, count: u32, figures: &mut Figures) -> Result<()> {
+    let customer = Customer::register(platform, "one-at-a-time@example.com").await?;
+    for number in 0..count + WARM_UP {
+        for (door, by_letter) in [("by telephone: 201", false), ("by letter: 202", true)] {
+            let (_, took) = customer.order(&format!("bench-order-{number}-{by_letter}"), by_letter).await?;
+            if number >= WARM_UP {
+                figures.milliseconds(format!("one order {door}, nobody else there"), took);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
     Ok(())
-}
-
-async fn customer(http: &Client, url: &str) -> Result<String> {
-    let credentials = json!({"email": "bench@example.com", "password": "a long password"});
-    let mut account = credentials.clone();
-    account["name"] = "Bench".into();
-    http.post(format!("{url}/v1/accounts")).json(&account).send().await?.error_for_status()?;
-    let answer = http.post(format!("{url}/v1/tokens")).json(&credentials).send().await?.error_for_status()?;
-    let answer: Value = answer.json().await?;
-    Ok(answer["access_token"].as_str().unwrap_or_default().to_owned())
 }

@@ -27,6 +27,13 @@ pub struct Platform {
 #[derive(Debug, Deserialize)]
 struct Status {
     services: Vec<Service>,
+    postgres: Postgres,
+}
+
+/// The database server.
+#[derive(Debug, Deserialize)]
+struct Postgres {
+    url: String,
 }
 
 /// A running service.
@@ -69,6 +76,12 @@ impl Platform {
         let service = self.services().iter().find(|service| service.name == name);
         let url = service.with_context(|| format!("{name} does not run"))?.url.as_deref();
         url.with_context(|| format!("nobody can call {name}"))
+    }
+
+    /// A database, as the superuser.
+    pub fn database_url(&self, name: &str) -> String {
+        let (server, _) = self.status.postgres.url.rsplit_once('/').unwrap_or((&self.status.postgres.url, ""));
+        format!("{server}/{name}")
     }
 
     /// Resident memory of each service that has nothing to do.
