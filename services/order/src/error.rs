@@ -22,7 +22,9 @@ pub enum OrderError {
     #[error("this Idempotency-Key was used for order {0} with another body; use a new key")]
     KeyReused(OrderId),
     /// The first request with this key is still being answered.
-    #[error("order {0} is being placed with this Idempotency-Key; ask again with the same key in a moment")]
+    #[error(
+        "a request about order {0} with this Idempotency-Key is under way; ask again with the same key in a moment"
+    )]
     KeyInFlight(OrderId),
     /// As many watch orders as this process can serve.
     #[error("too many watch orders at this time; try again in a moment")]

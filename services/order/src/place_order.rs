@@ -129,7 +129,10 @@ async fn after_a_failed_commit(deps: &Deps, command: &PlaceOrder, error: OrderEr
     match earlier {
         Ok(Some(earlier)) if earlier.kept.order.id == command.order_id => {
             warn!(order.id = %command.order_id, %error, "the order was kept, only the reply was lost");
-            hand_over(deps, command.order_id).await;
+            // recovery has nothing to ask for an order by letter
+            if earlier.kept.order.placed_by == PlacedBy::Telephone {
+                hand_over(deps, command.order_id).await;
+            }
             Ok(answer(earlier.kept, false))
         }
         _ => Err(error),

@@ -270,9 +270,10 @@ pub async fn update_in_tx(
 pub async fn claim_due(pool: &PgPool, orders_max: i64, lease: Duration) -> Result<Vec<Due>, OrderError> {
     let rows: Vec<(Uuid, f64)> = sqlx::query_as(
         "UPDATE orders SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
-         WHERE order_id IN (
+         -- an array is made once, and its orders are found by their ids; a join may be planned as a scan of all orders
+         WHERE order_id = ANY (ARRAY (
              -- SKIP LOCKED: two processes take different orders instead of waiting for each other
-             SELECT order_id FROM orders WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+             SELECT order_id FROM orders WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))
          RETURNING order_id, greatest(extract(epoch FROM decide_by - now()), 0)::float8",
     )
     .bind(orders_max)

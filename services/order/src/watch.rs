@@ -1,7 +1,7 @@
 //! Watching orders: every change of an order, those to come included, read from the outbox. However many watch, one query
 //! reads for all of them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use contracts::{
     ids::OrderId,
@@ -11,7 +11,10 @@ use contracts::{
 use jiff::Timestamp;
 use outbox::Position;
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::{
+        OwnedSemaphorePermit, Semaphore,
+        mpsc::{self, error::TrySendError},
+    },
     time::MissedTickBehavior,
 };
 use tonic::Status;
@@ -28,7 +31,10 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The most watches of a process.
-const WATCHES_MAX: usize = 4096;
+pub const WATCHES_MAX: usize = 4096;
+
+/// How far the clock that stamped an order may be ahead of the database's, which stamps letters.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_hours(1);
 
 /// The most changes of one order that are read at a time, and that wait for a reader who is slow. What does not fit is read
 /// again.
@@ -39,7 +45,10 @@ pub type Changes = mpsc::Receiver<Result<WatchOrderResponse, Status>>;
 
 /// Where new watches are handed in.
 #[derive(Debug, Clone)]
-pub struct Watches(mpsc::Sender<Watch>);
+pub struct Watches {
+    new: mpsc::Sender<Watch>,
+    room: Arc<Semaphore>,
+}
 
 /// Where they arrive: for [`run`].
 #[derive(Debug)]
@@ -50,45 +59,50 @@ struct Watch {
     key: String,
     /// The last version that was sent.
     version: i64,
+    /// It had no letter before, by the database's clock.
     since: Timestamp,
     /// Whether no version will come but those that are written already.
     is_final: bool,
     reader: mpsc::Sender<Result<WatchOrderResponse, Status>>,
+    _room: OwnedSemaphorePermit,
 }
 
 /// A place for watches.
 pub fn watches() -> (Watches, NewWatches) {
-    let (new, arriving) = mpsc::channel(64);
-    (Watches(new), NewWatches(arriving))
+    let (new, arriving) = mpsc::channel(WATCHES_MAX);
+    (Watches { new, room: Arc::new(Semaphore::new(WATCHES_MAX)) }, NewWatches(arriving))
 }
 
 /// Watches an order from the version after `after_version`. The changes end after the last that the order can have.
 pub async fn watch(deps: &Deps, id: OrderId, viewer: Viewer, after_version: i64) -> Result<Changes, OrderError> {
     let order = store::find(&deps.pool, id, viewer).await?.ok_or(OrderError::NotFound(id))?.order;
+    let room = deps.watches.room.clone().try_acquire_owned().map_err(|_| OrderError::TooManyWatches)?;
     let (reader, changes) = mpsc::channel(CHANGES_MAX.into());
     let watch = Watch {
         key: id.to_string(),
         version: after_version,
-        since: order.created_at,
+        since: order.created_at - CLOCKS_DIFFER_MAX,
         is_final: order.is_final(),
         reader,
+        _room: room,
     };
-    deps.watches.0.try_send(watch).map_err(|_| OrderError::TooManyWatches)?;
+    // as many fit as there is room for: it fails only at the end of the process, and then the reader is gone at once
+    let _ = deps.watches.new.try_send(watch);
     Ok(changes)
 }
 
 /// Reads for all watches, until the end of the process is requested.
 pub async fn run(deps: Deps, mut new: NewWatches) {
     let mut watches: Vec<Watch> = Vec::new();
+    let mut arrived: Vec<Watch> = Vec::new();
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = deps.shutdown.requested() => return,
-            // one that is full takes no more; the next to come is told so
-            Some(watch) = new.0.recv(), if watches.len() < WATCHES_MAX => {
-                // at once what there is: most watches are about the past
-                watches.extend(serve(&deps, vec![watch]).await);
+            // at once what there is: most watches are about the past
+            _ = new.0.recv_many(&mut arrived, WATCHES_MAX) => {
+                watches.extend(serve(&deps, std::mem::take(&mut arrived)).await);
             }
             _ = ticks.tick(), if !watches.is_empty() => watches = serve(&deps, watches).await,
         }
