@@ -38,7 +38,8 @@ async fn a_parcel_waits_for_an_address_and_goes_on_with_the_letter_that_there_is
         [("shipment.created", 1), ("shipment.prepared", 2), ("shipment.dispatched", 3), ("shipment.delivered", 4)];
     assert_eq!(story(&letters, order), whole);
     let prepared = letters.iter().find(|letter| letter.event_type == "shipment.prepared").unwrap();
-    assert_eq!(prepared.traceparent, letter.traceparent);
+    let created = letters.iter().find(|letter| letter.subject == order.to_string()).unwrap();
+    assert_eq!((&created.traceparent, &prepared.traceparent), (&letter.traceparent, &letter.traceparent));
     let told = prepared.decode::<ShipmentPrepared>().unwrap().shipment.unwrap();
     assert_eq!((told.status(), told.customer_id), (ShipmentStatus::Preparing, customer.to_string()));
 }

@@ -16,6 +16,7 @@ async fn a_stopped_parcel_stays_whatever_comes_afterwards() {
     let Outcome::Stopped(stopped) = depot.stop(order).await else { panic!("it was not stopped") };
     assert_eq!((stopped.status(), stopped.version), (ShipmentStatus::Cancelled, 2));
     assert_eq!(stopped.customer_id, customer.to_string());
+    assert_eq!(depot.count("SELECT count(*) FROM address_question").await, 0, "nobody wants to know any more");
     assert_eq!(depot.stop(order).await, Outcome::Stopped(stopped.clone()), "the same answer again");
     let refused = depot.dispatch(order).await.unwrap_err();
     assert_eq!(rpc::problem_of(&refused), ProblemCode::NotDispatchable);
