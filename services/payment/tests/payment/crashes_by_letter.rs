@@ -82,6 +82,19 @@ async fn killed_after_the_capture_was_committed_and_before_the_letter_was() {
 }
 
 #[tokio::test]
+async fn killed_while_the_letter_is_being_written() {
+    let mut platform = Platform::start().await;
+    let order_id = OrderId::new();
+    // settled already, so that the letter is the first thing that the work leads to
+    platform.charge(order_id, "tok_visa").await;
+    let lock = platform.lock("payments", order_id).await;
+    platform.post.send(&held(order_id)).await;
+    platform.die_at(lock).await;
+    assert!(platform.letters(order_id).await.is_empty());
+    charged_once_by_the_next(platform, order_id).await;
+}
+
+#[tokio::test]
 async fn killed_after_the_letter_was_committed() {
     let mut platform = Platform::start().await;
     let order_id = OrderId::new();
