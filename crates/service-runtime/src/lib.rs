@@ -7,6 +7,7 @@ pub mod config;
 pub mod database;
 pub mod ops;
 pub mod telemetry;
+pub mod worker;
 
 mod error;
 mod shutdown;
