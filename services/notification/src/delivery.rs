@@ -3,10 +3,10 @@
 //! A crash between the last two sends the message again, with the same Message-ID, by which mail servers and readers know
 //! that it is the same.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use metrics::counter;
-use tokio::sync::Semaphore;
+use service_runtime::worker::Worker;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::{Deps, contact, message::DueMessage, store};
@@ -37,38 +37,22 @@ pub enum Undelivered {
 
 /// Runs until the end of the process is requested. Every replica may.
 pub async fn run(deps: Deps) {
-    let places = Arc::new(Semaphore::new(MESSAGES_MAX));
-    loop {
-        tokio::select! {
-            () = deps.shutdown.requested() => return,
-            // none is kept: it is only waited until there is one
-            place = places.acquire() => drop(place.expect("nobody closes it")),
+    let worker = Worker { name: "delivery", at_once: MESSAGES_MAX, wake: deps.written.clone(), look_every: LOOK_EVERY };
+    let claim = {
+        let pool = deps.pool.clone();
+        move |room| {
+            let pool = pool.clone();
+            async move { store::claim_due(&pool, room, LEASE).await }
         }
-        let free = places.available_permits();
-        let due = store::claim_due(&deps.pool, free, LEASE).await.unwrap_or_else(|error| {
-            warn!(%error, "cannot look for messages that are due, trying again");
-            Vec::new()
-        });
-        let count = due.len();
-        for message in due {
-            let place = places.clone().try_acquire_owned().expect("nobody else takes places");
+    };
+    let shutdown = deps.shutdown.clone();
+    worker
+        .run(shutdown, claim, move |message: DueMessage| {
             let span = info_span!("delivery", message.id = %message.id, order.id = %message.order);
-            let working = deps.clone();
-            let work = async move {
-                deliver(&working, message).await;
-                drop(place);
-            };
-            deps.shutdown.spawn_work(work.instrument(span));
-        }
-        if count == free {
-            continue;
-        }
-        tokio::select! {
-            () = deps.shutdown.requested() => return,
-            () = deps.written.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
+            let deps = deps.clone();
+            async move { deliver(&deps, message).await }.instrument(span)
+        })
+        .await;
 }
 
 /// Tries one message once, and notes what came of it.

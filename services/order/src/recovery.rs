@@ -1,12 +1,10 @@
 //! Recovery: orders that nobody carries on, because a process crashed or an answer was missing, are taken up again until
 //! nothing is left to do.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use service_runtime::worker::Worker;
+use tokio::time::Instant;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
@@ -35,40 +33,24 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Runs until the end of the process is requested.
 pub async fn run(deps: Deps) {
-    let slots = Arc::new(Semaphore::new(ORDERS_MAX));
-    loop {
-        let claimed_all = take_up(&deps, &slots).await.unwrap_or_else(|error| {
-            warn!(%error, "recovery cannot look for orders, trying again");
-            true
-        });
-        tokio::select! {
-            () = deps.shutdown.requested() => return,
-            // there may be more, as soon as one attempt has ended
-            _ = slots.acquire(), if !claimed_all => {}
-            () = deps.recovery.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+    let worker = Worker { name: "recovery", at_once: ORDERS_MAX, wake: deps.recovery.clone(), look_every: LOOK_EVERY };
+    let claim = {
+        let pool = deps.pool.clone();
+        move |room| {
+            let (pool, room) = (pool.clone(), i64::try_from(room).unwrap_or(i64::MAX));
+            async move { store::claim_due(&pool, room, LEASE).await }
         }
-    }
+    };
+    let shutdown = deps.shutdown.clone();
+    worker
+        .run(shutdown, claim, move |due: Due| {
+            let span = info_span!("recovery", order.id = %due.id);
+            attempt(deps.clone(), due).instrument(span)
+        })
+        .await;
 }
 
-/// Takes up as many of the due orders as there is room for. Tells whether that were all.
-async fn take_up(deps: &Deps, slots: &Arc<Semaphore>) -> Result<bool, OrderError> {
-    let room = slots.available_permits();
-    if room == 0 {
-        return Ok(false);
-    }
-    let due = store::claim_due(&deps.pool, i64::try_from(room).unwrap_or(i64::MAX), LEASE).await?;
-    let claimed_all = due.len() < room;
-    for due in due {
-        // only this task takes permits, so those that were available are
-        let Ok(slot) = slots.clone().try_acquire_owned() else { break };
-        let span = info_span!("recovery", order.id = %due.id);
-        deps.shutdown.spawn_work(attempt(deps.clone(), due, slot).instrument(span));
-    }
-    Ok(claimed_all)
-}
-
-async fn attempt(deps: Deps, due: Due, _slot: OwnedSemaphorePermit) {
+async fn attempt(deps: Deps, due: Due) {
     match take_further(&deps, due).await {
         Ok(kept) if kept.order.state.is_settled() => return,
         Ok(_) => {}

@@ -27,6 +27,8 @@ pub mod void;
 pub mod work;
 pub mod worker;
 
+use std::sync::Arc;
+
 use contracts::payment::v1::payment_service_server::PaymentServiceServer;
 use outbox::{Relay, RelayConfig, Waker};
 use service_runtime::{
@@ -36,9 +38,10 @@ use service_runtime::{
     ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
+use tokio::sync::Notify;
 use tonic::service::Routes;
 
-use crate::{config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient, worker::Bell};
+use crate::{config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient};
 
 /// The tables of payment, beside those of the outbox and the consumer.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/payment");
@@ -75,10 +78,10 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
     let deps =
         Deps { pool: pool.clone(), psp, order, relay: relay.waker(), clock: Clock::System, shutdown: shutdown.clone() };
-    let bell = Bell::default();
+    let new_work = Arc::new(Notify::new());
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
-    shutdown.spawn_part("consumers", consumers::run(config.kafka, deps.clone(), bell.clone()));
-    shutdown.spawn_part("new charge work", worker::attempt_new(deps.clone(), bell));
+    shutdown.spawn_part("consumers", consumers::run(config.kafka, deps.clone(), new_work.clone()));
+    shutdown.spawn_part("new charge work", worker::attempt_new(deps.clone(), new_work));
     shutdown.spawn_part("repeated charge work", worker::attempt_again(deps.clone()));
     shutdown.spawn_part("backlog", backlog::run(pool, shutdown.clone()));
     rpc::server::serve(config.listen_addr, Routes::new(PaymentServiceServer::new(PaymentApi::new(deps))), &shutdown)

@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use service_runtime::telemetry;
-use tokio::{
-    sync::{Notify, Semaphore},
-    time::sleep,
-};
+use service_runtime::{telemetry, worker::Worker};
+use tokio::sync::Notify;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::{
@@ -32,64 +29,34 @@ const LEASE: Duration = Duration::from_secs(10);
 /// order gives up.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Tells the worker of this process that work was written down.
-#[derive(Debug, Clone, Default)]
-pub struct Bell(Arc<Notify>);
-
-impl Bell {
-    /// Call it after the commit. Cheap; calls add up to one look.
-    pub fn ring(&self) {
-        self.0.notify_one();
-    }
-}
-
-/// Attempts new work, as soon as the bell rings, until the end of the process is requested.
-pub async fn attempt_new(deps: Deps, bell: Bell) {
-    run(deps, Queue::New, NEW_AT_ONCE, bell).await;
+/// Attempts new work, as soon as `wake` tells of some, until the end of the process is requested.
+pub async fn attempt_new(deps: Deps, wake: Arc<Notify>) {
+    run(deps, Queue::New, Worker { name: "new charges", at_once: NEW_AT_ONCE, wake, look_every: LOOK_EVERY }).await;
 }
 
 /// Attempts work again that was attempted before, until the end of the process is requested.
 pub async fn attempt_again(deps: Deps) {
-    run(deps, Queue::Repeated, REPEATED_AT_ONCE, Bell::default()).await;
+    // it is due later, so nobody can tell of it
+    let wake = Arc::default();
+    let worker = Worker { name: "repeated charges", at_once: REPEATED_AT_ONCE, wake, look_every: LOOK_EVERY };
+    run(deps, Queue::Repeated, worker).await;
 }
 
-async fn run(deps: Deps, queue: Queue, at_once: usize, bell: Bell) {
-    let places = Arc::new(Semaphore::new(at_once));
-    loop {
-        let free = places.available_permits();
-        let claimed = match work::claim(&deps.pool, queue, free, LEASE).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                warn!(%error, "orders that are to be charged wait");
-                Vec::new()
-            }
-        };
-        let is_full = claimed.len() == free;
-        for work in claimed {
-            let place = Arc::clone(&places).try_acquire_owned().expect("only this loop takes places");
+async fn run(deps: Deps, queue: Queue, worker: Worker) {
+    let claim = {
+        let pool = deps.pool.clone();
+        move |room| {
+            let pool = pool.clone();
+            async move { work::claim(&pool, queue, room, LEASE).await }
+        }
+    };
+    let shutdown = deps.shutdown.clone();
+    worker
+        .run(shutdown, claim, move |work: Work| {
             let deps = deps.clone();
-            deps.shutdown.clone().spawn_work(async move {
-                attempt_or_postpone(&deps, &work).await;
-                drop(place);
-            });
-        }
-        // a transaction is never cut short, only the wait for the next one is
-        let more = async {
-            if is_full {
-                // there may be more than there were places for
-                drop(places.acquire().await);
-            } else {
-                tokio::select! {
-                    () = bell.0.notified() => {}
-                    () = sleep(LOOK_EVERY) => {}
-                }
-            }
-        };
-        tokio::select! {
-            () = deps.shutdown.requested() => return,
-            () = more => {}
-        }
-    }
+            async move { attempt_or_postpone(&deps, &work).await }
+        })
+        .await;
 }
 
 async fn attempt_or_postpone(deps: &Deps, work: &Work) {

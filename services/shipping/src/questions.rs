@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use contracts::{accounts::v1::GetAddressRequest, ids::AccountId, problem::ProblemCode};
-use service_runtime::telemetry;
-use tracing::{Instrument, error, info_span, warn};
+use service_runtime::{telemetry, worker::Worker};
+use tracing::{Instrument, info_span, warn};
 
 use crate::{
     Deps, ShippingError, answers,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The most questions that are out at once.
-const QUESTIONS_MAX: u16 = 32;
+const QUESTIONS_MAX: usize = 32;
 
 /// How long an answer may take.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -29,44 +29,30 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Asks what is to be asked, until the end is requested. Every replica may run it.
 pub async fn run(deps: Deps) {
-    loop {
-        let taken = take_up(&deps).await;
-        if let Err(error) = &taken {
-            warn!(%error, "questions for addresses wait");
+    let worker = Worker {
+        name: "questions for addresses",
+        at_once: QUESTIONS_MAX,
+        wake: deps.new_questions.clone(),
+        look_every: LOOK_EVERY,
+    };
+    let claim = {
+        let pool = deps.pool.clone();
+        move |room| {
+            let pool = pool.clone();
+            async move { questions::claim(&pool, room, LEASE).await }
         }
-        // a full hand: there is more
-        if taken.is_ok_and(|count| count == usize::from(QUESTIONS_MAX)) && !deps.shutdown.token().is_cancelled() {
-            continue;
-        }
-        tokio::select! {
-            () = deps.shutdown.requested() => return,
-            () = deps.new_questions.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
-}
-
-/// Takes a hand full of questions and asks them all at once. Gives how many it was.
-async fn take_up(deps: &Deps) -> Result<usize, ShippingError> {
-    let taken = questions::claim(&deps.pool, QUESTIONS_MAX, LEASE).await?;
-    let count = taken.len();
-    let attempts: Vec<_> = taken
-        .into_iter()
-        .map(|question| {
+    };
+    let shutdown = deps.shutdown.clone();
+    worker
+        .run(shutdown, claim, move |question: Question| {
             let span = info_span!("address", order.id = %question.order);
             if let Some(traceparent) = &question.traceparent {
                 telemetry::set_parent(&span, traceparent);
             }
             let deps = deps.clone();
-            deps.shutdown.clone().spawn_work(async move { attempt(&deps, &question).await }.instrument(span))
+            async move { attempt(&deps, &question).await }.instrument(span)
         })
-        .collect();
-    for attempt in attempts {
-        if let Err(panic) = attempt.await {
-            error!(%panic, "asking for an address ended in a panic");
-        }
-    }
-    Ok(count)
+        .await;
 }
 
 async fn attempt(deps: &Deps, question: &Question) {

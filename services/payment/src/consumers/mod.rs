@@ -2,19 +2,22 @@
 
 mod reservations;
 
+use std::sync::Arc;
+
 use consumer::{ConsumerConfig, ConsumerService};
 use contracts::topics;
 use service_runtime::config::KafkaConfig;
+use tokio::sync::Notify;
 
-use crate::{Deps, worker::Bell};
+use crate::Deps;
 use reservations::ChargeHeldOrders;
 
-/// Reads letters until the end is requested, and rings for the worker after each that it has work from.
-pub async fn run(kafka: KafkaConfig, deps: Deps, bell: Bell) {
+/// Reads letters until the end is requested, and wakes the worker after each that it has work from.
+pub async fn run(kafka: KafkaConfig, deps: Deps, new_work: Arc<Notify>) {
     let config = ConsumerConfig::new(kafka.kafka_bootstrap_servers, kafka.kafka_namespace, "payment");
     ConsumerService::new(config, deps.pool)
         .on(topics::RESERVATIONS, ChargeHeldOrders)
-        .after_commit(move || bell.ring())
+        .after_commit(move || new_work.notify_one())
         .run(deps.shutdown.token())
         .await;
 }
