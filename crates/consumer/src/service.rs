@@ -19,9 +19,9 @@ use crate::{
 ///
 /// ```no_run
 /// # use consumer::{ConsumerConfig, ConsumerService, EventHandler, HandlerError, Kind};
-/// # struct CreateShipment;
-/// # impl EventHandler for CreateShipment {
-/// #     const GROUP: &'static str = "shipping.create-shipment";
+/// # struct PrepareParcel;
+/// # impl EventHandler for PrepareParcel {
+/// #     const GROUP: &'static str = "shipping.prepare-parcels";
 /// #     const KIND: Kind = Kind::Effect;
 /// #     async fn handle(&self, _: &mut sqlx::PgConnection, _: &contracts::event::Event) -> Result<(), HandlerError> {
 /// #         Ok(())
@@ -29,7 +29,7 @@ use crate::{
 /// # }
 /// # async fn serve(pool: sqlx::PgPool, cancel: tokio_util::sync::CancellationToken) {
 /// let config = ConsumerConfig::new("127.0.0.1:19092", "", "shipping");
-/// ConsumerService::new(config, pool).on(contracts::topics::ORDERS, CreateShipment).run(cancel).await;
+/// ConsumerService::new(config, pool).on(contracts::topics::ORDERS, PrepareParcel).run(cancel).await;
 /// # }
 /// ```
 pub struct ConsumerService {
