@@ -12,7 +12,7 @@ use crate::{
     Deps,
     keep::keep_in_tx,
     order::Heard,
-    saga::{Fact, State},
+    saga::{self, Fact, Step},
     store::Attempt,
     telephone,
 };
@@ -60,8 +60,8 @@ impl EventHandler for HearShipment {
             ShipmentDispatched::TYPE | ShipmentDelivered::TYPE => Some(Fact::Dispatched),
             _ => None,
         };
-        // a cancel that waits for shipping's answer on the telephone has it here
-        if let Some(fact) = fact.filter(|_| kept.order.state == State::Stopping) {
+        // a cancel that waits for shipping's answer on the telephone has it here, and what cannot be is refused
+        if let Some(fact) = fact.filter(|&fact| saga::next(kept.order.state, fact) != Step::AlreadyApplied) {
             return tell(conn, &self.deps, &kept, Heard { shipment: Some(shipment), ..fact.into() }).await;
         }
         let kept = keep_in_tx(conn, &self.deps, &kept, &order, None, Attempt::AsBefore).await?;

@@ -9,7 +9,10 @@ use contracts::{
     topics::{PAYMENTS, RESERVATIONS, SHIPMENTS},
 };
 
+use order::saga::Fact;
+
 use crate::{
+    desk::operator,
     letters::{captured, captured_as, cents, declined, held, held_as, refused, reserved, shipment},
     post::Post,
 };
@@ -31,7 +34,7 @@ async fn parked_while_others_go_on(post: &Post, bad: Vec<(Event, &str)>) {
         let (_, error) = parked.iter().find(|(key, _)| *key == letter.subject).expect("parked under its key");
         assert!(error.starts_with(why), "{error} / {why}");
         if let Ok(id) = letter.subject.parse()
-            && let Ok(order) = post.desk.find(id, crate::desk::operator()).await
+            && let Ok(order) = post.desk.find(id, operator()).await
         {
             assert_eq!((order.version, order.status()), (1, OrderStatus::Pending), "{why}");
         }
@@ -119,18 +122,24 @@ async fn what_is_no_letter_at_all_is_parked() {
 #[tokio::test]
 async fn letters_that_cannot_be_true_are_parked() {
     let post = Post::open().await;
-    let order = post.desk.completed().await;
-    post.tell(&declined(order)).await;
-    post.tell(&refused(order)).await;
-    let whys: Vec<String> = post.parked(2).await.into_iter().map(|(_, why)| why).collect();
-    assert_eq!(
-        whys,
-        [
-            "Declined cannot be told to an order that is COMPLETED",
-            "StockRefused cannot be told to an order that is COMPLETED"
-        ]
-    );
-    post.desk.assert_story(order, &["order.created", "order.completed"]).await;
+    let desk = &post.desk;
+    let (completed, refunding, voiding) = (desk.completed().await, desk.stopping().await, desk.by_letter().await);
+    desk.tell(refunding, Fact::Stopped).await;
+    desk.tell(voiding, Fact::DeadlinePassed).await;
+    let before = [desk.order(completed).await, desk.order(refunding).await, desk.order(voiding).await];
+    let bad = [
+        (declined(completed), "Declined cannot be told to an order that is COMPLETED"),
+        (refused(completed), "StockRefused cannot be told to an order that is COMPLETED"),
+        (shipment(refunding, ShipmentStatus::Dispatched, 2), "Dispatched cannot be told to an order that is REFUNDING"),
+        (shipment(voiding, ShipmentStatus::Cancelled, 1), "Stopped cannot be told to an order that is VOIDING"),
+    ];
+    for (letter, _) in &bad {
+        post.tell(letter).await;
+    }
+    let whys: Vec<String> = post.parked(bad.len()).await.into_iter().map(|(_, why)| why).collect();
+    assert_eq!(whys, bad.map(|(_, why)| why));
+    let after = [desk.order(completed).await, desk.order(refunding).await, desk.order(voiding).await];
+    assert_eq!(after, before);
 }
 
 #[tokio::test]

@@ -68,6 +68,7 @@ async fn an_order_by_letter_keeps_its_answer_whatever_becomes_of_it() {
 async fn a_key_that_came_in_by_telephone_is_not_answered_as_a_letter() {
     let desk = Desk::open().await;
     let first = desk.place(desk.request(PlacedBy::Telephone, KEY)).await;
+    desk.handed_over(id(&first)).await;
     let again = desk.place(desk.request(PlacedBy::Letter, KEY)).await;
     assert!(again.replayed);
     assert_eq!(accepted(&again), accepted(&first));

@@ -43,8 +43,7 @@ async fn a_cancel_is_kept_before_anybody_is_asked_and_belongs_to_its_caller_at_f
     };
     let (answer, ()) = tokio::join!(desk.cancel(order, KEY, A_WHILE), looking);
     assert_eq!(outcome(&answer), Ok(OrderStatus::Cancelling));
-    // now it is recovery's
-    assert!(desk.attempt_at(order).await.unwrap() <= desk.now().await);
+    desk.handed_over(order).await;
     desk.assert_story(order, &["order.created", "order.cancelling"]).await;
 }
 
@@ -91,6 +90,7 @@ async fn a_key_that_has_landed_is_told_how_the_order_stands_and_at_last_its_answ
     for key in [KEY, KEY, "another-key"] {
         let answer = desk.cancel(order, key, MOMENT).await;
         assert_eq!((outcome(&answer), answer.replayed), (Ok(OrderStatus::Cancelling), false));
+        desk.landed(order).await;
     }
     for fact in [Fact::Voided, Fact::Released] {
         desk.tell(order, fact).await;
@@ -113,6 +113,7 @@ async fn a_completed_order_is_cancelled_when_the_money_is_back() {
     let desk = Desk::open().await;
     let order = desk.completed().await;
     desk.cancel(order, KEY, MOMENT).await;
+    desk.landed(order).await;
     desk.tell(order, Fact::Stopped).await;
     assert_eq!(outcome(&desk.cancel(order, KEY, MOMENT).await), Ok(OrderStatus::Cancelling));
     desk.tell(order, Fact::MoneyReturned).await;

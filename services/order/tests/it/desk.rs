@@ -272,6 +272,26 @@ impl Desk {
         attempt_at.map(jiff_sqlx::Timestamp::to_jiff)
     }
 
+    /// Waits until an order is recovery's at once: its request has given it up.
+    pub async fn handed_over(&self, id: OrderId) {
+        eventually(SOON, "the order is handed over to recovery", async || {
+            let (attempt_at, now) = (self.attempt_at(id).await, self.now().await);
+            attempt_at.is_some_and(|attempt_at| attempt_at <= now)
+        })
+        .await;
+    }
+
+    /// Waits until nobody who asked to cancel an order waits for his answer any more.
+    pub async fn landed(&self, id: OrderId) {
+        eventually(SOON, "all requests have landed", async || {
+            let in_flight = "SELECT count(*) FROM cancel_request WHERE order_id = $1 AND in_flight_until > now()";
+            let in_flight: i64 =
+                sqlx::query_scalar(in_flight).bind(id.as_uuid()).fetch_one(&self.database.owner).await.unwrap();
+            in_flight == 0
+        })
+        .await;
+    }
+
     /// When an order is to be decided.
     pub async fn decide_by(&self, id: OrderId) -> Timestamp {
         let decide_by = sqlx::query_scalar("SELECT decide_by FROM orders WHERE order_id = $1").bind(id.as_uuid());

@@ -67,6 +67,8 @@ async fn a_stopped_parcel_sends_the_money_back_at_once() {
     let desk = &post.desk;
     let order = desk.completed().await;
     desk.cancel(order, KEY, MOMENT).await;
+    desk.landed(order).await;
+    desk.handed_over(order).await;
     desk.set(order, "attempt_at = clock_timestamp() + interval '1 hour'").await;
     post.tell(&shipment(order, ShipmentStatus::Cancelled, 2)).await;
     assert_eq!(desk.state(order).await, State::Refunding);
