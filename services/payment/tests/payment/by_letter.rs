@@ -156,7 +156,7 @@ async fn what_was_charged_by_telephone_is_answered_without_asking_anybody() {
 #[tokio::test]
 async fn while_order_is_away_charges_wait_and_then_all_are_made() {
     let mut platform = Platform::start_without_psp().await;
-    platform.start_psp();
+    platform.start_psp().await;
     let orders = hold_20(&platform).await;
     platform.until_attempts(orders[19], 2).await;
     assert_eq!(platform.count("SELECT count(*) FROM payments").await, 0);
@@ -173,7 +173,7 @@ async fn while_the_card_network_is_away_charges_wait_and_then_all_are_made() {
         platform.until_state(order_id, PaymentState::Attempting).await;
     }
     assert_eq!(platform.count("SELECT count(*) FROM outbox").await, 0, "nobody is answered");
-    platform.start_psp();
+    platform.start_psp().await;
     all_are_captured_once(&platform, &orders).await;
 }
 

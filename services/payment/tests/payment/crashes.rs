@@ -16,7 +16,7 @@ async fn killed_after_the_attempt_and_before_the_network_was_called() {
     platform.begin_charge(order_id, "tok_visa");
     platform.until_state(order_id, PaymentState::Attempting).await;
     platform.kill_payment();
-    platform.start_psp();
+    platform.start_psp().await;
     platform.restart_payment().await;
     assert_eq!(platform.state(order_id).await.unwrap(), PaymentState::Attempting);
     let outcome = platform.charge(order_id, "tok_visa").await;
@@ -53,7 +53,7 @@ async fn killed_after_the_tombstone_and_before_the_network_was_called() {
     platform.begin_void(order_id);
     platform.until_state(order_id, PaymentState::Voiding).await;
     platform.kill_payment();
-    platform.start_psp();
+    platform.start_psp().await;
     platform.restart_payment().await;
     let outcome = platform.charge(order_id, "tok_visa").await;
     assert!(matches!(outcome, Charged::Unknown(_)), "{outcome:?}");
@@ -94,7 +94,7 @@ async fn killed_after_the_refund_was_noted_and_before_the_network_was_called() {
     // what the dead process may have sent dies with the network that it was sent to
     platform.kill_psp();
     assert_eq!(platform.refunds(order_id), 0);
-    platform.start_psp();
+    platform.start_psp().await;
     platform.restart_payment().await;
     assert_eq!(platform.state(order_id).await.unwrap(), PaymentState::Refunding);
     let outcome = platform.refund(order_id).await;

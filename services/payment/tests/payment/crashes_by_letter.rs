@@ -19,7 +19,7 @@ async fn killed_before_the_letter_is_written_down() {
 #[tokio::test]
 async fn killed_before_order_was_asked() {
     let mut platform = Platform::start_without_psp().await;
-    platform.start_psp();
+    platform.start_psp().await;
     let order_id = OrderId::new();
     platform.order.wants(order_id, "tok_visa");
     platform.post.send(&held(order_id)).await;
@@ -39,7 +39,7 @@ async fn killed_after_the_attempt_and_before_the_network_was_called() {
     platform.post.send(&held(order_id)).await;
     platform.until_state(order_id, PaymentState::Attempting).await;
     platform.kill_payment();
-    platform.start_psp();
+    platform.start_psp().await;
     charged_once_by_the_next(platform, order_id).await;
 }
 

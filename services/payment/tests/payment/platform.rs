@@ -45,7 +45,7 @@ impl Platform {
     /// Everything up.
     pub async fn start() -> Self {
         let mut platform = Self::start_without_psp().await;
-        platform.start_psp();
+        platform.start_psp().await;
         platform.order.open();
         platform
     }
@@ -71,9 +71,11 @@ impl Platform {
         platform
     }
 
-    /// Starts the card network on its books.
-    pub fn start_psp(&mut self) {
+    /// Starts the card network on its books, and waits until it is there: a short budget must not run out before.
+    pub async fn start_psp(&mut self) {
         self.psp = Some(spawn_psp(&self.folder.join("books.jsonl"), self.psp_address));
+        let there = async || tokio::net::TcpStream::connect(self.psp_address).await.is_ok();
+        eventually(SOON, "the card network is there", there).await;
     }
 
     /// The card network stops in the middle of whatever it does.

@@ -96,7 +96,7 @@ async fn a_refund_is_unknown_until_the_network_confirms_and_goes_on_when_it_is_b
     let outcome = platform.void_within(Duration::from_millis(300), order_id).await;
     assert!(matches!(outcome, Voided::Unknown(_)), "{outcome:?}");
     platform.begin_refund(order_id);
-    platform.start_psp();
+    platform.start_psp().await;
     platform.until_state(order_id, PaymentState::Refunded).await;
     assert_eq!((platform.refunds(order_id), platform.voids(order_id)), (1, 0));
     assert_eq!(platform.owed_by_the_network().await, 0);
@@ -141,7 +141,7 @@ async fn a_refund_does_not_overtake_a_void() {
     platform.void_within(Duration::from_millis(300), order_id).await;
     let outcome = platform.refund(order_id).await;
     assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
-    platform.start_psp();
+    platform.start_psp().await;
     platform.void(order_id).await;
     let outcome = platform.refund(order_id).await;
     assert!(matches!(outcome, Outcome::NothingCaptured(_)), "{outcome:?}");

@@ -94,7 +94,7 @@ async fn a_void_is_unknown_until_the_network_confirms_and_blocks_meanwhile() {
     let order_id = OrderId::new();
     let outcome = platform.void_within(Duration::from_millis(300), order_id).await;
     assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
-    platform.start_psp();
+    platform.start_psp().await;
     let outcome = platform.charge(order_id, "tok_visa").await;
     assert!(matches!(outcome, Charged::Unknown(_)), "not yet voided, and never charged: {outcome:?}");
     let outcome = platform.void(order_id).await;
