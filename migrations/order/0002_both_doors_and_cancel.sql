@@ -20,11 +20,18 @@ ALTER TABLE orders
     ADD CONSTRAINT order_card_until_decided CHECK (
         saga_state IN ('AWAITING_STOCK', 'AWAITING_PAYMENT', 'VOIDING', 'RELEASING') OR card_token IS NULL);
 
+-- Recovery asks for what is due lane by lane, so that one lane that is stuck holds up no other: parcels that are to be
+-- stopped are the business of a follower, and what was tried in vain before comes apart from what is new.
+DROP INDEX orders_due;
+CREATE INDEX orders_due ON orders (
+    (CASE WHEN saga_state = 'STOPPING' THEN 'PARCEL' WHEN attempts = 0 THEN 'FRESH' ELSE 'REPEATED' END), attempt_at)
+WHERE attempt_at IS NOT NULL;
+
 -- One row per request to cancel, so that the same key is given the same answer. Forgotten after a day.
 CREATE TABLE cancel_request (
     order_id UUID NOT NULL,
-    -- the customer's id, or OPERATOR
-    requester TEXT NOT NULL,
+    -- the account of the customer or operator who asked
+    requester UUID NOT NULL,
     idempotency_key TEXT NOT NULL,
     -- protobuf order.v1.CancelOrderResponse, once it is decided; written by whoever decides it
     answer BYTEA,

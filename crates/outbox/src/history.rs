@@ -14,30 +14,30 @@ pub struct Position<'a> {
     pub key: &'a str,
     /// The last sequence number that was read; 0 before the first.
     pub sequence: i64,
+    /// A time by the database's clock before which the aggregate had no letter, like that of its creation: days before it
+    /// are not looked at.
+    pub since: Timestamp,
 }
 
 /// What was written to `topic` about each aggregate after the given position, at most `letters_max` for each; ordered
 /// by key and sequence. Published or not makes no difference.
-///
-/// `since` is a time by the database's clock before which none of these aggregates had a letter, like the creation of
-/// the oldest: days before it are not looked at.
 pub async fn history(
     conn: &mut PgConnection,
     topic: Topic,
     positions: &[Position<'_>],
-    since: Timestamp,
     letters_max: u32,
 ) -> Result<Vec<Event>, sqlx::Error> {
     let keys: Vec<&str> = positions.iter().map(|position| position.key).collect();
     let sequences: Vec<i64> = positions.iter().map(|position| position.sequence).collect();
+    let since: Vec<_> = positions.iter().map(|position| position.since.to_sqlx()).collect();
     // one index probe for each key and day, where a plain join might read the whole table
     let rows: Vec<LetterRow> = sqlx::query_as(
         "SELECT letter.*
-         FROM unnest($2::text[], $3::bigint[]) AS reader(key, sequence)
+         FROM unnest($2::text[], $3::bigint[], $4::timestamptz[]) AS reader(key, sequence, since)
          CROSS JOIN LATERAL (
              SELECT id, topic, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload
              FROM outbox
-             WHERE topic = $1 AND key = reader.key AND sequence > reader.sequence AND inserted_at >= $4
+             WHERE topic = $1 AND key = reader.key AND sequence > reader.sequence AND inserted_at >= reader.since
              ORDER BY sequence
              LIMIT $5
          ) AS letter
@@ -46,7 +46,7 @@ pub async fn history(
     .bind(topic.name())
     .bind(keys)
     .bind(sequences)
-    .bind(since.to_sqlx())
+    .bind(since)
     .bind(i64::from(letters_max))
     .fetch_all(conn)
     .await?;

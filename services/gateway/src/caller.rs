@@ -32,15 +32,15 @@ pub struct Account(pub AccountId);
 pub enum Viewer {
     /// Sees the orders of this account.
     Customer(AccountId),
-    /// Sees every order.
-    Operator,
+    /// Sees every order; this is the operator's own account.
+    Operator(AccountId),
 }
 
 impl From<Viewer> for v1::Viewer {
     fn from(viewer: Viewer) -> Self {
         let who = match viewer {
             Viewer::Customer(id) => v1::viewer::Who::CustomerId(id.to_string()),
-            Viewer::Operator => v1::viewer::Who::Operator(v1::Operator {}),
+            Viewer::Operator(id) => v1::viewer::Who::Operator(v1::Operator { account_id: id.to_string() }),
         };
         Self { who: Some(who) }
     }
@@ -80,7 +80,7 @@ impl FromRequestParts<Arc<Gateway>> for Viewer {
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
         if has_role(&claims, "operator") {
-            Ok(Self::Operator)
+            Ok(Self::Operator(claims.sub))
         } else if has_role(&claims, "customer") {
             Ok(Self::Customer(claims.sub))
         } else {

@@ -39,7 +39,8 @@ pub async fn cancel_order(
     let deadline = Deadline::of(body.arrived_at);
     let cancel =
         CancelOrderRequest { order_id: id.to_string(), viewer: Some(viewer.into()), idempotency_key, budget_ms: 0 };
-    let answer = rpc::ask(deadline.left(), cancel, |request| {
+    // once: a second try of ours would be told that the first is in flight
+    let answer = rpc::ask_once(deadline.left(), cancel, |request| {
         let request = request.map(|cancel| CancelOrderRequest { budget_ms: deadline.budget_ms(), ..cancel });
         let mut orders = gateway.orders.clone();
         async move { orders.cancel_order(request).await }

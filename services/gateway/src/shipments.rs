@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use contracts::{ids::OrderId, problem::ProblemCode, shipping::v1::DispatchRequest};
+use contracts::{
+    ids::{AccountId, OrderId},
+    problem::ProblemCode,
+    shipping::v1::DispatchRequest,
+};
 
 use crate::{
     ASK_DEADLINE, Gateway,
@@ -19,7 +23,7 @@ use crate::{
 /// `POST /v1/orders/{id}/dispatch`
 pub async fn dispatch(
     State(gateway): State<Arc<Gateway>>,
-    _: Operator,
+    Operator(operator): Operator,
     Named(id): Named<OrderId>,
     _: Body<Nothing>,
 ) -> Result<Json<ShipmentJson>, Problem> {
@@ -30,14 +34,14 @@ pub async fn dispatch(
     });
     match answer.await.map_err(Problem::from) {
         Ok(answer) => Ok(Json(answer.shipment.unwrap_or_default().into())),
-        Err(problem) if problem.code() == ProblemCode::NotFound => Err(no_shipment(&gateway, id).await),
+        Err(problem) if problem.code() == ProblemCode::NotFound => Err(no_shipment(&gateway, id, operator).await),
         Err(problem) => Err(problem),
     }
 }
 
 /// Shipping knows orders by their letters only: one that it does not know may be on its way, or not exist.
-async fn no_shipment(gateway: &Gateway, id: OrderId) -> Problem {
-    match orders::find(gateway, id, Viewer::Operator).await {
+async fn no_shipment(gateway: &Gateway, id: OrderId, operator: AccountId) -> Problem {
+    match orders::find(gateway, id, Viewer::Operator(operator)).await {
         Ok(_) => Problem::new(ProblemCode::NotDispatchable, "the order has no shipment (yet)"),
         Err(status) => status.into(),
     }

@@ -22,7 +22,7 @@ use crate::{
     place_order::{self, FIRST_DEADLINE},
     saga::{Fact, State},
     store::{
-        self, Attempt, Kept,
+        self, Attempt, Kept, Viewer,
         cancel_requests::{self, CancelKey},
     },
 };
@@ -35,13 +35,15 @@ const KEYS_KEPT: Duration = Duration::from_hours(24);
 
 /// How often old keys are forgotten, and how many at a time.
 const FORGET_EVERY: Duration = Duration::from_mins(10);
-const FORGET_MAX: i64 = 10_000;
+const FORGET_MAX: u64 = 1_000;
 
 /// A request to cancel, every value a right one.
 #[derive(Debug, Clone)]
 pub struct CancelOrder {
-    /// Which order, on whose behalf, under which key.
+    /// Which order, by whom, under which key.
     pub key: CancelKey,
+    /// Whose orders the requester may see.
+    pub viewer: Viewer,
     /// How long the caller waits.
     pub budget: Duration,
 }
@@ -57,7 +59,7 @@ enum Asked {
 /// Cancels an order, or tells why it cannot be. What is not done when the caller's time is over goes on by itself; the
 /// answer then is the order, CANCELLING.
 pub async fn cancel_order(deps: &Deps, command: CancelOrder) -> Result<CancelOrderResponse, OrderError> {
-    let CancelOrder { key, budget } = command;
+    let CancelOrder { key, viewer, budget } = command;
     let until = Instant::now() + budget.min(FIRST_DEADLINE).saturating_sub(ANSWER_MARGIN);
     let earlier = cancel_requests::find(&deps.pool, &key).await?;
     let is_known = earlier.is_some();
@@ -68,7 +70,7 @@ pub async fn cancel_order(deps: &Deps, command: CancelOrder) -> Result<CancelOrd
             None => {}
         }
     }
-    let kept = match ask(deps, &key, is_known).await? {
+    let kept = match ask(deps, &key, viewer, is_known).await? {
         Asked::Going(kept) => carry_on_for_caller(deps, *kept, until).await,
         Asked::Answered(answer) => return Ok(*answer),
     };
@@ -89,10 +91,10 @@ async fn land(deps: Deps, key: CancelKey) {
 }
 
 /// Commits that the order is being cancelled, with the request.
-async fn ask(deps: &Deps, key: &CancelKey, is_known: bool) -> Result<Asked, OrderError> {
+async fn ask(deps: &Deps, key: &CancelKey, viewer: Viewer, is_known: bool) -> Result<Asked, OrderError> {
     // each round that is lost to somebody else has moved the order on, and it does not move for ever
     loop {
-        let kept = store::find(&deps.pool, key.order_id, key.viewer).await?;
+        let kept = store::find(&deps.pool, key.order_id, viewer).await?;
         let kept = kept.ok_or(OrderError::NotFound(key.order_id))?;
         let mut tx = deps.pool.begin().await?;
         if !cancel_requests::insert_in_tx(&mut tx, key, FIRST_DEADLINE).await? && !is_known {
@@ -192,9 +194,10 @@ impl TryFrom<CancelOrderRequest> for CancelOrder {
         Ok(Self {
             key: CancelKey {
                 order_id: grpc::order_id(&message.order_id)?,
-                viewer: grpc::viewer(message.viewer)?,
+                requester: grpc::account_of(message.viewer.as_ref())?,
                 idempotency_key: message.idempotency_key,
             },
+            viewer: grpc::viewer(message.viewer)?,
             budget: Duration::from_millis(u64::from(message.budget_ms)),
         })
     }
@@ -204,8 +207,9 @@ impl TryFrom<CancelOrderRequest> for CancelOrder {
 pub async fn forget_old_keys(deps: Deps) {
     loop {
         match cancel_requests::forget_old(&deps.pool, KEYS_KEPT, FORGET_MAX).await {
-            Ok(0) => {}
-            Ok(forgotten) => tracing::debug!(forgotten, "old keys of cancels are forgotten"),
+            // there may be more
+            Ok(FORGET_MAX) if !deps.shutdown.token().is_cancelled() => continue,
+            Ok(_) => {}
             Err(error) => warn!(%error, "old keys of cancels stay for now"),
         }
         tokio::select! {

@@ -30,6 +30,15 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 /// How long a statement that is under way at the end of the caller's time may still take.
 const LAST_STATEMENT: Duration = Duration::from_millis(25);
 
+/// What to do when a question gets no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// Ask again after a short pause: somebody waits.
+    Again,
+    /// Leave it: nobody waits, and others want their turn.
+    Once,
+}
+
 /// Carries the order on for a caller who waits until `until`, and gives how it stands then, as far as is known. Does not
 /// fail: what is left to do is recovery's.
 pub async fn carry_on_for_caller(deps: &Deps, kept: Kept, until: Instant) -> Kept {
@@ -39,7 +48,7 @@ pub async fn carry_on_for_caller(deps: &Deps, kept: Kept, until: Instant) -> Kep
     let carrying_on = deps.shutdown.spawn_work({
         let deps = deps.clone();
         async move {
-            let carried = carry_on(&deps, kept, None, until).await;
+            let carried = carry_on(&deps, kept, None, until, Asking::Again).await;
             if !carried.as_ref().is_ok_and(|kept| kept.order.state.is_settled()) {
                 hand_over(&deps, id).await;
             }
@@ -68,7 +77,13 @@ pub async fn hand_over(deps: &Deps, id: OrderId) {
 /// before anything is asked. Gives the order as it was kept last; what was learned and not yet kept, is.
 ///
 /// Must not be dropped in the middle: run it as spawned work.
-pub async fn carry_on(deps: &Deps, mut kept: Kept, first: Option<Fact>, until: Instant) -> Result<Kept, OrderError> {
+pub async fn carry_on(
+    deps: &Deps,
+    mut kept: Kept,
+    first: Option<Fact>,
+    until: Instant,
+    asking: Asking,
+) -> Result<Kept, OrderError> {
     let mut order = kept.order.clone();
     let mut detail = None;
     let mut heard: Option<Heard> = first.map(Into::into);
@@ -84,6 +99,7 @@ pub async fn carry_on(deps: &Deps, mut kept: Kept, first: Option<Fact>, until: I
                 Change::AlreadyApplied => {
                     let seen = kept.order.version;
                     kept = read_again(deps, &order).await?;
+                    detail = None;
                     if kept.order.version == seen {
                         // another process is further and has not committed yet: leave the order to it
                         return Ok(kept);
@@ -95,10 +111,14 @@ pub async fn carry_on(deps: &Deps, mut kept: Kept, first: Option<Fact>, until: I
         }
         if order.state != kept.order.state && order.state.is_kept_before_its_action() {
             kept = keep(deps, &kept, &order, detail.as_deref()).await?;
+            if kept.order.state != order.state {
+                // somebody else's change: its words are not ours
+                detail = None;
+            }
             order = kept.order.clone();
         }
         let Some(action) = order.action() else { break };
-        heard = ask(deps, action, &order, until).await;
+        heard = ask(deps, action, &order, until, asking).await;
         if heard.is_none() {
             break;
         }
@@ -110,7 +130,7 @@ pub async fn carry_on(deps: &Deps, mut kept: Kept, first: Option<Fact>, until: I
 }
 
 /// Asks until there is an answer. `None`: there was none until `until`, or the process ends.
-async fn ask(deps: &Deps, action: Action, order: &Order, until: Instant) -> Option<Heard> {
+async fn ask(deps: &Deps, action: Action, order: &Order, until: Instant, asking: Asking) -> Option<Heard> {
     let mut pause = PAUSE;
     loop {
         let budget = until.saturating_duration_since(Instant::now());
@@ -119,6 +139,9 @@ async fn ask(deps: &Deps, action: Action, order: &Order, until: Instant) -> Opti
         }
         if let Some(heard) = deps.telephone.ask(action, order, budget).await {
             return Some(heard);
+        }
+        if asking == Asking::Once {
+            return None;
         }
         tokio::select! {
             () = deps.shutdown.requested() => return None,

@@ -162,6 +162,16 @@ pub fn order_id(text: &str) -> Result<OrderId, OrderError> {
     text.parse().map_err(|error| invalid("order_id", error))
 }
 
+/// The account behind a viewer.
+pub fn account_of(message: Option<&ViewerMessage>) -> Result<AccountId, OrderError> {
+    let account = match message.and_then(|viewer| viewer.who.as_ref()) {
+        Some(Who::CustomerId(id)) => id,
+        Some(Who::Operator(operator)) => &operator.account_id,
+        None => return Err(OrderError::invalid("viewer", "a request names its viewer")),
+    };
+    account.parse().map_err(|error| invalid("viewer", error))
+}
+
 /// On whose behalf something is read or done.
 pub fn viewer(message: Option<ViewerMessage>) -> Result<Viewer, OrderError> {
     match message.and_then(|viewer| viewer.who) {

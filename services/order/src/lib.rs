@@ -38,7 +38,7 @@ use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
-use crate::{config::Config, grpc::OrderApi, telephone::Telephone, watch::Watches};
+use crate::{config::Config, grpc::OrderApi, store::Lane, telephone::Telephone, watch::Watches};
 
 /// The tables of order.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
@@ -90,7 +90,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         shutdown: shutdown.clone(),
     };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
-    shutdown.spawn_part("recovery", recovery::run(deps.clone()));
+    for lane in Lane::ALL {
+        shutdown.spawn_part("recovery", recovery::run(deps.clone(), lane));
+    }
     shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
     shutdown.spawn_part("old keys", cancel_order::forget_old_keys(deps.clone()));
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));

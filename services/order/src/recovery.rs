@@ -1,7 +1,7 @@
 //! Recovery: orders that nobody carries on, because a process crashed or an answer was missing, are taken up again until
 //! nothing is left to do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use service_runtime::worker::Worker;
 use tokio::time::Instant;
@@ -9,17 +9,17 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
     Deps,
-    carry_on::carry_on,
+    carry_on::{Asking, carry_on},
     error::OrderError,
     saga::Fact,
-    store::{self, Due, Kept},
+    store::{self, Due, Kept, Lane},
 };
 
 /// How often recovery looks for orders that are due, if nobody wakes it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// The most orders that are carried on at a time.
-const ORDERS_MAX: usize = 64;
+/// The most orders of a lane that are carried on at a time.
+const ORDERS_MAX: usize = 32;
 
 /// How long one attempt may take; shorter than the lease, so that an order is carried on by one process at a time. (If
 /// it is not, nothing breaks: see [`carry_on`](mod@crate::carry_on).)
@@ -31,14 +31,19 @@ const LEASE: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Runs until the end of the process is requested.
-pub async fn run(deps: Deps) {
-    let worker = Worker { name: "recovery", at_once: ORDERS_MAX, wake: deps.recovery.clone(), look_every: LOOK_EVERY };
+/// Takes up the orders of one lane until the end of the process is requested. Every replica may run it.
+pub async fn run(deps: Deps, lane: Lane) {
+    let wake = match lane {
+        Lane::Fresh => deps.recovery.clone(),
+        // what comes here is due later, so nobody can tell of it
+        Lane::Parcel | Lane::Repeated => Arc::default(),
+    };
+    let worker = Worker { name: "recovery", at_once: ORDERS_MAX, wake, look_every: LOOK_EVERY };
     let claim = {
         let pool = deps.pool.clone();
         move |room| {
-            let (pool, room) = (pool.clone(), i64::try_from(room).unwrap_or(i64::MAX));
-            async move { store::claim_due(&pool, room, LEASE).await }
+            let pool = pool.clone();
+            async move { store::claim_due(&pool, lane, room, LEASE).await }
         }
     };
     let shutdown = deps.shutdown.clone();
@@ -69,5 +74,5 @@ async fn take_further(deps: &Deps, due: Due) -> Result<Kept, OrderError> {
     let first = is_overdue.then_some(Fact::DeadlinePassed);
     // an order that is still wanted is not asked for beyond its time: then it is to be unwound
     let time = if is_overdue || kept.order.state.is_decided() { ATTEMPT } else { ATTEMPT.min(due.decide_in) };
-    carry_on(deps, kept, first, Instant::now() + time).await
+    carry_on(deps, kept, first, Instant::now() + time, Asking::Once).await
 }

@@ -191,8 +191,9 @@ pub const fn next(state: State, fact: Fact) -> Step {
 
         (Releasing(_), StockHeld) => AlreadyApplied,
         (Releasing(_), StockRefused(_)) => AlreadyApplied,
-        // told late: captured before the void gave it back
-        (Releasing(_), Captured) => AlreadyApplied,
+        // told late: captured before the void gave it back; where nothing was to be voided, there is money
+        (Releasing(Expired | CustomerRequest), Captured) => AlreadyApplied,
+        (Releasing(_), Captured) => Contradiction,
         (Releasing(_), Declined) => AlreadyApplied,
         (Releasing(_), CardUnknown) => AlreadyApplied,
         (Releasing(_), DeadlinePassed) => AlreadyApplied,
@@ -203,7 +204,8 @@ pub const fn next(state: State, fact: Fact) -> Step {
 
         (GivenUp(_), StockHeld) => AlreadyApplied,
         (GivenUp(_), StockRefused(_)) => AlreadyApplied,
-        (GivenUp(_), Captured) => AlreadyApplied,
+        (GivenUp(Expired | CustomerRequest), Captured) => AlreadyApplied,
+        (GivenUp(_), Captured) => Contradiction,
         (GivenUp(_), Declined) => AlreadyApplied,
         (GivenUp(_), CardUnknown) => AlreadyApplied,
         (GivenUp(_), DeadlinePassed) => AlreadyApplied,

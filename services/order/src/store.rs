@@ -63,6 +63,22 @@ pub enum Attempt {
     After(Duration),
 }
 
+/// Which of the orders that are due: a lane that is stuck holds up no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Whose parcel is to be stopped, which is shipping's business.
+    Parcel,
+    /// All others that were not taken up before.
+    Fresh,
+    /// All others that were, in vain.
+    Repeated,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 3] = [Self::Parcel, Self::Fresh, Self::Repeated];
+}
+
 /// An order that recovery has claimed.
 #[derive(Debug, Clone, Copy)]
 pub struct Due {
@@ -151,7 +167,8 @@ pub async fn find_by_key(pool: &PgPool, customer_id: AccountId, key: &str) -> Re
     let row: Option<Row> = sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
-        ", fingerprint, attempts = 0 AND coalesce(attempt_at > now(), false) AS first_deadline_is_ahead
+        ", fingerprint, saga_state IN ('AWAITING_STOCK', 'AWAITING_PAYMENT') AND attempts = 0
+             AND coalesce(attempt_at > now(), false) AS first_deadline_is_ahead
          FROM orders WHERE customer_id = $1 AND idempotency_key = $2"
     ))
     .bind(customer_id.as_uuid())
@@ -267,17 +284,25 @@ pub async fn update_in_tx(
 
 /// Claims orders that nobody carries on, for `lease`. Whoever claims and then crashes loses the lease, nothing else. The
 /// orders are read one by one afterwards, so that one that cannot be read holds up no other.
-pub async fn claim_due(pool: &PgPool, orders_max: i64, lease: Duration) -> Result<Vec<Due>, OrderError> {
+pub async fn claim_due(pool: &PgPool, lane: Lane, orders_max: usize, lease: Duration) -> Result<Vec<Due>, OrderError> {
     let rows: Vec<(Uuid, f64)> = sqlx::query_as(
         "UPDATE orders SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
          -- an array is made once, and its orders are found by their ids; a join may be planned as a scan of all orders
          WHERE order_id = ANY (ARRAY (
              -- SKIP LOCKED: two processes take different orders instead of waiting for each other
-             SELECT order_id FROM orders WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))
+             SELECT order_id FROM orders
+             WHERE attempt_at <= now()
+                 AND CASE WHEN saga_state = 'STOPPING' THEN 'PARCEL' WHEN attempts = 0 THEN 'FRESH' ELSE 'REPEATED' END = $3
+             ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))
          RETURNING order_id, greatest(extract(epoch FROM decide_by - now()), 0)::float8",
     )
-    .bind(orders_max)
+    .bind(i64::try_from(orders_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
+    .bind(match lane {
+        Lane::Parcel => "PARCEL",
+        Lane::Fresh => "FRESH",
+        Lane::Repeated => "REPEATED",
+    })
     .fetch_all(pool)
     .await?;
     let due = |(id, seconds): (Uuid, f64)| Due { id: id.into(), decide_in: Duration::from_secs_f64(seconds) };

@@ -1,9 +1,10 @@
 //! Watching orders: every change of an order, those to come included, read from the outbox. However many watch, one query
 //! reads for all of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use contracts::{
+    event::Event,
     ids::OrderId,
     order::v1::{OrderStatus, ShipmentStatus, WatchOrderResponse},
     topics::ORDERS,
@@ -112,15 +113,17 @@ pub async fn run(deps: Deps, mut new: NewWatches) {
 /// Sends what is new to each, and gives those that go on.
 async fn serve(deps: &Deps, mut watches: Vec<Watch>) -> Vec<Watch> {
     watches.retain(|watch| !watch.reader.is_closed());
-    let Some(since) = watches.iter().map(|watch| watch.since).min() else { return watches };
-    let positions: Vec<(String, i64)> = watches.iter().map(|watch| (watch.key.clone(), watch.version)).collect();
+    if watches.is_empty() {
+        return watches;
+    }
+    let readers: Vec<_> = watches.iter().map(|watch| (watch.key.clone(), watch.version, watch.since)).collect();
     let pool = deps.pool.clone();
     // spawned: a future with a query must not be dropped at the end of the process
     let reading = deps.shutdown.spawn_work(async move {
         let positions: Vec<Position<'_>> =
-            positions.iter().map(|(key, sequence)| Position { key, sequence: *sequence }).collect();
+            readers.iter().map(|(key, sequence, since)| Position { key, sequence: *sequence, since: *since }).collect();
         let mut conn = pool.acquire().await?;
-        outbox::history(&mut conn, ORDERS, &positions, since, CHANGES_MAX.into()).await
+        outbox::history(&mut conn, ORDERS, &positions, CHANGES_MAX.into()).await
     });
     let letters = match reading.await {
         Ok(Ok(letters)) => letters,
@@ -133,11 +136,15 @@ async fn serve(deps: &Deps, mut watches: Vec<Watch>) -> Vec<Watch> {
             return watches;
         }
     };
+    let mut of_order: HashMap<&str, Vec<&Event>> = HashMap::new();
+    for letter in &letters {
+        of_order.entry(&letter.subject).or_default().push(letter);
+    }
     watches.retain_mut(|watch| {
         let mut any = false;
         // two may watch the same order from different versions: each passes over what it has had, and stops where the part
         // that was read for it ends
-        for letter in letters.iter().filter(|letter| letter.subject == watch.key) {
+        for letter in of_order.get(watch.key.as_str()).into_iter().flatten() {
             if letter.sequence <= watch.version {
                 continue;
             }

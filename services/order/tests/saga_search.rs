@@ -85,7 +85,7 @@ struct Row {
 /// A state, by its place in `State::all`, so that the world can be hashed.
 type Position = u8;
 
-/// A set of actions or facts, by their places.
+/// A set of actions, facts or answers, by their places.
 type Set = u16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -125,6 +125,22 @@ const FACTS: [Fact; 12] = [
     Fact::Stopped,
     Fact::Dispatched,
     Fact::MoneyReturned,
+];
+
+/// What each question may be answered with.
+const ANSWERS: [(Action, Fact); 12] = [
+    (Action::Reserve, Fact::StockHeld),
+    (Action::Reserve, Fact::StockRefused(Refusal::OutOfStock)),
+    (Action::Reserve, Fact::Released),
+    (Action::Charge, Fact::Captured),
+    (Action::Charge, Fact::Declined),
+    (Action::Charge, Fact::CardUnknown),
+    (Action::Charge, Fact::Voided),
+    (Action::Void, Fact::Voided),
+    (Action::Release, Fact::Released),
+    (Action::Stop, Fact::Stopped),
+    (Action::Stop, Fact::Dispatched),
+    (Action::Refund, Fact::MoneyReturned),
 ];
 
 fn place<T: PartialEq>(all: &[T], one: &T) -> usize {
@@ -212,8 +228,12 @@ impl Search {
             if self.must_commit(process) {
                 continue; // and hears nothing before it has
             }
-            for answer in members(world.answers, &FACTS) {
-                successors.push(self.hear(world, index, process, answer));
+            // a process hears answers to what it has just asked, to nothing else
+            let asked = self.action(self.state(process.believes));
+            for (action, answer) in ANSWERS {
+                if asked == Some(action) && world.answers & 1 << place(&ANSWERS, &(action, answer)) != 0 {
+                    successors.push(self.hear(world, index, process, answer));
+                }
             }
             if world.deadline_passed && process.read.position == process.believes {
                 successors.push(self.hear(world, index, process, Fact::DeadlinePassed));
@@ -348,9 +368,9 @@ impl Search {
                     };
                 }
                 match world.reservation {
-                    Reservation::Held | Reservation::Settled | Reservation::Returned => Fact::StockHeld,
+                    Reservation::Held | Reservation::Settled => Fact::StockHeld,
                     Reservation::Refused => Fact::StockRefused(Refusal::OutOfStock),
-                    Reservation::Released => Fact::Released,
+                    Reservation::Released | Reservation::Returned => Fact::Released,
                     Reservation::None => unreachable!("decided above"),
                 }
             }
@@ -374,13 +394,13 @@ impl Search {
                     world.captures += u8::from(world.payment == Payment::Captured);
                 }
                 match world.payment {
-                    Payment::Captured | Payment::Refunded if self.card == Card::NeverReplies => return world,
-                    Payment::Captured | Payment::Refunded => Fact::Captured,
+                    Payment::Captured if self.card == Card::NeverReplies => return world,
+                    Payment::Captured => Fact::Captured,
                     Payment::Declined => Fact::Declined,
                     Payment::UnknownCard => Fact::CardUnknown,
-                    // payment tells a void to whoever asks, but writes no letter about it
-                    Payment::Voided if by_letter => return world,
-                    Payment::Voided => Fact::Voided,
+                    // payment tells whoever asks that nothing is captured any more, but writes no letter about it
+                    Payment::Voided | Payment::Refunded if by_letter => return world,
+                    Payment::Voided | Payment::Refunded => Fact::Voided,
                     Payment::None => return world,
                 }
             }
@@ -410,7 +430,7 @@ impl Search {
         if by_letter {
             world.letters = with(world.letters, &FACTS, &answer);
         } else {
-            world.answers = with(world.answers, &FACTS, &answer);
+            world.answers = with(world.answers, &ANSWERS, &(action, answer));
         }
         world
     }

@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const NEW_AT_ONCE: usize = 24;
 
 /// Orders attempted at once that were attempted before.
-const REPEATED_AT_ONCE: usize = 8;
+const REPEATED_AT_ONCE: usize = 24;
 
 /// How long a claimed order is nobody else's; longer than an attempt takes. (Should one take longer, two attempt the
 /// same order, and nothing breaks: see [`attempt`].)
@@ -27,7 +27,7 @@ const LEASE: Duration = Duration::from_secs(10);
 
 /// The longest pause between two attempts. An order is attempted until it is done with, however often that is: only
 /// order gives up.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Attempts new work, as soon as `wake` tells of some, until the end of the process is requested.
 pub async fn attempt_new(deps: Deps, wake: Arc<Notify>) {

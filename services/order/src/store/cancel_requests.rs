@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use contracts::{ids::OrderId, order::v1::CancelOrderResponse};
+use contracts::{
+    ids::{AccountId, OrderId},
+    order::v1::CancelOrderResponse,
+};
 use prost::Message;
 use sqlx::{PgConnection, PgPool};
 
-use super::Viewer;
 use crate::error::OrderError;
 
 /// The scope of a key: one order and whoever asks.
@@ -15,18 +17,9 @@ pub struct CancelKey {
     /// Which order.
     pub order_id: OrderId,
     /// Who asks.
-    pub viewer: Viewer,
+    pub requester: AccountId,
     /// The caller's name for this request.
     pub idempotency_key: String,
-}
-
-impl CancelKey {
-    fn requester(&self) -> String {
-        match self.viewer {
-            Viewer::Customer(id) => id.to_string(),
-            Viewer::Operator => "OPERATOR".to_owned(),
-        }
-    }
 }
 
 /// What is kept about a request.
@@ -45,7 +38,7 @@ pub async fn find(pool: &PgPool, key: &CancelKey) -> Result<Option<KeptRequest>,
          WHERE order_id = $1 AND requester = $2 AND idempotency_key = $3",
     )
     .bind(key.order_id.as_uuid())
-    .bind(key.requester())
+    .bind(key.requester.as_uuid())
     .bind(&key.idempotency_key)
     .fetch_optional(pool)
     .await?;
@@ -63,7 +56,7 @@ pub async fn insert_in_tx(conn: &mut PgConnection, key: &CancelKey, in_flight: D
          ON CONFLICT DO NOTHING",
     )
     .bind(key.order_id.as_uuid())
-    .bind(key.requester())
+    .bind(key.requester.as_uuid())
     .bind(&key.idempotency_key)
     .bind(in_flight.as_secs_f64())
     .execute(conn)
@@ -92,7 +85,7 @@ pub async fn land(pool: &PgPool, key: &CancelKey) -> Result<(), OrderError> {
          WHERE order_id = $1 AND requester = $2 AND idempotency_key = $3",
     )
     .bind(key.order_id.as_uuid())
-    .bind(key.requester())
+    .bind(key.requester.as_uuid())
     .bind(&key.idempotency_key)
     .execute(pool)
     .await?;
@@ -100,14 +93,14 @@ pub async fn land(pool: &PgPool, key: &CancelKey) -> Result<(), OrderError> {
 }
 
 /// Forgets requests that are older than `kept`, at most `rows_max` of them. Gives how many it were.
-pub async fn forget_old(pool: &PgPool, kept: Duration, rows_max: i64) -> Result<u64, OrderError> {
+pub async fn forget_old(pool: &PgPool, kept: Duration, rows_max: u64) -> Result<u64, OrderError> {
     let deleted = sqlx::query(
         "DELETE FROM cancel_request WHERE ctid = ANY (ARRAY(
              SELECT ctid FROM cancel_request
              WHERE created_at < now() - make_interval(secs => $1) ORDER BY created_at LIMIT $2))",
     )
     .bind(kept.as_secs_f64())
-    .bind(rows_max)
+    .bind(i64::try_from(rows_max).unwrap_or(i64::MAX))
     .execute(pool)
     .await?;
     Ok(deleted.rows_affected())

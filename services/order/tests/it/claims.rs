@@ -6,8 +6,8 @@ use contracts::ids::OrderId;
 use futures::future::join_all;
 use order::{
     recovery,
-    saga::{Reason, State},
-    store::{claim_due, postpone},
+    saga::{Fact, Reason, State},
+    store::{Due, Lane, claim_due, postpone},
 };
 use testkit::SOON;
 
@@ -26,8 +26,31 @@ async fn due(desk: &Desk, count: usize) -> Vec<OrderId> {
     orders
 }
 
-async fn claim(desk: &Desk, orders_max: i64) -> Vec<OrderId> {
-    claim_due(&desk.deps.pool, orders_max, LEASE).await.unwrap().iter().map(|due| due.id).collect()
+/// Claims from all lanes, `orders_max` altogether.
+async fn claim(desk: &Desk, orders_max: usize) -> Vec<OrderId> {
+    claim_with_times(desk, orders_max).await.iter().map(|due| due.id).collect()
+}
+
+async fn claim_with_times(desk: &Desk, orders_max: usize) -> Vec<Due> {
+    let mut claimed = Vec::new();
+    for lane in Lane::ALL {
+        claimed.extend(claim_due(&desk.deps.pool, lane, orders_max - claimed.len(), LEASE).await.unwrap());
+    }
+    claimed
+}
+
+#[tokio::test]
+async fn a_lane_holds_what_is_its_own_so_that_one_that_is_stuck_holds_up_no_other() {
+    let desk = Desk::open().await;
+    let (fresh, repeated) = (due(&desk, 1).await[0], due(&desk, 1).await[0]);
+    desk.set(repeated, "attempts = 3").await;
+    let parcel = desk.completed().await;
+    desk.tell(parcel, Fact::CancelAsked).await;
+    desk.set(parcel, "attempt_at = clock_timestamp() - interval '1 hour'").await;
+    for (lane, order) in [(Lane::Fresh, fresh), (Lane::Repeated, repeated), (Lane::Parcel, parcel)] {
+        let claimed = claim_due(&desk.deps.pool, lane, 10, LEASE).await.unwrap();
+        assert_eq!(claimed.iter().map(|due| due.id).collect::<Vec<_>>(), [order], "{lane:?}");
+    }
 }
 
 #[tokio::test]
@@ -78,7 +101,7 @@ async fn the_database_says_how_long_an_order_may_still_take() {
     let orders = due(&desk, 2).await;
     desk.set(orders[0], "decide_by = clock_timestamp() + interval '1 hour'").await;
     desk.set(orders[1], "decide_by = clock_timestamp() - interval '1 hour'").await;
-    let claimed = claim_due(&desk.deps.pool, 10, LEASE).await.unwrap();
+    let claimed = claim_with_times(&desk, 10).await;
     let decide_in = |order| claimed.iter().find(|due| due.id == order).unwrap().decide_in;
     assert!(decide_in(orders[0]) <= Duration::from_hours(1));
     assert!(decide_in(orders[0]) > Duration::from_mins(59));
@@ -112,7 +135,7 @@ async fn an_order_that_is_still_wanted_is_taken_up_when_its_time_is_over_at_the_
     for order in [overdue, unwinding] {
         desk.set(order, "decide_by = clock_timestamp() - interval '1 second'").await;
     }
-    desk.tell(unwinding, order::saga::Fact::DeadlinePassed).await;
+    desk.tell(unwinding, Fact::DeadlinePassed).await;
     for order in [soon, overdue, unwinding] {
         desk.set(order, "attempts = 20").await;
         postpone(&desk.deps.pool, order, LETTERS_DECIDE_WITHIN).await.unwrap();
@@ -141,7 +164,9 @@ async fn recovery_gives_up_an_order_by_letter_whose_time_is_over_and_asks_for_th
     let order = desk.by_letter().await;
     let young = desk.by_letter().await;
     desk.set(order, "decide_by = clock_timestamp(), attempt_at = clock_timestamp()").await;
-    desk.deps.shutdown.spawn_part("recovery", recovery::run(desk.deps.clone()));
+    for lane in Lane::ALL {
+        desk.deps.shutdown.spawn_part("recovery", recovery::run(desk.deps.clone(), lane));
+    }
     desk.reaches(order, State::Voiding(Reason::Expired)).await;
     // payment does not answer, so nothing is released: it is asked again and again
     testkit::eventually(SOON, "the order is taken up again", async || {

@@ -43,7 +43,10 @@ pub const KEY: &str = "a-key-of-mine";
 /// Nobody listens there.
 const NOBODY: &str = "http://127.0.0.1:1";
 
-/// As long as a test of orders by letter may take, and shorter than a day.
+/// How soon a request that has been answered is out of the way. By itself the database would forget it at the first deadline.
+const AFTER_THE_ANSWER: Duration = Duration::from_secs(3);
+
+/// What `DECIDE_LETTERS_WITHIN` says here: longer than any test.
 pub const LETTERS_DECIDE_WITHIN: Duration = Duration::from_hours(2);
 
 /// Answers calls until it is dropped.
@@ -274,7 +277,7 @@ impl Desk {
 
     /// Waits until an order is recovery's at once: its request has given it up.
     pub async fn handed_over(&self, id: OrderId) {
-        eventually(SOON, "the order is handed over to recovery", async || {
+        eventually(AFTER_THE_ANSWER, "the order is handed over to recovery", async || {
             let (attempt_at, now) = (self.attempt_at(id).await, self.now().await);
             attempt_at.is_some_and(|attempt_at| attempt_at <= now)
         })
@@ -283,7 +286,7 @@ impl Desk {
 
     /// Waits until nobody who asked to cancel an order waits for his answer any more.
     pub async fn landed(&self, id: OrderId) {
-        eventually(SOON, "all requests have landed", async || {
+        eventually(AFTER_THE_ANSWER, "all requests have landed", async || {
             let in_flight = "SELECT count(*) FROM cancel_request WHERE order_id = $1 AND in_flight_until > now()";
             let in_flight: i64 =
                 sqlx::query_scalar(in_flight).bind(id.as_uuid()).fetch_one(&self.database.owner).await.unwrap();
@@ -329,7 +332,7 @@ pub fn customer(id: AccountId) -> Viewer {
 }
 
 pub fn operator() -> Viewer {
-    Viewer { who: Some(Who::Operator(Operator {})) }
+    Viewer { who: Some(Who::Operator(Operator { account_id: AccountId::new().to_string() })) }
 }
 
 /// The problem that a call was refused with.

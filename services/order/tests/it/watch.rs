@@ -180,6 +180,22 @@ async fn a_process_serves_so_many_watches_and_no_more() {
 }
 
 #[tokio::test]
+async fn watches_that_arrive_while_the_database_is_slow_are_served_when_it_answers() {
+    let desk = Desk::open().await;
+    let order = desk.by_letter().await;
+    let mut lock = desk.database.owner.begin().await.unwrap();
+    sqlx::query("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    let mut watches = Vec::new();
+    for _ in 0..100 {
+        watches.push(watch::watch(&desk.deps, order, Viewer::Operator, 0).await.unwrap());
+    }
+    lock.rollback().await.unwrap();
+    for changes in &mut watches {
+        timeout(SOON, changes.recv()).await.expect("the first change comes soon").unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn watches_end_when_the_process_does() {
     let desk = Desk::open().await;
     let order = desk.by_letter().await;
