@@ -86,7 +86,7 @@ problem_codes! {
     AlreadyDispatched = "already-dispatched", 409, FailedPrecondition, "The parcel is on its way";
     /// The order is rejected, or about to be.
     NotCancellable = "not-cancellable", 409, FailedPrecondition, "The order cannot be cancelled";
-    /// The parcel has no shipment yet, or its state does not allow the change.
+    /// The order has no shipment yet, or the shipment's state does not allow the change.
     NotDispatchable = "not-dispatchable", 409, FailedPrecondition, "The shipment cannot be dispatched";
     /// The header Idempotency-Key is missing.
     IdempotencyKeyMissing = "idempotency-key-missing", 400, InvalidArgument, "Idempotency-Key is missing";

@@ -1,5 +1,7 @@
 //! A customer of the platform, over HTTP.
 
+use eventsource_stream::{Event, EventStreamError, Eventsource};
+use futures::{StreamExt, stream::BoxStream};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use testkit::{SOON, eventually_some};
@@ -153,7 +155,7 @@ impl Customer {
         }
         let response = request.send().await.expect("the gateway answers");
         assert_eq!(response.status(), StatusCode::OK);
-        Events { response, text: String::new() }
+        Events(response.bytes_stream().eventsource().boxed())
     }
 
     /// The account's id.
@@ -182,11 +184,7 @@ impl Customer {
 }
 
 /// An order's events as they come.
-#[derive(Debug)]
-pub struct Events {
-    response: Response,
-    text: String,
-}
+pub struct Events(BoxStream<'static, Result<Event, EventStreamError<reqwest::Error>>>);
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -202,19 +200,13 @@ pub struct OrderEvent {
 impl Events {
     /// The next event; `None` when the stream has ended.
     pub async fn next(&mut self) -> Option<OrderEvent> {
-        loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let event = parse(block);
-                self.text = rest.to_owned();
-                if event.is_some() {
-                    return event;
-                }
-                continue; // a comment
-            }
-            let chunk = tokio::time::timeout(SOON * 2, self.response.chunk()).await;
-            let chunk = chunk.expect("the stream goes on or ends").expect("the stream is not cut")?;
-            self.text.push_str(std::str::from_utf8(&chunk).expect("events are text"));
-        }
+        let next = tokio::time::timeout(SOON * 2, self.0.next()).await.expect("the stream goes on or ends")?;
+        let event = next.expect("the stream is not cut");
+        Some(OrderEvent {
+            id: event.id.parse().expect("a version"),
+            event: event.event,
+            order: serde_json::from_str(&event.data).expect("JSON"),
+        })
     }
 
     /// Every event until the stream ends.
@@ -225,15 +217,6 @@ impl Events {
         }
         events
     }
-}
-
-fn parse(block: &str) -> Option<OrderEvent> {
-    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    Some(OrderEvent {
-        id: field("id:")?.parse().expect("a version"),
-        event: field("event:")?.to_owned(),
-        order: serde_json::from_str(field("data:")?).expect("JSON"),
-    })
 }
 
 /// An address as the API takes it.

@@ -4,6 +4,7 @@
 //! other test uses), and is a [`customer::Customer`] of it over HTTP. What cannot be seen from there it looks up where
 //! nobody can talk about it: in [`letters`] on the topics, in the databases, and in the card network's books.
 
+pub mod command_line;
 pub mod customer;
 pub mod letters;
 pub mod locks;

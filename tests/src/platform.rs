@@ -232,7 +232,7 @@ async fn run(launch: &Launch, args: &[&str]) {
 }
 
 /// A service's program, built beside this test.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test runs from a file");
     let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
     let program = profile.join(name);

@@ -26,9 +26,11 @@ mod manifest;
 use std::process::ExitCode;
 
 use consumer::ConsumerConfig;
-use outbox::{Relay, RelayConfig};
+use outbox::Relay;
 use service_runtime::{
-    Error, Shutdown, database,
+    Error, Shutdown,
+    config::KafkaConfig,
+    database,
     ops::{self, Readiness},
 };
 use sqlx::migrate::Migrator;
@@ -79,17 +81,11 @@ async fn serve(
 ) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
     ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
-    let (bootstrap, namespace) = (config.kafka.kafka_bootstrap_servers, config.kafka.kafka_namespace);
-    let settings = ConsumerConfig::new(bootstrap.clone(), namespace.clone(), manifest.name);
+    let KafkaConfig { kafka_bootstrap_servers, kafka_namespace } = config.kafka.clone();
+    let settings = ConsumerConfig::new(kafka_bootstrap_servers, kafka_namespace, manifest.name);
     let mut letters = ConsumerService::new(settings, pool);
     if manifest.publishes() {
-        let relay = Relay::new(RelayConfig {
-            database_url: config.database.database_url,
-            kafka_bootstrap_servers: bootstrap,
-            kafka_namespace: namespace,
-            retention_days: RelayConfig::RETENTION_DAYS,
-        })
-        .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+        let relay = Relay::of_service(&config.database, &config.kafka)?;
         let relay_waker = relay.waker();
         letters = letters.after_commit(move || relay_waker.wake());
         shutdown.spawn_part("relay", relay.run(shutdown.token()));

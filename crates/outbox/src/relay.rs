@@ -3,6 +3,7 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
+use service_runtime::config::{DatabaseConfig, KafkaConfig};
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
     sync::Notify,
@@ -60,6 +61,17 @@ impl Relay {
         let database =
             PgConnectOptions::from_str(config.database_url.expose_secret()).map_err(|_| InvalidDatabaseUrl)?;
         Ok(Self { config, database, waker: Waker::default() })
+    }
+
+    /// The relay of a service with these settings and the usual retention.
+    pub fn of_service(database: &DatabaseConfig, kafka: &KafkaConfig) -> Result<Self, service_runtime::Error> {
+        Self::new(RelayConfig {
+            database_url: database.database_url.clone(),
+            kafka_bootstrap_servers: kafka.kafka_bootstrap_servers.clone(),
+            kafka_namespace: kafka.kafka_namespace.clone(),
+            retention_days: RelayConfig::RETENTION_DAYS,
+        })
+        .map_err(|error| service_runtime::Error::Config(format!("DATABASE_URL: {error}")))
     }
 
     /// A handle to be used after each commit that wrote a letter.

@@ -20,7 +20,7 @@ mod store;
 use std::sync::Arc;
 
 use contracts::accounts::v1::accounts_service_server::AccountsServiceServer;
-use outbox::{Relay, RelayConfig, Waker};
+use outbox::{Relay, Waker};
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -55,13 +55,7 @@ pub struct Deps {
 pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     let signing_key = SigningKey::from_file(&config.accounts_signing_key_file)?;
     let pool = database::connect(&config.database).await?;
-    let relay = Relay::new(RelayConfig {
-        database_url: config.database.database_url.clone(),
-        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers,
-        kafka_namespace: config.kafka.kafka_namespace,
-        retention_days: RelayConfig::RETENTION_DAYS,
-    })
-    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+    let relay = Relay::of_service(&config.database, &config.kafka)?;
     let ops = OpsConfig { ops_addr: config.ops_addr };
     ops::serve(&ops, Readiness::Database(pool.clone()), &shutdown).await?;
     let deps = Deps { pool, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };

@@ -39,7 +39,7 @@ pub use settle::settle_in_tx;
 pub use take_back::take_back_in_tx;
 
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
-use outbox::{Relay, RelayConfig};
+use outbox::Relay;
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
@@ -60,13 +60,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 
 /// Starts all parts that go on by themselves, and gives the calls that inventory answers.
 pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
-    let relay = Relay::new(RelayConfig {
-        database_url: config.database.database_url.clone(),
-        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers.clone(),
-        kafka_namespace: config.kafka.kafka_namespace.clone(),
-        retention_days: RelayConfig::RETENTION_DAYS,
-    })
-    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+    let relay = Relay::of_service(&config.database, &config.kafka)?;
     let consumers = consumers::run(config.kafka.clone(), pool.clone(), relay.waker(), shutdown.clone());
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     shutdown.spawn_part("consumers", consumers);

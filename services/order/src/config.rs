@@ -41,3 +41,27 @@ pub struct Config {
     #[command(flatten)]
     pub kafka: KafkaConfig,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn an_order_by_letter_has_a_day_unless_it_is_set_otherwise() {
+        let within = |arguments: &[&str]| {
+            let required = ["order", "--database-url", "postgres://app@localhost/orders"];
+            Cli::try_parse_from(required.iter().chain(arguments)).map(|cli| cli.config.decide_letters_within)
+        };
+        assert_eq!(within(&[]).ok(), Some(24 * 60 * 60));
+        assert_eq!(within(&["--decide-letters-within", "60"]).ok(), Some(60));
+        assert!(within(&["--decide-letters-within", "0"]).is_err());
+    }
+}

@@ -27,7 +27,7 @@ pub mod watch;
 use std::{sync::Arc, time::Duration};
 
 use contracts::order::v1::order_service_server::OrderServiceServer;
-use outbox::{Relay, RelayConfig, Waker};
+use outbox::{Relay, Waker};
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -67,13 +67,7 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    let relay = Relay::new(RelayConfig {
-        database_url: config.database.database_url.clone(),
-        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers.clone(),
-        kafka_namespace: config.kafka.kafka_namespace.clone(),
-        retention_days: RelayConfig::RETENTION_DAYS,
-    })
-    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+    let relay = Relay::of_service(&config.database, &config.kafka)?;
     let (watches, new_watches) = watch::watches();
     let deps = Deps {
         pool: pool.clone(),

@@ -30,7 +30,7 @@ pub mod worker;
 use std::sync::Arc;
 
 use contracts::payment::v1::payment_service_server::PaymentServiceServer;
-use outbox::{Relay, RelayConfig, Waker};
+use outbox::{Relay, Waker};
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -67,13 +67,7 @@ pub struct Deps {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let psp = PspClient::new(&config.psp_url)?;
     let order = OrderDesk::new(rpc::channel(&config.order_url)?);
-    let relay = Relay::new(RelayConfig {
-        database_url: config.database.database_url.clone(),
-        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers.clone(),
-        kafka_namespace: config.kafka.kafka_namespace.clone(),
-        retention_days: RelayConfig::RETENTION_DAYS,
-    })
-    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+    let relay = Relay::of_service(&config.database, &config.kafka)?;
     let pool = database::connect(&config.database).await?;
     ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
     let deps =

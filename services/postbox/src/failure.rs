@@ -44,6 +44,11 @@ impl Failure {
         move |error| Self::unreachable(format!("cannot {doing} {}: {error}", path.display()))
     }
 
+    /// Whether the same may work a moment later.
+    pub fn is_worth_another_try(&self) -> bool {
+        matches!(self.kind, Kind::TryAgain | Kind::Unreachable)
+    }
+
     /// The code that tells the shell.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.kind as u8)

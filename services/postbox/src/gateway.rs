@@ -104,12 +104,22 @@ impl Gateway {
         self.send(self.post(&format!("/v1/orders/{id}/cancel")).header("Idempotency-Key", key)).await
     }
 
-    /// Every change of the order from its first; ends after its last.
-    pub async fn watch(&self, id: &str) -> Result<impl Stream<Item = Result<OrderEvent, Failure>>, Failure> {
+    /// Every change of the order after version `after`, 0 being before the first. Ends after the order's last change; or
+    /// earlier, when the gateway or order ends.
+    pub async fn watch(
+        &self,
+        id: &str,
+        after: i64,
+    ) -> Result<impl Stream<Item = Result<OrderEvent, Failure>>, Failure> {
         let request = self.client.get(format!("{}/v1/orders/{id}/events", self.url)).bearer_auth(&self.token);
+        let request = if after > 0 { request.header("Last-Event-ID", after) } else { request };
         let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
-        if answer.status() != StatusCode::OK {
-            return Err(Failure::found(format!("the gateway answered {} to a watch", answer.status())));
+        match answer.status() {
+            StatusCode::OK => {}
+            status if status.is_server_error() => {
+                return Err(Failure::try_again(format!("the gateway answered {status} to a watch")));
+            }
+            status => return Err(Failure::found(format!("the gateway answered {status} to a watch"))),
         }
         Ok(answer.bytes_stream().eventsource().map(|event| {
             let event = event.map_err(|error| Failure::try_again(format!("the stream of events broke: {error}")))?;

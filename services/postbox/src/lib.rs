@@ -19,7 +19,7 @@ mod order;
 mod ports;
 mod progress;
 pub mod secret;
-mod state;
+pub mod state;
 mod status;
 mod up;
 mod workspace;

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use contracts::money::Money;
 use futures::StreamExt;
@@ -36,10 +37,38 @@ pub async fn run(common: &Common, options: &OrderOptions) -> Result<(), Failure>
     if options.watch { watch(common, &gateway, &body).await } else { Ok(()) }
 }
 
-/// Shows every change of the order until its last.
+/// How often in a row a watch is opened again that ended before the order did, and the pause before each.
+const REOPENED_MAX: u32 = 20;
+const REOPEN_AFTER: Duration = Duration::from_millis(500);
+
+/// Shows every change of the order until its last, over broken connections.
 async fn watch(common: &Common, gateway: &Gateway, order: &Value) -> Result<(), Failure> {
     let id = order["order_id"].as_str().ok_or_else(|| Failure::found("the answer names no order"))?;
-    let mut events = Box::pin(gateway.watch(id).await?);
+    let (mut version, mut reopened) = (0, 0);
+    loop {
+        match watch_on(common, gateway, id, &mut version, &mut reopened).await {
+            Ok(Some(last)) => return verdict(&last),
+            Err(failure) if !failure.is_worth_another_try() => return Err(failure),
+            Ok(None) | Err(_) => {}
+        }
+        if reopened == REOPENED_MAX {
+            return Err(Failure::try_again(format!("the watch of order {id} breaks off again and again")));
+        }
+        reopened += 1;
+        tokio::time::sleep(REOPEN_AFTER).await;
+    }
+}
+
+/// Shows what comes after `version` over one connection. Gives the order as its last change left it; `None` when the
+/// connection ended before that.
+async fn watch_on(
+    common: &Common,
+    gateway: &Gateway,
+    id: &str,
+    version: &mut i64,
+    reopened: &mut u32,
+) -> Result<Option<Value>, Failure> {
+    let mut events = Box::pin(gateway.watch(id, *version).await?);
     while let Some(event) = events.next().await {
         let OrderEvent { event_type, order } = event?;
         if common.json {
@@ -47,10 +76,28 @@ async fn watch(common: &Common, gateway: &Gateway, order: &Value) -> Result<(), 
         } else {
             println!("{}", change(&event_type, &order));
         }
-        if order["status"] == "REJECTED" {
-            let reason = order["reason"].as_str().unwrap_or("for no reason");
-            return Err(Failure::found(format!("the order is rejected: {reason}")));
+        *version = order["version"].as_i64().unwrap_or(*version);
+        *reopened = 0;
+        if is_last(&order) {
+            return Ok(Some(order));
         }
+    }
+    Ok(None)
+}
+
+/// Whether nothing about the order can change any more.
+fn is_last(order: &Value) -> bool {
+    match order["status"].as_str() {
+        Some("REJECTED" | "CANCELLED") => true,
+        Some("COMPLETED") => order["shipment"]["status"] == "DELIVERED",
+        _ => false,
+    }
+}
+
+fn verdict(last: &Value) -> Result<(), Failure> {
+    if last["status"] == "REJECTED" {
+        let reason = last["reason"].as_str().unwrap_or("for no reason");
+        return Err(Failure::found(format!("the order is rejected: {reason}")));
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
     shipping::v1::shipping_service_server::ShippingServiceServer,
 };
-use outbox::{Relay, RelayConfig, Waker};
+use outbox::{Relay, Waker};
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
@@ -63,13 +63,7 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    let relay = Relay::new(RelayConfig {
-        database_url: config.database.database_url.clone(),
-        kafka_bootstrap_servers: config.kafka.kafka_bootstrap_servers.clone(),
-        kafka_namespace: config.kafka.kafka_namespace.clone(),
-        retention_days: RelayConfig::RETENTION_DAYS,
-    })
-    .map_err(|error| Error::Config(format!("DATABASE_URL: {error}")))?;
+    let relay = Relay::of_service(&config.database, &config.kafka)?;
     let deps = Deps {
         pool: pool.clone(),
         accounts: AccountsServiceClient::new(rpc::channel(&config.accounts_url)?),

@@ -76,11 +76,11 @@ async fn bad_letters_on_every_topic_are_dead_lettered_or_passed_by_and_all_else_
             dead == expected
         })
         .await;
-        let copies: i64 = sqlx::query_scalar("SELECT count(*) FROM consumer_parked")
+        let parked: i64 = sqlx::query_scalar("SELECT count(*) FROM consumer_parked")
             .fetch_one(platform.database(database))
             .await
             .expect("a consumer has its tables");
-        assert_eq!(copies, i64::try_from(2 * manifest.consumes.len()).expect("few"), "{}", manifest.name);
+        assert_eq!(parked, i64::try_from(2 * manifest.consumes.len()).expect("few"), "{}", manifest.name);
         let ready = reqwest::get(format!("{}/readyz", platform.ops_url(&manifest.name))).await.expect("it answers");
         assert!(ready.status().is_success(), "{} is as ready as before", manifest.name);
     }

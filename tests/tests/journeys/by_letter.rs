@@ -58,7 +58,7 @@ async fn an_order_by_letter_is_accepted_at_once_and_completed_by_letters_alone()
 }
 
 #[tokio::test]
-async fn while_payment_is_stopped_orders_by_letter_are_taken_and_all_complete_after() {
+async fn while_payment_is_stopped_orders_by_letter_are_taken_and_complete_after_those_by_telephone_are_given_up() {
     let mut platform = Platform::start().await;
     let customer = Customer::register(&platform).await;
     platform.stop("payment").await;
@@ -67,11 +67,21 @@ async fn while_payment_is_stopped_orders_by_letter_are_taken_and_all_complete_af
     for _ in 0..20 {
         ids.push(customer.order_by_letter(&new_key(), "mug", 1, "tok_visa").await.expect(202).order_id());
     }
+    let telephone = customer.order(&new_key(), "mug", 1, "tok_visa").await.expect(202).order_id();
     for id in &ids {
         eventually(SOON, "its stock is held", async || customer.read_order(id).await["payment"]["status"] == "PENDING")
             .await;
     }
+    // longer than an order by telephone may take to be decided
+    eventually(SOON * 3, "the order by telephone is being undone", async || {
+        customer.read_order(&telephone).await["payment"]["status"] == "UNKNOWN"
+    })
+    .await;
     platform.start_again("payment").await;
+
+    let given_up = customer.order_with_status(&telephone, "REJECTED").await;
+    assert_eq!((&given_up["reason"], &given_up["payment"]["status"]), (&json!("EXPIRED"), &json!("NONE")));
+    assert_eq!(network::account(&platform, &telephone).await.captures, 0);
 
     for id in &ids {
         customer.order_with_status(id, "COMPLETED").await;

@@ -98,7 +98,7 @@ async fn held_back(platform: &Platform, topic: Topic, event_type: &str) -> Order
     id
 }
 
-/// What order has counted.
+/// What order has counted. That a step was kept as well is what each story looks at.
 async fn travelled(platform: &Platform) -> BTreeSet<Arrow> {
     let metrics = reqwest::get(format!("{}/metrics", platform.ops_url("order"))).await.expect("order answers");
     let metrics = metrics.text().await.expect("it answers whole");
@@ -106,7 +106,7 @@ async fn travelled(platform: &Platform) -> BTreeSet<Arrow> {
         let (_, rest) = line.split_once(&format!("{name}=\"")).expect("the label is there");
         rest.split('"').next().expect("it ends").to_owned()
     };
-    let steps = metrics.lines().filter(|line| line.starts_with("order_steps_total{"));
+    let steps = metrics.lines().filter(|line| line.starts_with("order_steps_heard_total{"));
     steps.map(|line| (label(line, "from"), label(line, "fact"), label(line, "to"))).collect()
 }
 

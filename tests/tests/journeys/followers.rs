@@ -1,8 +1,12 @@
 //! What follows a completed order happens by letter, and a follower that is away delays nobody.
 
-use journeys::{customer::Customer, platform::Platform};
+use journeys::{
+    customer::{Customer, address, new_key},
+    platform::Platform,
+};
 use reqwest::Method;
-use testkit::{SOON, eventually};
+use serde_json::{Value, json};
+use testkit::{SOON, eventually, eventually_some};
 
 #[tokio::test]
 async fn a_follower_that_is_away_delays_no_order_and_catches_up() {
@@ -47,4 +51,66 @@ async fn dispatching_moves_the_shipment_and_the_order() {
         shipment["status"] == "DISPATCHED" && shipment["tracking_number"].is_string()
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_order_without_an_address_waits_for_one_and_goes_on_by_itself() {
+    let platform = Platform::start().await;
+    let customer = Customer::register_without_address(&platform).await;
+    let id = customer.order_a_mug().await.expect(201).order_id();
+    let shipment = async |status: &str| {
+        eventually(SOON, status, async || customer.read_order(&id).await["shipment"]["status"] == status).await;
+    };
+    shipment("AWAITING_ADDRESS").await;
+    let told = async |event_type: &str| {
+        let page = customer.get("/v1/messages").await.expect(200).json();
+        let messages = page["items"].as_array().expect("a list");
+        messages.iter().any(|message| message["event_type"] == event_type && message["order_id"] == id.as_str())
+    };
+    eventually(SOON, "the customer is asked for an address", async || told("shipment.created").await).await;
+    customer.send(Method::PUT, "/v1/accounts/me/address", None, Some(address())).await.expect(200);
+    shipment("PREPARING").await;
+    customer.cancel(&new_key(), &id).await.expect(200);
+    eventually(SOON, "the customer is told of the cancel", async || told("order.cancelled").await).await;
+}
+
+#[tokio::test]
+async fn the_followers_tell_what_became_of_orders_through_both_doors() {
+    let platform = Platform::start().await;
+    let (customer, operator) = (Customer::register(&platform).await, Customer::operator(&platform).await);
+    let telephone = customer.order(&new_key(), "mug", 2, "tok_visa").await.expect(201);
+    let letter = customer.order_by_letter(&new_key(), "mug", 1, "tok_visa").await.expect(202).order_id();
+    customer.order_with_status(&letter, "COMPLETED").await;
+    customer.order(&new_key(), "mug", 1, "tok_declined").await.expect(402);
+    customer.cancel(&new_key(), &letter).await.expect(200);
+
+    let timeline = eventually_some(SOON, "every letter is in the timeline", async || {
+        let page = customer.get(&format!("/v1/orders/{letter}/timeline")).await.expect(200).json();
+        let entries = page["items"].as_array().expect("a list").clone();
+        entries.iter().any(|entry| entry["type"] == "order.cancelled").then_some(entries)
+    })
+    .await;
+    for (source, event_type) in [
+        ("/order", "order.created"),
+        ("/inventory", "reservation.held"),
+        ("/payment", "payment.captured"),
+        ("/order", "order.completed"),
+        ("/order", "order.cancelling"),
+    ] {
+        let is_it = |entry: &Value| entry["source"] == source && entry["type"] == event_type;
+        assert!(timeline.iter().any(is_it), "{event_type} of {source} is missing: {timeline:?}");
+    }
+
+    let unit = telephone.json()["total"]["amount_minor"].as_i64().expect("an amount") / 2;
+    eventually(SOON, "the sales add up", async || {
+        let sales = operator.get("/v1/analytics/sales?window=1h").await.expect(200).json();
+        let windows = sales["items"].as_array().expect("a list").clone();
+        let sum = |pointer: &str| windows.iter().filter_map(|window| window.pointer(pointer)?.as_i64()).sum::<i64>();
+        (sum("/orders"), sum("/revenue/amount_minor")) == (2, 3 * unit)
+            && (sum("/cancelled_orders"), sum("/refunded/amount_minor")) == (1, unit)
+    })
+    .await;
+    let top = operator.get("/v1/analytics/top-products").await.expect(200).json();
+    assert_eq!((&top["items"][0]["sku"], &top["items"][0]["quantity"]), (&json!("mug"), &json!(3)));
+    customer.get("/v1/analytics/sales").await.expect(403);
 }

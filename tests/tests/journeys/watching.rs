@@ -1,6 +1,7 @@
 //! Watching an order: every change, once, in order, over broken connections and restarts.
 
 use journeys::{
+    command_line::CommandLine,
     customer::{Customer, OrderEvent, new_key},
     platform::Platform,
 };
@@ -35,7 +36,7 @@ async fn a_customer_watches_an_order_from_its_first_event_to_its_last() {
 
 #[tokio::test]
 async fn a_watch_goes_on_where_it_was_although_order_and_the_gateway_are_killed() {
-    let mut platform = Platform::start().await;
+    let mut platform = Platform::start_with(testkit::kafka(), &[("shipping", "DISPATCH_AFTER", "8")]).await;
     let (customer, operator) = (Customer::register(&platform).await, Customer::operator(&platform).await);
     let id = customer.order_a_mug().await.expect(201).order_id();
     let mut watch = customer.events(&id, None).await;
@@ -56,8 +57,35 @@ async fn a_watch_goes_on_where_it_was_although_order_and_the_gateway_are_killed(
     drop(watch);
     platform.start_again("gateway").await;
     let resumed = customer.events(&id, seen.last().map(|event| event.id)).await;
-    assert_eq!(seen.iter().map(|event| event.id).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    seen.extend(resumed.rest().await);
+    assert_eq!(seen.iter().map(|event| event.id).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(seen[4].order["shipment"]["status"], "DELIVERED");
     let stranger = Customer::register(&platform).await;
     stranger.get(&format!("/v1/orders/{id}/events")).await.expect(404);
-    drop(resumed);
+}
+
+#[tokio::test]
+async fn the_command_line_watches_an_order_to_its_end_although_the_gateway_is_stopped() {
+    let mut platform = Platform::start_with(testkit::kafka(), &[("shipping", "DISPATCH_AFTER", "5")]).await;
+    let cli = CommandLine::of(&platform);
+    let watching = cli.start(&["order", "--by", "letter", "--watch", "--json"]);
+    eventually(SOON, "the watch has begun", async || watching.said().contains("order.completed")).await;
+    platform.stop("gateway").await;
+    platform.start_again("gateway").await;
+    let said = watching.succeeds().await;
+    let events: Vec<serde_json::Value> =
+        said.lines().skip(1).map(|line| serde_json::from_str(line).expect("one event per line")).collect();
+    let versions: Vec<i64> =
+        events.iter().map(|event| event["order"]["version"].as_i64().expect("a version")).collect();
+    assert_eq!(
+        versions,
+        (1..=i64::try_from(events.len()).expect("few")).collect::<Vec<_>>(),
+        "none twice, none missing"
+    );
+    let last = events.last().expect("events");
+    assert_eq!(last["order"]["shipment"]["status"], "DELIVERED");
+
+    let rejected = cli.start(&["order", "--by", "letter", "--watch", "--sku", "sold-out"]);
+    let said = rejected.fails_with(1).await;
+    assert!(said.contains("the order is rejected: OUT_OF_STOCK"), "{said}");
 }

@@ -19,7 +19,7 @@ pub async fn one_order(gateway: &Gateway, trace: &Trace) -> Result<(), Failure> 
     trace.say(&format!("202 in {} ms: {}", began.elapsed().as_millis(), summary(&order)));
     let id = text(&order, "order_id")?;
 
-    let mut events = Box::pin(gateway.watch(&id).await?);
+    let mut events = Box::pin(gateway.watch(&id, 0).await?);
     let until = Instant::now() + DEADLINE;
     let mut is_completed = false;
     while !is_completed {

@@ -18,6 +18,9 @@ use crate::state::State;
 /// Orders through each door while all is well, in turns.
 const ORDERS: usize = 15;
 
+/// A cell of the table: what is shown of a door.
+type Cell = fn(&Door) -> String;
+
 /// What was measured of one door.
 #[derive(Debug, Default)]
 struct Door {
@@ -46,7 +49,7 @@ pub async fn both_doors(state: &State, gateway: &Gateway, trace: &Trace) -> Resu
     letter.completed_after_payment = completed_after(gateway, &letter_id, back).await?;
     telephone.completed_after_payment = completed_after(gateway, &telephone_id, back).await?;
 
-    let rows: [(&str, fn(&Door) -> String); 5] = [
+    let rows: [(&str, Cell); 5] = [
         ("the customer is answered after", |door| milliseconds(median(&door.answered))),
         ("the order is completed after", |door| milliseconds(median(&door.completed))),
         ("payment stopped: answered after", |door| milliseconds(door.answered_without_payment)),
@@ -62,8 +65,11 @@ pub async fn both_doors(state: &State, gateway: &Gateway, trace: &Trace) -> Resu
         trace.say(line);
     }
     trace.say(&format!(
-        "(medians of {ORDERS} orders each, in turns; nothing was lost: both of the last two are COMPLETED)"
+        "Medians of {ORDERS} orders each, in turns. Nothing was lost: both of the last two are COMPLETED."
     ));
+    trace.say(
+        "Stopped for more than 30 s, the order by telephone is given up; the one by letter completes all the same.",
+    );
     Ok(json!({ "telephone": telephone.to_json(), "letter": letter.to_json() }))
 }
 

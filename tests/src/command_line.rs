@@ -1,0 +1,96 @@
+//! The command line, told where a test's platform is.
+
+use std::{fs::File, path::PathBuf, process::Stdio};
+
+use postbox::state::{Identity, ServiceAddress, State};
+use tempfile::TempDir;
+use testkit::SOON;
+use tokio::process::{Child, Command};
+
+use crate::platform::{Platform, program};
+
+/// `postbox` with a data folder that leads to a platform.
+#[derive(Debug)]
+pub struct CommandLine {
+    data: TempDir,
+}
+
+/// A command that was started.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl CommandLine {
+    /// As `postbox up` would have left it behind for this platform.
+    pub fn of(platform: &Platform) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder can be made");
+        let gateway = ServiceAddress {
+            name: "gateway".to_owned(),
+            url: Some(platform.url("gateway").to_owned()),
+            ops_url: platform.ops_url("gateway").to_owned(),
+        };
+        let state = State {
+            supervisor: Identity::own(),
+            started: true,
+            profile: "demo".to_owned(),
+            bootstrap: platform.kafka.bootstrap.clone(),
+            postgres_url: String::new(),
+            databases: std::collections::BTreeMap::new(),
+            services: vec![gateway],
+            processes: std::collections::BTreeMap::new(),
+        };
+        state.write(&data.path().join("state.json")).unwrap_or_else(|error| panic!("{error}"));
+        std::fs::create_dir_all(data.path().join("secrets")).expect("the data folder can be written");
+        Self { data }
+    }
+
+    /// Starts `postbox` with these arguments.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let outputs = tempfile::tempdir_in(self.data.path()).expect("the data folder can be written").keep();
+        let (out, err) = (outputs.join("out"), outputs.join("err"));
+        let file = |path| Stdio::from(File::create(path).expect("the data folder can be written"));
+        let child = Command::new(program("postbox"))
+            .args(arguments)
+            .arg("--data")
+            .arg(self.data.path())
+            .stdin(Stdio::null())
+            .stdout(file(&out))
+            .stderr(file(&err))
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program is built");
+        Running { child, out, err }
+    }
+}
+
+impl Running {
+    /// What it has printed so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.out).expect("it is text")
+    }
+
+    /// Waits until it ends well, and gives what it has printed.
+    pub async fn succeeds(mut self) -> String {
+        let code = self.ends().await;
+        assert_eq!(code, Some(0), "{}{}", self.said(), self.complaint());
+        self.said()
+    }
+
+    /// Waits until it ends with this exit code, and gives its complaint.
+    pub async fn fails_with(mut self, code: i32) -> String {
+        assert_eq!(self.ends().await, Some(code), "{}{}", self.said(), self.complaint());
+        self.complaint()
+    }
+
+    fn complaint(&self) -> String {
+        std::fs::read_to_string(&self.err).expect("it is text")
+    }
+
+    async fn ends(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(SOON * 3, self.child.wait()).await.expect("it ends");
+        ended.expect("it can be waited for").code()
+    }
+}
