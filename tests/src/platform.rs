@@ -32,6 +32,7 @@ pub struct Platform {
     pub kafka: TestKafka,
     services: BTreeMap<String, Service>,
     databases: BTreeMap<String, PgPool>,
+    database_names: Vec<String>,
     // after the services: fields drop in their order
     data: TempDir,
 }
@@ -57,7 +58,8 @@ impl Platform {
         for topic in manifests.iter().flat_map(|manifest| &manifest.topics) {
             kafka.create_topic(topic, contracts::topics::PARTITIONS).await;
         }
-        let mut platform = Self { kafka, services: BTreeMap::new(), databases: BTreeMap::new(), data };
+        let mut platform =
+            Self { kafka, services: BTreeMap::new(), databases: BTreeMap::new(), database_names: Vec::new(), data };
         let urls = Addresses::of(&manifests);
         for manifest in &manifests {
             let mut launch = platform.launch(manifest, &urls).await;
@@ -106,6 +108,7 @@ impl Platform {
             let superuser = std::env::var("TEST_POSTGRES_URL").expect("testkit has seen it");
             let made = provision::database(&superuser, &format!("{prefix}{database}")).await;
             let made = made.unwrap_or_else(|error| panic!("{error}"));
+            self.database_names.push(made.database.clone());
             self.databases.insert(database.clone(), PgPool::connect_lazy(&made.owner_url).expect("it is a URL"));
             launch.env.insert("DATABASE_URL".to_owned(), made.owner_url);
             run(&launch, &["migrate"]).await;
@@ -202,8 +205,12 @@ impl Platform {
 
 impl Drop for Platform {
     fn drop(&mut self) {
-        // the logs of a story that went wrong tell why
-        self.data.disable_cleanup(std::thread::panicking());
+        // the logs and the databases of a story that went wrong tell why
+        if std::thread::panicking() {
+            self.data.disable_cleanup(true);
+        } else {
+            testkit::drop_soon(std::mem::take(&mut self.database_names));
+        }
     }
 }
 

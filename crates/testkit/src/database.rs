@@ -1,9 +1,9 @@
 //! A database of a test's own on the shared PostgreSQL server.
 
 use local_servers::provision::{self, Provisioned};
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use crate::shared;
 
@@ -37,6 +37,27 @@ pub async fn database(hint: &str, migrators: &[&Migrator]) -> TestDatabase {
         migrator.run(&owner).await.unwrap_or_else(|error| panic!("{name} could not be migrated: {error}"));
     }
     TestDatabase { app: pool(&app_url), name, owner, owner_url, app_url, audit_url }
+}
+
+/// Drops databases of the shared server that a test has made by itself and is done with, soon and in the background. Only
+/// where they take memory: dropping costs a checkpoint, and disk there is.
+pub fn drop_soon(databases: Vec<String>) {
+    if std::env::var("TEST_POSTGRES_IN_MEMORY").as_deref() != Ok("yes") {
+        return;
+    }
+    let url = shared::postgres_url();
+    // a thread of its own, because the runtime of a test ends with it; if the process is quicker, the server's end deletes all
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(&url).await?;
+            for database in databases {
+                let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
+                sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await?;
+            }
+            anyhow::Ok(())
+        })
+    });
 }
 
 /// Small: many tests share one server. Connections are opened when needed, and not checked again: the server is near.

@@ -23,7 +23,7 @@ mod kafka;
 mod own_servers;
 mod shared;
 
-pub use database::{TestDatabase, database};
+pub use database::{TestDatabase, database, drop_soon};
 pub use eventually::{SOON, eventually, eventually_some};
 pub use kafka::{TestKafka, kafka};
 pub use own_servers::{OwnKafka, OwnPostgres, own_kafka, own_postgres};

@@ -11,7 +11,10 @@ use tempfile::TempDir;
 
 use crate::TestKafka;
 
-/// Several times what a whole run of tests needs.
+/// A file system in memory, where there is one.
+const MEMORY: &str = "/dev/shm";
+
+/// Well above the 5 GiB or so that a whole run of tests needs.
 const IN_MEMORY_BYTES_MIN: u64 = 8 << 30;
 
 /// A Kafka cluster of the test's own; dropping it kills it and deletes its data. On Linux it also ends with the thread that
@@ -52,6 +55,8 @@ impl OwnKafka {
 pub struct OwnPostgres {
     /// To stop, kill and start it. Make databases on it with [`local_servers::provision`].
     pub server: Postgres,
+    /// Whether its data is in memory.
+    pub is_in_memory: bool,
     // after the server: fields drop in their order
     _data: TempDir,
 }
@@ -64,7 +69,7 @@ impl OwnPostgres {
         let options = PostgresOptions { data: data.path().join("postgres"), port: ports::free_run(1)? };
         let mut server = Postgres::prepare(&distribution, options).await?;
         server.start().await?;
-        Ok(Self { server, _data: data })
+        Ok(Self { server, is_in_memory: data.path().starts_with(MEMORY), _data: data })
     }
 }
 
@@ -84,7 +89,7 @@ pub async fn own_postgres() -> OwnPostgres {
 /// Open to the account that PostgreSQL runs under when the tests run as root.
 fn temporary_folder() -> TempDir {
     let everybody = std::fs::Permissions::from_mode(0o755);
-    let in_memory = Path::new("/dev/shm");
+    let in_memory = Path::new(MEMORY);
     let folder = if free_bytes(in_memory) >= IN_MEMORY_BYTES_MIN { in_memory.to_owned() } else { std::env::temp_dir() };
     let folder = tempfile::Builder::new().prefix("postbox-servers-").permissions(everybody).tempdir_in(folder);
     folder.expect("a temporary folder can be made")

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The command finds them in `TEST_POSTGRES_URL` (the superuser's) and `TEST_KAFKA_BOOTSTRAP`. Both are stopped and their
-//! data is deleted when it ends; the exit code is the command's. Without a command it prints the two variables for a
+//! data is deleted when it ends; the exit code is the command's. Without a command it prints the variables for a
 //! shell, and keeps the servers until it is interrupted.
 
 use std::ffi::OsString;
@@ -40,6 +40,7 @@ async fn run(command: Vec<OsString>) -> anyhow::Result<ExitCode> {
     };
     let variables = [
         ("TEST_POSTGRES_URL", postgres.server.superuser_url()),
+        ("TEST_POSTGRES_IN_MEMORY", if postgres.is_in_memory { "yes" } else { "no" }.to_owned()),
         ("TEST_KAFKA_BOOTSTRAP", kafka.kafka.bootstrap.clone()),
     ];
     let code = if let Some((program, arguments)) = command.split_first() {
