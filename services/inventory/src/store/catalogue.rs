@@ -151,12 +151,13 @@ pub(crate) async fn find_receipt(conn: &mut PgConnection, key: &str) -> Result<(
 pub(crate) async fn forget_old_receipts(pool: &PgPool, rows_max: u16) -> Result<u64, InventoryError> {
     let forgotten = sqlx::query(
         "DELETE FROM restock_receipt
-         WHERE idempotency_key IN (
+         -- as an array, because as a join it could be made again for each row, and lock more than its limit
+         WHERE idempotency_key = ANY (ARRAY (
              SELECT idempotency_key FROM restock_receipt
              WHERE received_at < now() - interval '24 hours'
              ORDER BY received_at
              LIMIT $1
-             FOR UPDATE SKIP LOCKED)",
+             FOR UPDATE SKIP LOCKED))",
     )
     .bind(i64::from(rows_max))
     .execute(pool)
