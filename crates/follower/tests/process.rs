@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    net::TcpListener,
     path::PathBuf,
     process::{ExitStatus, Output, Stdio},
 };
@@ -77,8 +76,8 @@ impl Running {
             let migrated = echo("migrate").env("DATABASE_URL", &database.owner_url).status().await;
             assert!(migrated.expect("the example is built").success());
         }
-        let ops_addr = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let ops_addr = ops_addr.expect("some port is free").to_string();
+        let [ops_addr] = testkit::free_addresses();
+        let ops_addr = ops_addr.to_string();
         let process = echo("serve")
             .env("DATABASE_URL", &database.app_url)
             .env("KAFKA_BOOTSTRAP_SERVERS", &kafka.bootstrap)

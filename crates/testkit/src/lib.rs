@@ -17,12 +17,14 @@
 //!
 //! Everything here panics instead of returning errors: a test has nothing else to do with them.
 
+mod addresses;
 mod database;
 mod eventually;
 mod kafka;
 mod own_servers;
 mod shared;
 
+pub use addresses::free_addresses;
 pub use database::{TestDatabase, database, drop_soon};
 pub use eventually::{SOON, eventually, eventually_some};
 pub use kafka::{TestKafka, kafka};

@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    net::TcpListener,
     process::{Child, Command, Output, Stdio},
 };
 
@@ -76,8 +75,7 @@ pub async fn start() -> Process {
 
 /// Ports that nothing listens on.
 fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    testkit::free_addresses().map(|address| address.port())
 }
 
 fn new_key_pem() -> String {

@@ -1,6 +1,6 @@
 //! A running analytics.
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use analytics::Deps;
 use contracts::{
@@ -41,7 +41,7 @@ impl Desk {
 
     /// With a database that may have rows and other desks.
     pub fn open_on(database: TestDatabase, post: &Post) -> Self {
-        let listen_addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let [listen_addr] = testkit::free_addresses();
         let config = analytics::Config {
             listen_addr,
             ops: OpsConfig { ops_addr: listen_addr },

@@ -1,9 +1,6 @@
 //! The real process.
 
-use std::{
-    net::TcpListener,
-    process::{Child, Command, Stdio},
-};
+use std::process::{Child, Command, Stdio};
 
 use testkit::SOON;
 
@@ -24,9 +21,7 @@ impl Drop for Process {
 }
 
 async fn start() -> Process {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [address, ops_address] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
-    drop(listeners);
+    let [address, ops_address] = testkit::free_addresses();
     let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(["serve", &format!("--listen-addr={address}"), &format!("--ops-addr={ops_address}")])
         .args(["--accounts-url=http://127.0.0.1:1", "--inventory-url=http://127.0.0.1:1"])

@@ -1,7 +1,5 @@
 //! A running inventory with topics of its own, and both ends of its post.
 
-use std::net::TcpListener;
-
 use contracts::{
     event::{Event, Payload},
     events::v1::{OrderCancelled, OrderCompleted, OrderCreated},
@@ -52,7 +50,7 @@ impl Post {
         for topic in [ORDERS, RESERVATIONS] {
             kafka.create_topic(topic.name(), 1).await;
         }
-        let listen_addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let [listen_addr] = testkit::free_addresses();
         let config = inventory::Config {
             listen_addr,
             ops: OpsConfig { ops_addr: listen_addr },

@@ -1,6 +1,6 @@
 //! A running inventory with a database of its own.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use contracts::{
     ids::OrderId,
@@ -27,7 +27,7 @@ impl Shop {
     pub async fn open() -> Self {
         let database = testkit::database("inventory", &[&inventory::MIGRATOR]).await;
         let shutdown = Shutdown::new();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let [address] = testkit::free_addresses();
         let routes = inventory::routes(database.app.clone(), &shutdown);
         Self::serve(database, address, routes, shutdown).await
     }

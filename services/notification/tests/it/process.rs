@@ -1,9 +1,6 @@
 //! Children that do not outlive their test.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    process::Child,
-};
+use std::{net::SocketAddr, process::Child};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -39,5 +36,6 @@ impl Drop for Process {
 
 /// Where nothing listens.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let [address] = testkit::free_addresses();
+    address
 }

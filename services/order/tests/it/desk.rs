@@ -1,6 +1,6 @@
 //! Order with a database of its own, at work but for recovery and the relay: what a test leaves behind stays as it is.
 
-use std::{net::TcpListener, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use contracts::{
     ids::{AccountId, OrderId},
@@ -98,7 +98,7 @@ impl Desk {
             shutdown: shutdown.clone(),
         };
         shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let [address] = testkit::free_addresses();
         let routes = Routes::new(OrderServiceServer::new(OrderApi::new(deps.clone())));
         tokio::spawn(async move { rpc::server::serve(address, routes, &shutdown).await.unwrap() });
         let client = OrderServiceClient::new(rpc::channel(&format!("http://{address}")).unwrap());

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -223,7 +223,8 @@ fn on_books<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
 }
 
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let [address] = testkit::free_addresses();
+    address
 }
 
 fn http1() -> Client {

@@ -1,7 +1,7 @@
 //! Programs that run beside the test.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -55,5 +55,6 @@ pub fn program(service: &str) -> PathBuf {
 }
 
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    let [address] = testkit::free_addresses();
+    address
 }
