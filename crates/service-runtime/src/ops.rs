@@ -1,4 +1,6 @@
 //! `/livez`, `/readyz` and `/metrics`: what operators and supervisors ask a service, on a port that is never public.
+//!
+//! The mechanism crates and the service put their operator routes beside them: dead letters, lag, stuck orders.
 
 use std::{
     sync::{
@@ -8,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+pub use axum::Router;
+use axum::{extract::State, http::StatusCode, routing::get};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -66,8 +69,9 @@ struct Ops {
     shutdown: Shutdown,
 }
 
-/// Serves the ops endpoints until the end of the process, also while it drains, so that a balancer sees it go.
-pub async fn serve(config: &OpsConfig, readiness: Readiness, shutdown: &Shutdown) -> Result<(), Error> {
+/// Serves the ops endpoints and the operator's `routes` until the end of the process, also while it drains, so that a
+/// balancer sees it go. Panics when a route is there twice.
+pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shutdown: &Shutdown) -> Result<(), Error> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .map_err(|error| Error::other("installing the metrics recorder", error))?;
@@ -88,7 +92,8 @@ pub async fn serve(config: &OpsConfig, readiness: Readiness, shutdown: &Shutdown
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(|State(ops): State<Arc<Ops>>| async move { ops.metrics.render() }))
-        .with_state(ops);
+        .with_state(ops)
+        .merge(routes);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             error!(%error, "the ops endpoints ended");

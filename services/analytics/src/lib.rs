@@ -21,7 +21,7 @@ use service_runtime::{
     Error, Shutdown,
     clock::Clock,
     database,
-    ops::{self, Readiness},
+    ops::{self, Readiness, Router},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -43,7 +43,7 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), Router::new(), &shutdown).await?;
     let routes = start(&config, Deps { pool, clock: Clock::System, shutdown: shutdown.clone() });
     rpc::server::serve(config.listen_addr, routes, &shutdown).await
 }

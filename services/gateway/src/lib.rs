@@ -56,7 +56,7 @@ use contracts::{
 use service_runtime::{
     Error, Shutdown,
     config::OpsConfig,
-    ops::{self, Readiness},
+    ops::{self, Readiness, Router},
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tonic::transport::Channel;
@@ -112,7 +112,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     // without keys it can authenticate nobody; once it has some it goes on with them, whatever becomes of accounts
     let readiness =
         Readiness::Flag { ready: gateway.keys.present(), waiting_for: "the keys of accounts (ACCOUNTS_URL)" };
-    ops::serve(&OpsConfig { ops_addr: config.ops_addr }, readiness, &shutdown).await?;
+    ops::serve(&OpsConfig { ops_addr: config.ops_addr }, readiness, Router::new(), &shutdown).await?;
     shutdown.spawn_part("keys", gateway.keys.clone().keep_fresh(shutdown.clone()));
     let listener = TcpListener::bind(config.listen_addr)
         .await

@@ -42,7 +42,7 @@ use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
 use service_runtime::{
     Error, Shutdown, database,
-    ops::{self, Readiness},
+    ops::{self, Readiness, Router},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -53,7 +53,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/inventory");
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), Router::new(), &shutdown).await?;
     let routes = start(&config, pool, &shutdown)?;
     rpc::server::serve(config.listen_addr, routes, &shutdown).await
 }

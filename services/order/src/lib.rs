@@ -32,7 +32,7 @@ use service_runtime::{
     Error, Shutdown,
     clock::Clock,
     database,
-    ops::{self, Readiness},
+    ops::{self, Readiness, Router},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -90,6 +90,6 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
     shutdown.spawn_part("old keys", cancel_order::forget_old_keys(deps.clone()));
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
-    ops::serve(&config.ops, Readiness::Database(pool), &shutdown).await?;
+    ops::serve(&config.ops, Readiness::Database(pool), Router::new(), &shutdown).await?;
     rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
 }

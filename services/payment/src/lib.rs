@@ -35,7 +35,7 @@ use service_runtime::{
     Error, Shutdown,
     clock::Clock,
     database,
-    ops::{self, Readiness},
+    ops::{self, Readiness, Router},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -69,7 +69,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let order = OrderDesk::new(rpc::channel(&config.order_url)?);
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let pool = database::connect(&config.database).await?;
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), &shutdown).await?;
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), Router::new(), &shutdown).await?;
     let deps =
         Deps { pool: pool.clone(), psp, order, relay: relay.waker(), clock: Clock::System, shutdown: shutdown.clone() };
     let new_work = Arc::new(Notify::new());

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
-    ops::{self, Readiness},
+    ops::{self, Readiness, Router},
 };
 
 use crate::{
@@ -37,7 +37,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         OpenError::Damaged { .. } => Error::Other(error.into()),
     })?;
     let network = Arc::new(Network::new(books, charges, Clock::System));
-    ops::serve(&config.ops, Readiness::Always, &shutdown).await?;
+    ops::serve(&config.ops, Readiness::Always, Router::new(), &shutdown).await?;
     let routes = http::routes(Arc::clone(&network), shutdown.clone());
     tokio::select! {
         served = serve::serve(config.listen_addr, routes, &shutdown) => served,

@@ -34,7 +34,7 @@ use contracts::{
 use outbox::{Relay, Waker};
 use service_runtime::{
     Error, Shutdown, database,
-    ops::{self, Readiness},
+    ops::{self, Readiness, Router},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -76,7 +76,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     shutdown.spawn_part("questions", questions::run(deps.clone()));
     shutdown.spawn_part("timed moves", timed_moves::run(deps.clone()));
-    ops::serve(&config.ops, Readiness::Database(pool), &shutdown).await?;
+    ops::serve(&config.ops, Readiness::Database(pool), Router::new(), &shutdown).await?;
     rpc::server::serve(
         config.listen_addr,
         Routes::new(ShippingServiceServer::new(grpc::Shipping::new(deps))),
