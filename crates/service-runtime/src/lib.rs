@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod kill_point;
 pub mod ops;
 pub mod telemetry;
 pub mod worker;

@@ -6,7 +6,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-use crate::{Error, Shutdown, telemetry};
+use crate::{Error, Shutdown, kill_point, telemetry};
 
 /// Runs a service process: parses its command line and environment, starts telemetry, runs `service`, and when
 /// SIGTERM or SIGINT comes or the service returns, drains what is under way.
@@ -41,6 +41,9 @@ where
         }
     };
     telemetry::init(name);
+    if let Err(error) = kill_point::set_up() {
+        return fail(&error);
+    }
     // two threads: the machines that a service is planned for have few cores, and nine services share them
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = match runtime {
