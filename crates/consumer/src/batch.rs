@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use service_runtime::kill_point;
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -165,8 +166,14 @@ async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
         }
     }
     group::check_in_tx(&mut tx).await?;
+    let has_effects = tally.keys().any(|(_, outcome)| *outcome == Outcome::Applied);
+    if has_effects {
+        kill_point!("consumer.applied.before-commit");
+    }
     tx.commit().await?;
-    if tally.keys().any(|(_, outcome)| *outcome == Outcome::Applied) {
+    if has_effects {
+        // the database knows the position, and Kafka does not: dying here repeats nothing all the same
+        kill_point!("consumer.applied.after-commit");
         group.committed();
     }
     for ((topic, outcome), letters) in tally {

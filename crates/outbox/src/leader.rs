@@ -3,6 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use contracts::event::Event;
+use service_runtime::kill_point;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -189,7 +190,10 @@ impl<'a> Leader<'a> {
 
     async fn save(&mut self) -> Result<(), Interruption> {
         if self.progress != self.saved {
+            // Kafka has the letters: dying here repeats them
+            kill_point!("outbox.marked.before-commit");
             self.lease.save(&self.progress).await?;
+            kill_point!("outbox.marked.after-commit");
             self.saved = self.progress.clone();
             self.saved_at = Instant::now();
         }

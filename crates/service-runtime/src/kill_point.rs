@@ -32,7 +32,11 @@ macro_rules! kill_point {
 pub fn pass(name: &'static str) {
     // without the feature, the macro does not look at it
     let _ = name;
-    fail::fail_point!(name, |_| die(name));
+    fail::fail_point!(name, |_| {
+        // for whoever looks why a service died; nothing else is brought to its end
+        eprintln!("killed at the kill point {name}");
+        std::process::abort()
+    });
 }
 
 /// The variable that sets points.
@@ -59,13 +63,6 @@ fn set(points: &str, has_points: bool) -> Result<(), Error> {
         })?;
     }
     Ok(())
-}
-
-/// Ends the process without letting it finish anything.
-fn die(name: &str) {
-    // the log may be buffered, and the line is for whoever looks why a service died
-    eprintln!("killed at the kill point {name}");
-    std::process::abort()
 }
 
 #[cfg(test)]

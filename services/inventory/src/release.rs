@@ -1,6 +1,7 @@
 //! Giving the stock of an order back that is not completed.
 
 use contracts::ids::OrderId;
+use service_runtime::kill_point;
 use sqlx::PgPool;
 use tracing::info;
 
@@ -19,12 +20,16 @@ use crate::{
 pub async fn release(pool: &PgPool, order: OrderId) -> Result<(), InventoryError> {
     let mut tx = pool.begin().await?;
     if store::bury_in_tx(&mut tx, order).await? == Recorded::Now {
+        kill_point!("inventory.buried.before-commit");
         tx.commit().await?;
+        kill_point!("inventory.buried.after-commit");
         info!(order.id = %order, "released before it was reserved");
         return Ok(());
     }
     let stepped = store::step_in_tx(&mut tx, order, Step::Release).await?;
+    kill_point!("inventory.released.before-commit");
     tx.commit().await?;
+    kill_point!("inventory.released.after-commit");
     match stepped {
         Stepped::Now => {
             info!(order.id = %order, "released");

@@ -1,5 +1,6 @@
 //! Reserving the stock of an order.
 
+use service_runtime::kill_point;
 use sqlx::{PgConnection, PgPool};
 use tracing::{info, warn};
 
@@ -18,7 +19,9 @@ pub async fn reserve(pool: &PgPool, wish: &Reserve) -> Result<Answer, InventoryE
         tx.rollback().await?;
         return answer_again(pool, wish).await;
     };
+    kill_point!("inventory.reserved.before-commit");
     tx.commit().await?;
+    kill_point!("inventory.reserved.after-commit");
     info!(order.id = %wish.order, held = decision.is_ok(), "answered a reservation");
     Ok(decision.into())
 }

@@ -1,6 +1,7 @@
 //! What a completed order held is sold.
 
 use contracts::ids::OrderId;
+use service_runtime::kill_point;
 use sqlx::PgConnection;
 use tracing::info;
 
@@ -17,6 +18,7 @@ use crate::{
 pub async fn settle_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<Applied, InventoryError> {
     match store::step_in_tx(conn, order, Step::Settle).await? {
         Stepped::Now => {
+            kill_point!("inventory.settled.before-commit");
             info!(order.id = %order, "sold");
             Ok(Applied::Now)
         }

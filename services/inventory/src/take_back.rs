@@ -1,6 +1,7 @@
 //! What a cancelled order had bought can be sold again.
 
 use contracts::ids::OrderId;
+use service_runtime::kill_point;
 use sqlx::PgConnection;
 use tracing::info;
 
@@ -18,6 +19,7 @@ use crate::{
 pub async fn take_back_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<Applied, InventoryError> {
     match store::step_in_tx(conn, order, Step::TakeBack).await? {
         Stepped::Now => {
+            kill_point!("inventory.taken-back.before-commit");
             info!(order.id = %order, "taken back");
             Ok(Applied::Now)
         }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use metrics::counter;
-use service_runtime::worker::Worker;
+use service_runtime::{kill_point, worker::Worker};
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::{Deps, contact, message::DueMessage, store};
@@ -60,7 +60,10 @@ async fn deliver(deps: &Deps, message: DueMessage) {
     let noted = match send(deps, &message).await {
         Ok(()) => {
             count("sent");
-            store::mark_sent(&deps.pool, message.id).await.inspect(|()| info!("sent"))
+            kill_point!("notification.sent.before-commit");
+            let marked = store::mark_sent(&deps.pool, message.id).await;
+            kill_point!("notification.sent.after-commit");
+            marked.inspect(|()| info!("sent"))
         }
         Err(Undelivered::Outage(reason)) => {
             count("postponed");

@@ -18,6 +18,7 @@ use crate::{
     grpc,
     hear::hear,
     keep::keep_in_tx,
+    kill_points,
     order::{Change, Order},
     place_order::{self, FIRST_DEADLINE},
     saga::{Fact, State},
@@ -114,7 +115,9 @@ async fn ask(deps: &Deps, key: &CancelKey, viewer: Viewer, is_known: bool) -> Re
         // recovery comes when our caller's time is over
         let attempt = Attempt::After(FIRST_DEADLINE);
         if let Some(kept) = keep_in_tx(&mut tx, deps, &kept, &cancelling, None, attempt).await? {
+            kill_points::before_commit(kept.order.state);
             tx.commit().await?;
+            kill_points::after_commit(kept.order.state);
             deps.relay.wake();
             return Ok(Asked::Going(Box::new(kept)));
         }

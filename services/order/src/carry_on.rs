@@ -16,6 +16,7 @@ use crate::{
     error::OrderError,
     hear::hear,
     keep::keep_in_tx,
+    kill_points,
     order::{Change, Heard, Order},
     saga::{Action, Fact},
     store::{self, Attempt, Kept},
@@ -158,7 +159,9 @@ async fn keep(deps: &Deps, before: &Kept, changed: &Order, detail: Option<&str>)
         tx.rollback().await?;
         return read_again(deps, changed).await;
     };
+    kill_points::before_commit(kept.order.state);
     tx.commit().await?;
+    kill_points::after_commit(kept.order.state);
     deps.relay.wake();
     Ok(kept)
 }

@@ -15,6 +15,7 @@ pub mod events;
 pub mod grpc;
 pub mod hear;
 pub mod keep;
+mod kill_points;
 pub mod order;
 pub mod payment_instruction;
 pub mod place_order;

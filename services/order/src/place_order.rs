@@ -16,7 +16,7 @@ use crate::{
     Deps, answer as answers,
     carry_on::{carry_on_for_caller, hand_over},
     error::OrderError,
-    events,
+    events, kill_points,
     order::{Line, Order, PlacedBy},
     saga::State,
     store::{self, Kept, KeptByKey, Times},
@@ -118,7 +118,9 @@ async fn keep_new(deps: &Deps, command: &PlaceOrder) -> Result<Option<Kept>, Ord
         return Ok(None);
     }
     outbox::append_in_tx(&mut tx, contracts::topics::ORDERS, &events::created(&order)).await?;
+    kill_points::before_commit(order.state);
     tx.commit().await?;
+    kill_points::after_commit(order.state);
     deps.relay.wake();
     Ok(Some(Kept { order, answer }))
 }

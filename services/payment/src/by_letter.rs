@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contracts::{ids::OrderId, inventory::v1::Reserved, money::Money, topics::PAYMENTS};
 use prost::Message;
+use service_runtime::kill_point;
 use tracing::info;
 
 use crate::{
@@ -82,7 +83,9 @@ async fn close(deps: &Deps, order_id: OrderId, reserved: Reserved) -> Result<(),
         outbox::append_in_tx(&mut tx, PAYMENTS, letter).await?;
     }
     work::remove_in_tx(&mut tx, order_id).await?;
+    kill_point!("payment.answered.before-commit");
     tx.commit().await?;
+    kill_point!("payment.answered.after-commit");
     if let Some(letter) = letter {
         deps.relay.wake();
         info!(order.id = %order_id, letter = letter.event_type, "answered by letter");

@@ -16,6 +16,7 @@ pub mod error;
 pub mod events;
 pub mod grpc;
 pub mod instruction;
+mod kill_points;
 pub mod ledger;
 pub mod patience;
 pub mod payment;

@@ -6,6 +6,7 @@ use tracing::{error, info};
 
 use crate::{
     error::PaymentError,
+    kill_points,
     payment::{Fact, Heard, Payment, State, Step, Terms, next},
     store::{self, Change},
 };
@@ -19,10 +20,12 @@ pub async fn asked(
     terms: Option<&Terms>,
     asked: Fact,
 ) -> Result<Payment, PaymentError> {
-    if let Step::Advance(first, _) = next(State::Unasked, asked)
-        && let Some(payment) = store::insert(pool, order_id, first, terms).await?
-    {
-        return Ok(payment);
+    if let Step::Advance(first, _) = next(State::Unasked, asked) {
+        kill_points::before_commit(first);
+        if let Some(payment) = store::insert(pool, order_id, first, terms).await? {
+            kill_points::after_commit(first);
+            return Ok(payment);
+        }
     }
     let payment = store::find(pool, order_id).await?.ok_or(PaymentError::Gone(order_id))?;
     learned(pool, payment, asked.into()).await
@@ -43,7 +46,9 @@ pub async fn learned(pool: &PgPool, mut payment: Payment, heard: Heard) -> Resul
         };
         let change =
             Change { state, posting, captured_at: heard.captured_at, decline_reason: heard.decline_reason.clone() };
+        kill_points::before_commit(state);
         if let Some(changed) = store::advance(pool, &payment, &change).await? {
+            kill_points::after_commit(state);
             info!(order.id = %changed.order_id, from = ?payment.state, to = ?changed.state, "payment moved");
             return Ok(changed);
         }

@@ -1,6 +1,7 @@
 //! What follows from the answer whether a customer has an address.
 
 use contracts::ids::ShipmentId;
+use service_runtime::kill_point;
 use tracing::info;
 
 use crate::{
@@ -28,7 +29,9 @@ pub(crate) async fn address_found(deps: &Deps, question: &Question) -> Result<()
             .await?
             .and_then(|(step, shipment)| matches!(step, Step::MoveTo(_)).then_some(shipment)),
     };
+    kill_point!("shipping.prepared.before-commit");
     tx.commit().await?;
+    kill_point!("shipping.prepared.after-commit");
     told(deps, prepared, "preparing a shipment");
     Ok(())
 }
@@ -49,7 +52,9 @@ pub(crate) async fn address_missing(deps: &Deps, question: &Question) -> Result<
             questions::delete_in_tx(&mut tx, question.order).await?;
         }
     }
+    kill_point!("shipping.waits-for-address.before-commit");
     tx.commit().await?;
+    kill_point!("shipping.waits-for-address.after-commit");
     told(deps, made, "a shipment waits for an address");
     Ok(())
 }

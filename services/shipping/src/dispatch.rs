@@ -1,7 +1,7 @@
 //! Sending a parcel on its way now.
 
 use contracts::ids::OrderId;
-use service_runtime::telemetry;
+use service_runtime::{kill_point, telemetry};
 use tracing::info;
 
 use crate::{
@@ -15,7 +15,9 @@ pub async fn dispatch(deps: &Deps, order: OrderId) -> Result<Shipment, ShippingE
     let trace = telemetry::traceparent();
     let mut tx = deps.pool.begin().await?;
     let told = tell_in_tx(&mut tx, order, Fact::DispatchAsked, deps.dispatch_after, trace.as_deref()).await?;
+    kill_point!("shipping.dispatched.before-commit");
     tx.commit().await?;
+    kill_point!("shipping.dispatched.after-commit");
     match told {
         None => Err(ShippingError::NotFound(order)),
         Some((Step::Refuse, shipment)) => Err(ShippingError::NotDispatchable(order, shipment.status)),

@@ -1,7 +1,7 @@
 //! Stopping a parcel before it leaves.
 
 use contracts::ids::{AccountId, OrderId, ShipmentId};
-use service_runtime::telemetry;
+use service_runtime::{kill_point, telemetry};
 use tracing::info;
 
 use crate::{
@@ -34,7 +34,9 @@ pub async fn stop(deps: &Deps, order: OrderId, customer: AccountId) -> Result<St
             .await?
             .ok_or(ShippingError::NotFound(order))?,
     };
+    kill_point!("shipping.stopped.before-commit");
     tx.commit().await?;
+    kill_point!("shipping.stopped.after-commit");
     match step {
         Step::MoveTo(_) => {
             deps.relay.wake();

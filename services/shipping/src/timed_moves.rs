@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use service_runtime::kill_point;
 use tracing::{info, warn};
 
 use crate::{Deps, ShippingError, changes::advance_in_tx, shipment::Fact, store::shipments};
@@ -39,7 +40,9 @@ async fn move_due(deps: &Deps) -> Result<usize, ShippingError> {
         return Ok(0);
     }
     let moved = advance_in_tx(&mut tx, &due, Fact::TimePassed, deps.dispatch_after, None).await?;
+    kill_point!("shipping.moved.before-commit");
     tx.commit().await?;
+    kill_point!("shipping.moved.after-commit");
     deps.relay.wake();
     for shipment in &moved {
         info!(order.id = %shipment.order, status = ?shipment.status, "moved on in time");

@@ -9,7 +9,7 @@ use contracts::{
     order::v1::{Order, PlacedBy},
     topics::RESERVATIONS,
 };
-use service_runtime::clock::Clock;
+use service_runtime::{clock::Clock, kill_point};
 use sqlx::PgConnection;
 use tracing::info;
 
@@ -72,7 +72,9 @@ impl FollowOrders {
             Ok(lines) => events::held(wish.order, lines, self.clock),
             Err(refusal) => events::refused(wish.order, &refusal, self.clock),
         };
-        Ok(outbox::append_in_tx(conn, RESERVATIONS, &letter).await?)
+        outbox::append_in_tx(conn, RESERVATIONS, &letter).await?;
+        kill_point!("inventory.answered.before-commit");
+        Ok(())
     }
 }
 
