@@ -1,8 +1,10 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
 
 /// An order platform on one machine: telephone where you must have the answer now, postbox where you need not wait.
 #[derive(Debug, Parser)]
@@ -43,6 +45,8 @@ pub enum Command {
     Doctor,
     /// Place an order with the running platform
     Order(OrderOptions),
+    /// Send orders at a steady rate, as clients do that repeat what may be repeated; Ctrl-C ends it early
+    Load(LoadOptions),
     /// Play the main story against the running platform: exit code 0 only when all of it was seen
     Demo,
 }
@@ -142,6 +146,50 @@ pub struct OrderOptions {
     pub watch: bool,
 }
 
+/// How much to order, and how fast.
+#[derive(Debug, Clone, Args)]
+pub struct LoadOptions {
+    /// Orders a second; they leave at their times whether or not earlier ones are answered
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub rate: u32,
+    /// How long, like 60s or 5m; 10m at the most
+    #[arg(long = "for", default_value = "10s", value_name = "TIME", value_parser = load_time)]
+    pub time: Duration,
+    /// The door
+    #[arg(long, default_value_t = By::Telephone, value_enum)]
+    pub by: By,
+    /// Order so many different products in turns, or as many as have enough pieces
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    pub skus: u16,
+    /// A card; several take turns [default: tok_visa]
+    #[arg(long = "card", value_name = "TOKEN")]
+    pub cards: Vec<String>,
+    /// Write each acknowledgement down, one JSON line each: key, customer, order_id, status, at
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Orders at once without an answer; further ones wait, and their waiting counts
+    #[arg(long, default_value_t = 900, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub in_flight: u16,
+}
+
+impl LoadOptions {
+    /// How many orders that makes.
+    pub fn orders(&self) -> u32 {
+        u32::try_from(u128::from(self.rate) * self.time.as_millis() / 1_000).expect("rate and time are limited").max(1)
+    }
+}
+
+/// Less than a token's life of 15 minutes, so that nobody has to log in again.
+const LOAD_TIME_MAX: SignedDuration = SignedDuration::from_mins(10);
+
+fn load_time(text: &str) -> Result<Duration, String> {
+    let time: SignedDuration = text.parse().map_err(|_| "say it like 60s or 5m".to_owned())?;
+    if time < SignedDuration::from_secs(1) || time > LOAD_TIME_MAX {
+        return Err("from 1s to 10m".to_owned());
+    }
+    Ok(time.unsigned_abs())
+}
+
 /// How an order is placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum By {
@@ -157,5 +205,19 @@ impl std::fmt::Display for By {
             Self::Telephone => "telephone",
             Self::Letter => "letter",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_lasts_as_long_as_is_said_within_its_limits() {
+        assert_eq!(load_time("60s"), Ok(Duration::from_mins(1)));
+        assert_eq!(load_time("5m"), Ok(Duration::from_mins(5)));
+        for refused in ["0s", "500ms", "11m", "60", "-5s", "soon"] {
+            assert!(load_time(refused).is_err(), "{refused}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use eventsource_stream::Eventsource;
 use futures::{Stream, StreamExt};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -31,6 +32,18 @@ pub struct Answer {
     pub body: String,
     /// True when the gateway says that it has given this answer before.
     pub replayed: bool,
+    /// When the gateway asks to come again.
+    pub retry_after: Option<Duration>,
+}
+
+/// What became of one request.
+#[derive(Debug, Clone)]
+pub enum Attempt {
+    Answered(Answer),
+    /// It was not sent.
+    NoConnection,
+    /// It may have been sent; what it did nobody knows.
+    NoAnswer,
 }
 
 /// One change of an order, as the gateway streams it.
@@ -90,13 +103,26 @@ impl Gateway {
         quantity: u32,
         card: &str,
     ) -> Result<Answer, Failure> {
+        self.send(self.order_request(by, key, sku, quantity, card)).await
+    }
+
+    /// The request that [`Gateway::place_order`] sends.
+    pub fn order_request(&self, by: By, key: &str, sku: &str, quantity: u32, card: &str) -> RequestBuilder {
         let order = json!({ "lines": [{ "sku": sku, "quantity": quantity }], "payment": { "card_token": card } });
         let request = self.post("/v1/orders").header("Idempotency-Key", key).json(&order);
-        self.send(match by {
+        match by {
             By::Telephone => request,
             By::Letter => request.header("Prefer", "respond-async"),
-        })
-        .await
+        }
+    }
+
+    /// Sends a request once, for callers to whom no answer is an answer, too.
+    pub async fn attempt(&self, request: RequestBuilder) -> Attempt {
+        match Self::answer(request).await {
+            Ok(answer) => Attempt::Answered(answer),
+            Err(error) if error.is_connect() => Attempt::NoConnection,
+            Err(_) => Attempt::NoAnswer,
+        }
     }
 
     /// Cancels an order.
@@ -154,6 +180,30 @@ impl Gateway {
         self.read(&format!("/v1/products/{sku}")).await
     }
 
+    /// Products with at least so many pieces, `most` of them at the most.
+    pub async fn skus_with(&self, pieces: u32, most: usize) -> Result<Vec<String>, Failure> {
+        let (mut skus, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.read(&format!("/v1/products?limit=100{cursor}")).await?;
+            let products = page["items"].as_array().into_iter().flatten();
+            let plenty = products.filter(|product| product["available"].as_i64() >= Some(pieces.into()));
+            skus.extend(plenty.filter_map(|product| Some(product["sku"].as_str()?.to_owned())));
+            match page["next_cursor"].as_str() {
+                Some(next) if skus.len() < most => cursor = format!("&cursor={next}"),
+                _ => {
+                    skus.truncate(most);
+                    return Ok(skus);
+                }
+            }
+        }
+    }
+
+    /// The customer's account.
+    pub async fn account_id(&self) -> Result<String, Failure> {
+        let account = self.read("/v1/accounts/me").await?;
+        account["account_id"].as_str().map(str::to_owned).ok_or_else(|| Failure::found("the account has no id"))
+    }
+
     /// A token; `None` when the gateway knows no such customer.
     async fn log_in(&self, customer: &Credentials) -> Result<Option<String>, Failure> {
         let answer = self.send(self.post("/v1/tokens").json(customer)).await?;
@@ -177,11 +227,16 @@ impl Gateway {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
-        let answer = request.timeout(DEADLINE).send().await.map_err(|error| self.unreachable(&error))?;
-        let status = answer.status();
-        let replayed = answer.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
-        let body = answer.text().await.map_err(|error| self.unreachable(&error))?;
-        Ok(Answer { status, body, replayed })
+        Self::answer(request).await.map_err(|error| self.unreachable(&error))
+    }
+
+    async fn answer(request: RequestBuilder) -> reqwest::Result<Answer> {
+        let answer = request.timeout(DEADLINE).send().await?;
+        let (status, headers) = (answer.status(), answer.headers());
+        let replayed = headers.get("idempotent-replayed").is_some_and(|value| value == "true");
+        let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = retry_after.map(Duration::from_secs);
+        Ok(Answer { status, body: answer.text().await?, replayed, retry_after })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {

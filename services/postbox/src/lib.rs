@@ -13,6 +13,7 @@ mod failure;
 mod gateway;
 mod identity;
 mod letters;
+pub mod load;
 mod logs;
 pub mod manifest;
 mod order;
@@ -60,6 +61,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Logs(options) => logs::run(&common, &options).await,
         Command::Doctor => doctor::run(&common).await,
         Command::Order(options) => order::run(&common, &options).await,
+        Command::Load(options) => load::run(&common, &options).await,
         Command::Demo => demo::run(&common).await,
     }
 }
