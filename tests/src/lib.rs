@@ -6,6 +6,7 @@
 
 pub mod command_line;
 pub mod customer;
+pub mod kill_points;
 pub mod letters;
 pub mod locks;
 pub mod network;

@@ -167,6 +167,37 @@ impl Platform {
         self.ready(service).await;
     }
 
+    /// Starts a service that was killed, stopped or has died, and does not wait for it.
+    pub fn start_soon(&mut self, service: &str) {
+        self.spawn(service);
+    }
+
+    /// The services that have died by themselves since this was asked last.
+    pub fn died(&mut self) -> Vec<String> {
+        let mut died = Vec::new();
+        for (name, service) in &mut self.services {
+            if service.process.as_mut().is_some_and(|process| process.check_alive().is_err()) {
+                service.process = None;
+                died.push(name.clone());
+            }
+        }
+        died
+    }
+
+    /// What a service is told by this variable.
+    pub fn setting(&self, service: &str, variable: &str) -> Option<&str> {
+        self.services[service].launch.env.get(variable).map(String::as_str)
+    }
+
+    /// What a service is told by this variable from its next start on; `None`: nothing.
+    pub fn set(&mut self, service: &str, variable: &str, value: Option<String>) {
+        let env = &mut self.services.get_mut(service).expect("a service of the repository").launch.env;
+        match value {
+            Some(value) => env.insert(variable.to_owned(), value),
+            None => env.remove(variable),
+        };
+    }
+
     /// SIGSTOP: it answers nobody and knows nothing of it.
     pub fn pause(&self, service: &str) {
         self.signal(service, Signal::SIGSTOP);

@@ -1,0 +1,43 @@
+//! The kill points that are in the sources, and whom each can kill.
+
+use postbox::manifest::Manifest;
+
+use crate::repository::{from_root, rust_files, text};
+
+const _: () = assert!(fail::has_failpoints(), "what is built along with this package can be killed at its points");
+
+/// A place at which a service can be made to die.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KillPoint {
+    /// Its name, like `order.placed.before-commit`.
+    pub name: String,
+    /// The file that it stands in, as seen from the root.
+    pub file: String,
+}
+
+/// Every point of the repository, in the order of their names. A name that stands in two places is in it twice.
+pub fn all() -> Vec<KillPoint> {
+    let mut points = Vec::new();
+    for path in ["crates", "services"].into_iter().flat_map(rust_files) {
+        let (file, text) = (from_root(&path), text(&path));
+        // the macro's own file shows how it is used
+        if file.ends_with("service-runtime/src/kill_point.rs") {
+            continue;
+        }
+        let names = text.split("kill_point!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        points.extend(names.map(|name| KillPoint { name: name.to_owned(), file: file.clone() }));
+    }
+    points.sort();
+    points
+}
+
+impl KillPoint {
+    /// Whether the service passes this point: those of the crates stand where every service passes that uses them.
+    pub fn is_in(&self, service: &Manifest) -> bool {
+        match self.name.split('.').next() {
+            Some("consumer") => !service.consumes.is_empty(),
+            Some("outbox") => !service.topics.is_empty(),
+            owner => owner == Some(service.name.as_str()),
+        }
+    }
+}
