@@ -3,7 +3,7 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 /// Every proto file, in the order of the README.
-const PROTOS: [&str; 14] = [
+const PROTOS: [&str; 15] = [
     "money/v1/money.proto",
     "problem/v1/problem.proto",
     "order/v1/order.proto",
@@ -18,6 +18,7 @@ const PROTOS: [&str; 14] = [
     "events/v1/payment.proto",
     "events/v1/accounts.proto",
     "events/v1/shipping.proto",
+    "events/v1/analytics.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -66,6 +66,7 @@ payload_types! {
     ShipmentCancelled = "shipment.cancelled";
     ShipmentDispatched = "shipment.dispatched";
     ShipmentDelivered = "shipment.delivered";
+    HighValueOrderCompleted = "high_value_order.completed";
 }
 
 /// Why a Kafka message is not a letter.

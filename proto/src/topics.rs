@@ -34,8 +34,12 @@ pub const ACCOUNTS: Topic = Topic { name: "accounts.account.v1", source: "/accou
 /// Every change of a shipment, keyed by the order's id.
 pub const SHIPMENTS: Topic = Topic { name: "shipping.shipment.v1", source: "/shipping" };
 
+/// Completed orders whose total is high, keyed by the order's id. Written in Kafka transactions: read it with
+/// `isolation.level=read_committed`.
+pub const HIGH_VALUE_ORDERS: Topic = Topic { name: "analytics.high-value-order.v1", source: "/analytics" };
+
 /// Every topic of the platform.
-pub const ALL: [Topic; 5] = [ORDERS, RESERVATIONS, PAYMENTS, ACCOUNTS, SHIPMENTS];
+pub const ALL: [Topic; 6] = [ORDERS, RESERVATIONS, PAYMENTS, ACCOUNTS, SHIPMENTS, HIGH_VALUE_ORDERS];
 
 /// Partitions of each topic. They never grow: keys would move, and with them their order. A bigger topic is a `v2`.
 pub const PARTITIONS: i32 = 6;

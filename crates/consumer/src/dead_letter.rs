@@ -4,16 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
-    message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
-    types::RDKafkaErrorCode,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
+    dead_letter_copy::{DeadLetterCopy, dead_letter_topic, make_dead_letter_topic},
     group::Group,
     parked::{self, Parked},
     uncut::uncut_query,
@@ -40,7 +37,8 @@ pub(crate) async fn send_due(group: &Arc<Group>, cancel: &CancellationToken) -> 
 }
 
 async fn send(group: &Group, dead: &Parked) -> Result<(), String> {
-    let topic = group.on_the_wire(&format!("{}.{}.dlt", dead.partition.topic, group.name));
+    let from = group.on_the_wire(dead.partition.topic);
+    let topic = dead_letter_topic(&from, group.name);
     let mut client = ClientConfig::new();
     client
         .set("bootstrap.servers", &group.config.bootstrap_servers)
@@ -48,11 +46,19 @@ async fn send(group: &Group, dead: &Parked) -> Result<(), String> {
         .set("acks", "all")
         // a copy may be given up: it is sent again
         .set("message.timeout.ms", SEND_DEADLINE.as_millis().to_string());
-    make_topic(&client, &topic).await?;
+    make_dead_letter_topic(&client, &topic, SEND_DEADLINE).await?;
     // letters die seldom, so a producer is made for each rather than kept
     let producer: FutureProducer = client.create().map_err(|error| error.to_string())?;
     let letter = &dead.letter;
-    let mut record = FutureRecord::<[u8], [u8]>::to(&topic).headers(headers(group, dead));
+    let copy = DeadLetterCopy {
+        letter,
+        topic: &from,
+        partition: dead.partition.number,
+        group: &group.on_the_wire(group.name),
+        error: &dead.error,
+        retry_count: dead.retry_count,
+    };
+    let mut record = FutureRecord::<[u8], [u8]>::to(&topic).headers(copy.headers());
     if let Some(key) = &letter.key {
         record = record.key(key);
     }
@@ -65,36 +71,4 @@ async fn send(group: &Group, dead: &Parked) -> Result<(), String> {
     sent.map_err(|(error, _)| error.to_string())?;
     info!(group = group.name, topic, parked.id = dead.id, "a dead letter was copied");
     Ok(())
-}
-
-/// One partition: dead letters are few, and read in the order in which they died.
-async fn make_topic(client: &ClientConfig, topic: &str) -> Result<(), String> {
-    let admin: AdminClient<DefaultClientContext> = client.create().map_err(|error| error.to_string())?;
-    // -1: as many replicas as the broker gives by default
-    let wanted = NewTopic::new(topic, 1, TopicReplication::Fixed(-1));
-    let options = AdminOptions::new().request_timeout(Some(SEND_DEADLINE)).operation_timeout(Some(SEND_DEADLINE));
-    let outcome = admin.create_topics([&wanted], &options).await;
-    tokio::task::spawn_blocking(move || drop(admin));
-    match outcome.map_err(|error| error.to_string())?.into_iter().next() {
-        Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => Err(format!("{topic}: {code}")),
-        _ => Ok(()),
-    }
-}
-
-/// The letter's own headers, its `traceparent` among them, and those that Spring adds: names and binary forms as in
-/// Spring for Apache Kafka 3, `KafkaHeaders` and `DeadLetterPublishingRecoverer` (numbers are big-endian, 4 bytes for a
-/// partition and 8 for an offset) and `RetryTopicHeaders` (attempts, 4 bytes).
-fn headers(group: &Group, dead: &Parked) -> OwnedHeaders {
-    let letter = &dead.letter;
-    let added: [(&str, Vec<u8>); 6] = [
-        ("kafka_dlt-original-topic", group.on_the_wire(dead.partition.topic).into_bytes()),
-        ("kafka_dlt-original-partition", dead.partition.number.to_be_bytes().to_vec()),
-        ("kafka_dlt-original-offset", letter.offset.to_be_bytes().to_vec()),
-        ("kafka_dlt-original-consumer-group", group.on_the_wire(group.name).into_bytes()),
-        ("kafka_dlt-exception-message", dead.error.clone().into_bytes()),
-        ("retry_topic-attempts", dead.retry_count.to_be_bytes().to_vec()),
-    ];
-    let own = letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-    own.chain(added.iter().map(|(name, value)| (*name, Some(value.as_slice()))))
-        .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value }))
 }

@@ -5,17 +5,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use contracts::event::{Event, InvalidEvent};
 use rdkafka::{Message, message::BorrowedMessage, message::Headers};
 
-/// A Kafka message of its own memory, read or not.
+/// A Kafka message in memory of its own, not yet read.
 #[derive(Debug)]
-pub(crate) struct Letter {
+pub struct Letter {
+    /// Its offset.
     pub offset: i64,
+    /// Its key, if it has one.
     pub key: Option<Vec<u8>>,
+    /// Its headers, but for those whose names are no UTF-8.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     /// `None` for a tombstone.
     pub payload: Option<Vec<u8>>,
 }
 
 impl Letter {
+    /// Copies a message.
     pub fn from_kafka(message: &BorrowedMessage<'_>) -> Self {
         Self {
             offset: message.offset(),
@@ -32,7 +36,7 @@ impl Letter {
     }
 
     /// The letter's `traceparent`, when it looks like one.
-    pub fn traceparent(&self) -> Option<&str> {
+    pub(crate) fn traceparent(&self) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(name, _)| name == "traceparent")?;
         let text = std::str::from_utf8(value.as_deref()?).ok()?;
         (text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())).then_some(text)

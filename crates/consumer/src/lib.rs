@@ -35,10 +35,13 @@
 //! | `consumer_partitions{group}` | partitions that this member has |
 //! | `consumer_partitions_stopped{group}` | of those, the ones that an outage or too many parked letters stop |
 
+pub mod admin;
+
 mod backoff;
 mod batch;
 mod config;
 mod dead_letter;
+mod dead_letter_copy;
 mod group;
 mod handler;
 mod inbox;
@@ -59,8 +62,10 @@ use std::borrow::Cow;
 use sqlx::migrate::Migrator;
 
 pub use config::ConsumerConfig;
+pub use dead_letter_copy::{DeadLetterCopy, dead_letter_topic, make_dead_letter_topic};
 pub use handler::{BoxError, EventHandler, HandlerError, Kind};
 pub use inbox::{INBOX_KEPT_DAYS, first_time_in_tx};
+pub use letter::Letter;
 pub use parked::{discard, redrive};
 pub use service::ConsumerService;
 
