@@ -31,7 +31,7 @@ use service_runtime::{
     Error, Shutdown,
     config::KafkaConfig,
     database,
-    ops::{self, Readiness, Router},
+    ops::{self, Readiness},
 };
 use sqlx::migrate::Migrator;
 
@@ -80,7 +80,11 @@ async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), Router::new(), &shutdown).await?;
+    let mut operators = consumer::admin::routes(pool.clone(), &config.kafka);
+    if manifest.publishes() {
+        operators = operators.merge(outbox::admin::routes(pool.clone()));
+    }
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
     let KafkaConfig { kafka_bootstrap_servers, kafka_namespace } = config.kafka.clone();
     let settings = ConsumerConfig::new(kafka_bootstrap_servers, kafka_namespace, manifest.name);
     let mut letters = ConsumerService::new(settings, pool);

@@ -29,6 +29,8 @@
 //! | `outbox_oldest_age_seconds` | age of the oldest letter that waits |
 //! | `outbox_published_total` | letters acknowledged by Kafka, repetitions included |
 
+pub mod admin;
+
 mod append;
 mod gap_rule;
 mod history;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::PgConnection;
+
 /// The leader's own record of what is published. It is the only writer, so the row in the database
 /// (`outbox_progress`) is a checkpoint of this.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,19 @@ impl Progress {
     /// The record as the row tells it: the floor, and the ranges above it (both ends inclusive).
     pub fn new(floor: i64, ranges: impl IntoIterator<Item = (i64, i64)>) -> Self {
         Self { floor, published: ranges.into_iter().collect() }
+    }
+
+    /// The checkpoint in the database, which may be a moment behind the leader's own record.
+    pub async fn read(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let (floor, starts, ends): (i64, Vec<i64>, Vec<i64>) = sqlx::query_as(
+            "SELECT floor,
+                 ARRAY(SELECT lower(range) FROM unnest(published) AS range ORDER BY 1),
+                 ARRAY(SELECT upper(range) - 1 FROM unnest(published) AS range ORDER BY 1)
+             FROM outbox_progress",
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(Self::new(floor, starts.into_iter().zip(ends)))
     }
 
     pub fn floor(&self) -> i64 {

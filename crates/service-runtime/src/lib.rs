@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod kill_point;
+pub mod operator;
 pub mod ops;
 pub mod telemetry;
 pub mod worker;

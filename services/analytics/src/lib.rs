@@ -21,7 +21,7 @@ use service_runtime::{
     Error, Shutdown,
     clock::Clock,
     database,
-    ops::{self, Readiness, Router},
+    ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -43,7 +43,8 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), Router::new(), &shutdown).await?;
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka);
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
     let routes = start(&config, Deps { pool, clock: Clock::System, shutdown: shutdown.clone() });
     rpc::server::serve(config.listen_addr, routes, &shutdown).await
 }

@@ -27,6 +27,7 @@ mod store;
 mod take_back;
 
 pub use config::Config;
+pub use consumers::FollowOrders;
 pub use error::InventoryError;
 pub use life::Applied;
 pub use product::{PRICE_MINOR_MAX, Product, ProductDetails};
@@ -42,7 +43,7 @@ use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
 use service_runtime::{
     Error, Shutdown, database,
-    ops::{self, Readiness, Router},
+    ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -53,7 +54,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/inventory");
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), Router::new(), &shutdown).await?;
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
     let routes = start(&config, pool, &shutdown)?;
     rpc::server::serve(config.listen_addr, routes, &shutdown).await
 }

@@ -27,7 +27,7 @@ use contracts::{
 };
 use service_runtime::{
     Error, Shutdown, database,
-    ops::{self, Readiness, Router},
+    ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -58,7 +58,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     // settings first: what is wrong with them is told even while the database is away
     let mailer = Mailer::new(&config)?;
     let pool = database::connect(&config.database).await?;
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), Router::new(), &shutdown).await?;
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka);
+    ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
     let routes = start(&config, mailer, pool, &shutdown)?;
     rpc::server::serve(config.listen_addr, routes, &shutdown).await
 }

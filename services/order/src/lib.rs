@@ -33,7 +33,7 @@ use service_runtime::{
     Error, Shutdown,
     clock::Clock,
     database,
-    ops::{self, Readiness, Router},
+    ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -91,6 +91,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
     shutdown.spawn_part("old keys", cancel_order::forget_old_keys(deps.clone()));
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
-    ops::serve(&config.ops, Readiness::Database(pool), Router::new(), &shutdown).await?;
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    ops::serve(&config.ops, Readiness::Database(pool), operators, &shutdown).await?;
     rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
 }

@@ -34,7 +34,7 @@ use contracts::{
 use outbox::{Relay, Waker};
 use service_runtime::{
     Error, Shutdown, database,
-    ops::{self, Readiness, Router},
+    ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -76,11 +76,12 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     shutdown.spawn_part("questions", questions::run(deps.clone()));
     shutdown.spawn_part("timed moves", timed_moves::run(deps.clone()));
-    ops::serve(&config.ops, Readiness::Database(pool), Router::new(), &shutdown).await?;
-    rpc::server::serve(
-        config.listen_addr,
-        Routes::new(ShippingServiceServer::new(grpc::Shipping::new(deps))),
-        &shutdown,
-    )
-    .await
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    ops::serve(&config.ops, Readiness::Database(pool), operators, &shutdown).await?;
+    rpc::server::serve(config.listen_addr, routes(deps), &shutdown).await
+}
+
+/// The calls that shipping answers.
+pub fn routes(deps: Deps) -> Routes {
+    Routes::new(ShippingServiceServer::new(grpc::Shipping::new(deps)))
 }

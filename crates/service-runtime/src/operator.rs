@@ -1,0 +1,147 @@
+//! What the operator routes have in common: pages, refusals in one line, and work that is not cut short.
+//!
+//! Mechanism crates and services hand such routes to [`crate::ops::serve`], which serves them on the ops port. That is
+//! never public, so they ask nobody who he is.
+
+use std::{fmt::Display, str::FromStr};
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+/// How many items a page has when nobody says.
+const PAGE_DEFAULT: u32 = 20;
+
+/// The most items of a page.
+pub const PAGE_MAX: u32 = 100;
+
+/// What an operator route answers: JSON, or why not.
+pub type Answer<T> = Result<Json<T>, Refusal>;
+
+/// Why an operator is not served: a status, and one line that names the thing and its cure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    status: StatusCode,
+    line: String,
+}
+
+impl Refusal {
+    /// The question is wrong: 400.
+    pub fn invalid(line: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, line: line.into() }
+    }
+
+    /// There is no such thing: 404. Never without a line, so that it is told apart from a route that is not there.
+    pub fn not_found(line: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, line: line.into() }
+    }
+
+    /// The thing is not in a state for this: 409.
+    pub fn conflict(line: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, line: line.into() }
+    }
+
+    /// Something that is needed does not answer: 503.
+    pub fn unavailable(line: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, line: line.into() }
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Self::unavailable(format!("the database: {error}"))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        // an error of Postgres or Kafka may have several lines
+        let line = self.line.split_whitespace().collect::<Vec<_>>().join(" ");
+        (self.status, format!("{line}\n")).into_response()
+    }
+}
+
+/// A part of a list: `{"items": […], "next_cursor": "…"|null}`.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The whole list.
+    pub const fn whole(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+
+    /// A page that was asked for with this limit; the cursor of its last item leads to the next. A full page may be the last
+    /// one all the same: then the next is empty.
+    pub fn of<C: Display>(items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> C) -> Self {
+        let is_full = u32::try_from(items.len()).is_ok_and(|items| items == limit);
+        let next_cursor = items.last().filter(|_| is_full).map(|last| cursor(last).to_string());
+        Self { items, next_cursor }
+    }
+}
+
+/// Which page: `?limit=…&cursor=…`.
+#[derive(Debug, Default, Deserialize)]
+pub struct PageQuery {
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// The most items: 1 to [`PAGE_MAX`], else 20.
+    pub fn limit(&self) -> Result<u32, Refusal> {
+        match self.limit.unwrap_or(PAGE_DEFAULT) {
+            limit @ 1..=PAGE_MAX => Ok(limit),
+            other => Err(Refusal::invalid(format!("limit is {other}; it may be 1 to {PAGE_MAX}"))),
+        }
+    }
+
+    /// Where the page begins; `None` at the beginning.
+    pub fn cursor<C: FromStr>(&self) -> Result<Option<C>, Refusal> {
+        let read = self.cursor.as_deref().map(|cursor| {
+            cursor.parse().map_err(|_| Refusal::invalid(format!("`{cursor}` is no cursor that this list has given")))
+        });
+        read.transpose()
+    }
+}
+
+/// Runs work to its end even if whoever asked goes away: then axum drops the handler, and a query that is dropped in the
+/// middle poisons the connection that it borrowed.
+pub async fn uncut<T: Send + 'static>(work: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Answer<T> {
+    match tokio::spawn(work).await {
+        Ok(outcome) => outcome.map(Json),
+        Err(panic) => {
+            Err(Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, line: format!("a fault of ours: {panic}") })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_page_leads_to_the_next_and_a_shorter_one_is_the_last() {
+        assert_eq!(Page::of(vec![7, 9], 2, |id| *id).next_cursor.as_deref(), Some("9"));
+        assert_eq!(Page::of(vec![7, 9], 3, |id| *id).next_cursor, None);
+        assert_eq!(Page::<i64>::of(Vec::new(), 1, |id| *id).next_cursor, None);
+    }
+
+    #[test]
+    fn a_page_that_is_too_long_or_begins_nowhere_is_refused() {
+        let query = |limit, cursor: Option<&str>| PageQuery { limit, cursor: cursor.map(str::to_owned) };
+        assert_eq!(query(None, None).limit(), Ok(20));
+        assert_eq!(query(Some(100), None).limit(), Ok(100));
+        for limit in [0, 101] {
+            assert_eq!(query(Some(limit), None).limit().unwrap_err().status, StatusCode::BAD_REQUEST);
+        }
+        assert_eq!(query(None, Some("12")).cursor::<i64>(), Ok(Some(12)));
+        assert_eq!(query(None, Some("x")).cursor::<i64>().unwrap_err().status, StatusCode::BAD_REQUEST);
+    }
+}
