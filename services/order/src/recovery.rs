@@ -55,7 +55,8 @@ pub async fn run(deps: Deps, lane: Lane) {
         .await;
 }
 
-async fn attempt(deps: Deps, due: Due) {
+/// Takes a claimed order as far as it goes now. It comes back later if that is not to its end.
+pub async fn attempt(deps: Deps, due: Due) {
     match take_further(&deps, due).await {
         Ok(kept) if kept.order.state.is_settled() => return,
         Ok(_) => {}

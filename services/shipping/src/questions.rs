@@ -6,10 +6,8 @@ use contracts::{accounts::v1::GetAddressRequest, ids::AccountId, problem::Proble
 use service_runtime::{telemetry, worker::Worker};
 use tracing::{Instrument, info_span, warn};
 
-use crate::{
-    Deps, ShippingError, answers,
-    store::questions::{self, Question},
-};
+pub use crate::store::questions::Question;
+use crate::{Deps, ShippingError, answers, store::questions};
 
 /// The most questions that are out at once.
 const QUESTIONS_MAX: usize = 32;
@@ -36,10 +34,10 @@ pub async fn run(deps: Deps) {
         look_every: LOOK_EVERY,
     };
     let claim = {
-        let pool = deps.pool.clone();
+        let deps = deps.clone();
         move |room| {
-            let pool = pool.clone();
-            async move { questions::claim(&pool, room, LEASE).await }
+            let deps = deps.clone();
+            async move { claim(&deps, room).await }
         }
     };
     let shutdown = deps.shutdown.clone();
@@ -55,7 +53,13 @@ pub async fn run(deps: Deps) {
         .await;
 }
 
-async fn attempt(deps: &Deps, question: &Question) {
+/// Takes at most so many questions that are to be asked; for the time of a lease nobody else gets them.
+pub async fn claim(deps: &Deps, questions_max: usize) -> Result<Vec<Question>, ShippingError> {
+    Ok(questions::claim(&deps.pool, questions_max, LEASE).await?)
+}
+
+/// Asks a question that was taken, and does what follows from the answer. Without one it is asked again later.
+pub async fn attempt(deps: &Deps, question: &Question) {
     if let Err(error) = settle(deps, question).await {
         warn!(%error, "the parcel waits, asking again");
         if let Err(error) = questions::postpone(&deps.pool, question, PAUSE_MAX).await {

@@ -32,7 +32,7 @@ pub async fn run(deps: Deps) {
 }
 
 /// Moves on at most [`BATCH_SHIPMENTS_MAX`] shipments, and says how many.
-async fn move_due(deps: &Deps) -> Result<usize, ShippingError> {
+pub async fn move_due(deps: &Deps) -> Result<usize, ShippingError> {
     let mut tx = deps.pool.begin().await?;
     let due = shipments::claim_due_in_tx(&mut tx, BATCH_SHIPMENTS_MAX).await?;
     if due.is_empty() {

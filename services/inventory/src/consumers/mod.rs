@@ -8,7 +8,7 @@ use outbox::Waker;
 use service_runtime::{Shutdown, clock::Clock, config::KafkaConfig};
 use sqlx::PgPool;
 
-use orders::FollowOrders;
+pub use orders::FollowOrders;
 
 /// The most letters of one transaction. It holds the stock of all their orders until it commits, and customers wait for
 /// that stock meanwhile.

@@ -25,7 +25,7 @@ use crate::{
 /// Keeps the stock in step with the orders. The order's reservation is the natural key of all it does: a letter that
 /// comes again finds it as it left it.
 #[derive(Debug)]
-pub(crate) struct FollowOrders {
+pub struct FollowOrders {
     /// What letters are stamped with.
     pub clock: Clock,
 }

@@ -17,9 +17,9 @@ use crate::{
     order::{Change, Heard},
     store::{self, Attempt, Kept},
 };
-use payments::HearPayment;
-use reservations::HearReservation;
-use shipments::HearShipment;
+pub use payments::HearPayment;
+pub use reservations::HearReservation;
+pub use shipments::HearShipment;
 
 use std::time::Duration;
 

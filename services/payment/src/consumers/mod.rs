@@ -10,7 +10,7 @@ use service_runtime::config::KafkaConfig;
 use tokio::sync::Notify;
 
 use crate::Deps;
-use reservations::ChargeHeldOrders;
+pub use reservations::ChargeHeldOrders;
 
 /// Reads letters until the end is requested, and wakes the worker after each that it has work from.
 pub async fn run(kafka: KafkaConfig, deps: Deps, new_work: Arc<Notify>) {

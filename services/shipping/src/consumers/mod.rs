@@ -8,8 +8,8 @@ use contracts::topics;
 use service_runtime::config::KafkaConfig;
 
 use crate::Deps;
-use accounts::HearOfAddress;
-use orders::NoteCompleted;
+pub use accounts::HearOfAddress;
+pub use orders::NoteCompleted;
 
 /// One group for both topics, so that they share one Kafka consumer.
 const GROUP: &str = "shipping.prepare-parcels";
