@@ -47,6 +47,18 @@ pub enum Command {
     Order(OrderOptions),
     /// Send orders at a steady rate, as clients do that repeat what may be repeated; Ctrl-C ends it early
     Load(LoadOptions),
+    /// Tell how far every consumer group and every outbox is behind
+    Lag,
+    /// Look at dead letters, and decide what becomes of them
+    Dlq {
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
+    /// Look at orders that are on their way
+    Sagas {
+        #[command(subcommand)]
+        command: SagasCommand,
+    },
     /// Play the main story against the running platform: exit code 0 only when all of it was seen
     Demo,
 }
@@ -144,6 +156,54 @@ pub struct OrderOptions {
     /// Show every change of the order until its last
     #[arg(long)]
     pub watch: bool,
+}
+
+/// What to do with dead letters. Ids are those of the list, like `shipping-12`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DlqCommand {
+    /// All dead letters
+    List,
+    /// One letter, whole
+    Show {
+        /// Which
+        id: String,
+    },
+    /// Give it to its group again, for instance when the fault is mended; the later letters of its key follow it
+    Redrive {
+        /// Which
+        id: String,
+    },
+    /// Drop it: its group will never see it, and goes on with the later letters of its key
+    Discard {
+        /// Which
+        id: String,
+    },
+}
+
+/// What to do with orders that are on their way.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SagasCommand {
+    /// List those that have waited too long, with what they wait for; or act on one
+    Stuck(StuckOptions),
+}
+
+/// What is too long, and what to do about one order.
+#[derive(Debug, Clone, Args)]
+pub struct StuckOptions {
+    /// Too long, like 30s or 5m
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = waiting_time)]
+    pub longer_than: Duration,
+    /// Take this order up now
+    #[arg(long, value_name = "ORDER", conflicts_with = "void")]
+    pub retry: Option<String>,
+    /// Give this order up: what was done for it is undone, and it ends REJECTED
+    #[arg(long, value_name = "ORDER")]
+    pub void: Option<String>,
+}
+
+fn waiting_time(text: &str) -> Result<Duration, String> {
+    let time: SignedDuration = text.parse().map_err(|_| "say it like 30s or 5m".to_owned())?;
+    if time.is_negative() { Err("it has not begun to wait".to_owned()) } else { Ok(time.unsigned_abs()) }
 }
 
 /// How much to order, and how fast.

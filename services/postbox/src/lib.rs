@@ -7,18 +7,22 @@
 mod cli;
 mod data;
 mod demo;
+mod dlq;
 mod doctor;
 mod down;
 mod failure;
 mod gateway;
 mod identity;
+mod lag;
 mod letters;
 pub mod load;
 mod logs;
 pub mod manifest;
+mod operators;
 mod order;
 mod ports;
 mod progress;
+mod sagas;
 pub mod secret;
 pub mod state;
 mod status;
@@ -62,6 +66,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Doctor => doctor::run(&common).await,
         Command::Order(options) => order::run(&common, &options).await,
         Command::Load(options) => load::run(&common, &options).await,
+        Command::Lag => lag::run(&common).await,
+        Command::Dlq { command } => dlq::run(&common, &command).await,
+        Command::Sagas { command } => sagas::run(&common, &command).await,
         Command::Demo => demo::run(&common).await,
     }
 }

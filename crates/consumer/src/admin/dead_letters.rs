@@ -32,7 +32,7 @@ pub(super) struct DeadLetter {
 #[derive(Debug, Serialize)]
 pub(super) struct Letter {
     #[serde(flatten)]
-    letter: DeadLetter,
+    summary: DeadLetter,
     headers: Vec<Header>,
     /// Base64; null for a tombstone.
     payload: Option<String>,
@@ -150,7 +150,7 @@ impl From<Row> for Letter {
     fn from(row: Row) -> Self {
         let headers = row.header_names.into_iter().zip(row.header_values);
         Self {
-            letter: row.letter,
+            summary: row.letter,
             headers: headers.map(|(name, value)| Header { name, value }).collect(),
             payload: row.payload.map(|payload| STANDARD.encode(payload)),
             // version, trace, parent, flags
@@ -162,6 +162,7 @@ impl From<Row> for Letter {
 }
 
 /// Bytes that are text nearly always; what is none is replaced.
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
 fn text<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
     bytes.as_deref().map(String::from_utf8_lossy).serialize(serializer)
 }
