@@ -35,6 +35,13 @@ impl Letter {
         Event::from_kafka(self.key.as_deref(), headers, self.payload.as_deref())
     }
 
+    /// How large it is: key, headers and payload.
+    pub fn bytes(&self) -> usize {
+        let size = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + size(value)).sum();
+        size(&self.key) + headers + size(&self.payload)
+    }
+
     /// The letter's `traceparent`, when it looks like one.
     pub(crate) fn traceparent(&self) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(name, _)| name == "traceparent")?;

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use clap::Args;
 use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
 
+use crate::high_value::Threshold;
+
 /// Everything that `analytics serve` can be told.
 #[derive(Debug, Clone, Args)]
 #[command(mut_arg("ops_addr", |arg| arg.default_value("127.0.0.1:9057").required(false)))]
@@ -24,4 +26,8 @@ pub struct Config {
     /// The brokers.
     #[command(flatten)]
     pub kafka: KafkaConfig,
+
+    /// From which total on an order is of high value: minor units, and other numbers for some currencies.
+    #[arg(long, env = "HIGH_VALUE_FROM_MINOR", default_value = "50000")]
+    pub high_value_from_minor: Threshold,
 }

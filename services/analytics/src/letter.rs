@@ -110,7 +110,7 @@ impl Letter {
     }
 }
 
-fn order_of(event: &Event, order: Option<Order>) -> Result<Order, HandlerError> {
+pub(crate) fn order_of(event: &Event, order: Option<Order>) -> Result<Order, HandlerError> {
     let order = order.ok_or_else(|| HandlerError::reject("the letter has no order"))?;
     same_order(event, &order.order_id)?;
     Ok(order)
@@ -151,11 +151,11 @@ fn given_back(order: &Order) -> Result<Option<Figure>, HandlerError> {
     Ok(Some(Figure::GivenBack(total(order)?)))
 }
 
-fn total(order: &Order) -> Result<Money, HandlerError> {
+pub(crate) fn total(order: &Order) -> Result<Money, HandlerError> {
     Money::try_from(order.total.clone()).map_err(wrong("order.total"))
 }
 
 /// For `map_err`: refuses the letter for what stands in this place.
-fn wrong<E: Display>(place: impl Display) -> impl FnOnce(E) -> HandlerError {
+pub(crate) fn wrong<E: Display>(place: impl Display) -> impl FnOnce(E) -> HandlerError {
     move |error| HandlerError::reject(format!("{place}: {error}"))
 }

@@ -2,8 +2,10 @@
 //!
 //! It is a projection: its tables can be thrown away and built again from the topics. Start at [`consumers`], where a letter
 //! becomes rows; then [`letter`], which says what a letter counts for; then [`span`], the windows that figures are asked in.
+//! Apart from all that is [`high_value`]: letters in, letters out, no table.
 
 pub mod consumers;
+pub mod high_value;
 pub mod letter;
 pub mod span;
 
@@ -52,5 +54,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 /// Starts to read letters, and gives the calls that analytics answers.
 pub fn start(config: &Config, deps: Deps) -> Routes {
     deps.shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
+    let settings =
+        high_value::Settings { kafka: config.kafka.clone(), threshold: config.high_value_from_minor.clone() };
+    deps.shutdown.spawn_part("high-value orders", high_value::run(settings, deps.shutdown.token()));
     Routes::new(AnalyticsServiceServer::new(grpc::Analytics::new(deps)))
 }

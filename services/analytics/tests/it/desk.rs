@@ -54,6 +54,7 @@ impl Desk {
                 kafka_bootstrap_servers: post.kafka.bootstrap.clone(),
                 kafka_namespace: post.kafka.namespace.clone(),
             },
+            high_value_from_minor: "50000".parse().unwrap(),
         };
         let shutdown = Shutdown::new();
         let deps = Deps { pool: database.app.clone(), clock: Clock::Fixed(now()), shutdown: shutdown.clone() };

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use contracts::{
     event::Event,
-    topics::{self, ORDERS, PAYMENTS, RESERVATIONS, SHIPMENTS, Topic},
+    topics::{self, HIGH_VALUE_ORDERS, ORDERS, PAYMENTS, RESERVATIONS, SHIPMENTS, Topic},
 };
 use futures::future::join_all;
 use rdkafka::{
@@ -14,7 +14,7 @@ use rdkafka::{
 };
 use testkit::TestKafka;
 
-/// Four topics of their own.
+/// Four topics of their own, and the one that analytics writes on.
 pub struct Post {
     pub kafka: TestKafka,
     producer: FutureProducer,
@@ -24,7 +24,7 @@ pub struct Post {
 impl Post {
     pub async fn open() -> Self {
         let kafka = testkit::kafka();
-        for topic in [ORDERS, RESERVATIONS, PAYMENTS, SHIPMENTS] {
+        for topic in [ORDERS, RESERVATIONS, PAYMENTS, SHIPMENTS, HIGH_VALUE_ORDERS] {
             kafka.create_topic(topic.name(), topics::PARTITIONS).await;
         }
         let producer = ClientConfig::new().set("bootstrap.servers", &kafka.bootstrap).create().unwrap();
