@@ -2,16 +2,21 @@
 
 use std::{fs::File, path::PathBuf, process::Stdio};
 
-use postbox::state::{Identity, ServiceAddress, State};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use postbox::state::{Identity, State};
 use tempfile::TempDir;
 use testkit::SOON;
 use tokio::process::{Child, Command};
 
-use crate::platform::{Platform, program};
+use crate::platform::Platform;
 
 /// `postbox` with a data folder that leads to a platform.
 #[derive(Debug)]
 pub struct CommandLine {
+    program: PathBuf,
     data: TempDir,
 }
 
@@ -27,24 +32,19 @@ impl CommandLine {
     /// As `postbox up` would have left it behind for this platform.
     pub fn of(platform: &Platform) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder can be made");
-        let gateway = ServiceAddress {
-            name: "gateway".to_owned(),
-            url: Some(platform.url("gateway").to_owned()),
-            ops_url: platform.ops_url("gateway").to_owned(),
-        };
         let state = State {
             supervisor: Identity::own(),
             started: true,
             profile: "demo".to_owned(),
             bootstrap: platform.kafka.bootstrap.clone(),
             postgres_url: String::new(),
-            databases: std::collections::BTreeMap::new(),
-            services: vec![gateway],
+            databases: platform.database_urls(),
+            services: platform.addresses(),
             processes: std::collections::BTreeMap::new(),
         };
         state.write(&data.path().join("state.json")).unwrap_or_else(|error| panic!("{error}"));
         std::fs::create_dir_all(data.path().join("secrets")).expect("the data folder can be written");
-        Self { data }
+        Self { program: platform.site().program("postbox"), data }
     }
 
     /// Starts `postbox` with these arguments.
@@ -52,7 +52,7 @@ impl CommandLine {
         let outputs = tempfile::tempdir_in(self.data.path()).expect("the data folder can be written").keep();
         let (out, err) = (outputs.join("out"), outputs.join("err"));
         let file = |path| Stdio::from(File::create(path).expect("the data folder can be written"));
-        let child = Command::new(program("postbox"))
+        let child = Command::new(&self.program)
             .args(arguments)
             .arg("--data")
             .arg(self.data.path())
@@ -85,12 +85,31 @@ impl Running {
         self.complaint()
     }
 
+    /// Panics with its complaint when it has ended by itself.
+    pub fn check_alive(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            panic!("it has ended ({status}): {}", self.complaint());
+        }
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(&self) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).expect("it runs");
+        kill(Pid::from_raw(pid), Signal::SIGINT).expect("it is our child");
+    }
+
+    /// Waits until it ends, well or not, and gives what it has printed.
+    pub async fn result(mut self) -> String {
+        self.ends().await;
+        self.said()
+    }
+
     fn complaint(&self) -> String {
         std::fs::read_to_string(&self.err).expect("it is text")
     }
 
     async fn ends(&mut self) -> Option<i32> {
-        let ended = tokio::time::timeout(SOON * 3, self.child.wait()).await.expect("it ends");
+        let ended = tokio::time::timeout(SOON * 4, self.child.wait()).await.expect("it ends");
         ended.expect("it can be waited for").code()
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod command_line;
 pub mod customer;
+pub mod faults;
 pub mod kill_points;
 pub mod letters;
 pub mod locks;
@@ -13,3 +14,5 @@ pub mod network;
 pub mod order_desk;
 pub mod platform;
 pub mod repository;
+pub mod shoppers;
+pub mod site;

@@ -10,17 +10,21 @@ use local_servers::{
     ports,
     process::{Launch, Output, Process},
     provision,
+    topics::{self, TopicSpec},
 };
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use postbox::manifest::{self, Manifest};
+use postbox::{
+    manifest::{self, Manifest},
+    state::{DatabaseUrls, ServiceAddress},
+};
 use sqlx::PgPool;
 use tempfile::TempDir;
 use testkit::TestKafka;
 
-use crate::repository;
+use crate::{repository, site::Site};
 
 /// How long a service may take to be ready on a machine that runs all tests at once.
 const READY: Duration = Duration::from_mins(1);
@@ -30,9 +34,9 @@ const READY: Duration = Duration::from_mins(1);
 pub struct Platform {
     /// The brokers and this platform's namespace.
     pub kafka: TestKafka,
+    site: Site,
     services: BTreeMap<String, Service>,
-    databases: BTreeMap<String, PgPool>,
-    database_names: Vec<String>,
+    databases: BTreeMap<String, Database>,
     // after the services: fields drop in their order
     data: TempDir,
 }
@@ -45,6 +49,14 @@ struct Service {
     process: Option<Process>,
 }
 
+#[derive(Debug)]
+struct Database {
+    /// Its name on the server.
+    name: String,
+    owner: PgPool,
+    urls: DatabaseUrls,
+}
+
 impl Platform {
     /// A platform on the run's shared servers, with the demo's catalogue, ready.
     pub async fn start() -> Self {
@@ -53,13 +65,22 @@ impl Platform {
 
     /// As [`Platform::start`], on these brokers and with these settings: service, variable, value.
     pub async fn start_with(kafka: TestKafka, settings: &[(&str, &str, &str)]) -> Self {
+        Self::start_on(Site::shared(kafka), settings).await
+    }
+
+    /// As [`Platform::start_with`], on any servers.
+    pub async fn start_on(site: Site, settings: &[(&str, &str, &str)]) -> Self {
         let manifests = manifest::read_all(&repository::root().join("services")).expect("the manifests are right");
         let data = tempfile::tempdir().expect("a temporary folder can be made");
-        for topic in manifests.iter().flat_map(|manifest| &manifest.topics) {
-            kafka.create_topic(topic, contracts::topics::PARTITIONS).await;
-        }
-        let mut platform =
-            Self { kafka, services: BTreeMap::new(), databases: BTreeMap::new(), database_names: Vec::new(), data };
+        let topics: Vec<TopicSpec> = manifests
+            .iter()
+            .flat_map(|manifest| &manifest.topics)
+            .map(|topic| TopicSpec { name: site.kafka.topic(topic), partitions: contracts::topics::PARTITIONS })
+            .collect();
+        let made = topics::create(&site.kafka.bootstrap, site.brokers, &topics).await;
+        made.unwrap_or_else(|error| panic!("{error}"));
+        let kafka = site.kafka.clone();
+        let mut platform = Self { kafka, site, services: BTreeMap::new(), databases: BTreeMap::new(), data };
         let urls = Addresses::of(&manifests);
         for manifest in &manifests {
             let mut launch = platform.launch(manifest, &urls).await;
@@ -82,7 +103,7 @@ impl Platform {
     /// Migrates and seeds the service's database, and tells how to serve from it.
     async fn launch(&mut self, manifest: &Manifest, urls: &Addresses) -> Launch {
         let log = Output::File(self.data.path().join(format!("{}.log", manifest.name)));
-        let mut launch = Launch::new(&manifest.name, program(&manifest.name), log);
+        let mut launch = Launch::new(&manifest.name, self.site.program(&manifest.name), log);
         let port = urls.0[&manifest.name];
         launch.env = BTreeMap::from([
             ("LISTEN_ADDR".to_owned(), format!("127.0.0.1:{port}")),
@@ -103,18 +124,20 @@ impl Platform {
             launch.env.insert(variable.clone(), path.display().to_string());
         }
         if let Some(database) = &manifest.database {
-            let prefix = self.kafka.namespace.replace(['.', '-'], "_");
-            let prefix = if prefix.is_empty() { testkit::kafka().namespace.replace('.', "_") } else { prefix };
-            let superuser = std::env::var("TEST_POSTGRES_URL").expect("testkit has seen it");
-            let made = provision::database(&superuser, &format!("{prefix}{database}")).await;
+            let name = format!("{}{database}", self.site.database_prefix);
+            let made = provision::database(&self.site.postgres_url, &name).await;
             let made = made.unwrap_or_else(|error| panic!("{error}"));
-            self.database_names.push(made.database.clone());
-            self.databases.insert(database.clone(), PgPool::connect_lazy(&made.owner_url).expect("it is a URL"));
+            let urls = DatabaseUrls {
+                owner: made.owner_url.clone(),
+                app: made.app_url.clone(),
+                audit: made.audit_url.clone(),
+            };
+            let owner = PgPool::connect_lazy(&made.owner_url).expect("it is a URL");
+            self.databases.insert(database.clone(), Database { name, owner, urls });
             launch.env.insert("DATABASE_URL".to_owned(), made.owner_url);
             run(&launch, &["migrate"]).await;
             launch.env.insert("DATABASE_URL".to_owned(), made.app_url);
-            // few tests need many; all platforms of a run share one server
-            launch.env.insert("DATABASE_CONNECTIONS".to_owned(), "4".to_owned());
+            launch.env.insert("DATABASE_CONNECTIONS".to_owned(), self.site.connections.to_string());
         }
         if let Some(demo) = manifest.profiles.get("demo").filter(|demo| !demo.seed.is_empty()) {
             let seed: Vec<&str> = demo.seed.iter().map(String::as_str).collect();
@@ -141,7 +164,32 @@ impl Platform {
 
     /// A database, as its owner: for looking, and for locking what a service is about to write.
     pub fn database(&self, name: &str) -> &PgPool {
-        &self.databases[name]
+        &self.databases[name].owner
+    }
+
+    /// The names of the services, in alphabetical order.
+    pub fn names(&self) -> Vec<String> {
+        self.services.keys().cloned().collect()
+    }
+
+    /// Where it was built.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Where each service is, as the command line is told.
+    pub fn addresses(&self) -> Vec<ServiceAddress> {
+        let address = |(name, service): (&String, &Service)| ServiceAddress {
+            name: name.clone(),
+            url: Some(service.url.clone()),
+            ops_url: service.ops_url.clone(),
+        };
+        self.services.iter().map(address).collect()
+    }
+
+    /// Where each database is, by the name in its service's manifest, as the command line is told.
+    pub fn database_urls(&self) -> BTreeMap<String, DatabaseUrls> {
+        self.databases.iter().map(|(name, database)| (name.clone(), database.urls.clone())).collect()
     }
 
     /// What a service has logged.
@@ -219,7 +267,8 @@ impl Platform {
         service.process = Some(service.launch.spawn().unwrap_or_else(|error| panic!("{error}")));
     }
 
-    async fn ready(&mut self, name: &str) {
+    /// Waits until a service that was started is ready.
+    pub async fn ready(&mut self, name: &str) {
         let service = self.services.get_mut(name).expect("a service of the repository");
         let process = service.process.as_mut().expect("it was started");
         let url = format!("{}/readyz", service.ops_url);
@@ -239,8 +288,9 @@ impl Drop for Platform {
         // the logs and the databases of a story that went wrong tell why
         if std::thread::panicking() {
             self.data.disable_cleanup(true);
-        } else {
-            testkit::drop_soon(std::mem::take(&mut self.database_names));
+        } else if !self.site.database_prefix.is_empty() {
+            // servers of its own take them along
+            testkit::drop_soon(self.databases.values().map(|database| database.name.clone()).collect());
         }
     }
 }
@@ -267,13 +317,4 @@ impl Addresses {
 async fn run(launch: &Launch, args: &[&str]) {
     let finished = launch.clone().args(args.iter().copied()).run(READY).await;
     finished.unwrap_or_else(|error| panic!("{} {args:?}: {error}", launch.name));
-}
-
-/// A service's program, built beside this test.
-pub(crate) fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test runs from a file");
-    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-    let program = profile.join(name);
-    assert!(program.is_file(), "{} is not built: run `cargo build --workspace --bins`", program.display());
-    program
 }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 pub use self::journal::Entry;
 pub use self::tally::{Report, SecondReport};
+pub use crate::cli::By;
 
 use self::client::{Finished, Order};
 use self::journal::Journal;

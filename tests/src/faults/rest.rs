@@ -1,0 +1,100 @@
+//! Waiting until nothing is under way any more: every order is decided, every letter has arrived, every effect is there.
+
+use std::time::Duration;
+
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer},
+};
+use sqlx::PgPool;
+use testkit::TestKafka;
+use tokio::time::{Instant, sleep};
+
+use super::world::World;
+
+const POLL: Duration = Duration::from_millis(200);
+
+/// How long one broker may take to answer.
+const BROKER: Duration = Duration::from_secs(5);
+
+/// What is under way in a service's own tables: a database, what to call it, and how to count it.
+const UNDER_WAY: [(&str, &str, &str); 4] = [
+    (
+        "orders",
+        "orders are not decided",
+        "SELECT count(*) FROM orders WHERE saga_state NOT IN ('COMPLETED', 'REJECTED', 'CANCELLED', 'REFUNDED')",
+    ),
+    ("payments", "charges wait", "SELECT count(*) FROM charge_work"),
+    ("shipping", "parcels wait for an address", "SELECT count(*) FROM address_question WHERE attempt_at IS NOT NULL"),
+    ("notifications", "messages wait", "SELECT count(*) FROM message WHERE state = 'DUE'"),
+];
+
+const UNPUBLISHED: &str = "SELECT count(*) FROM outbox, outbox_progress WHERE id > floor AND NOT published @> id";
+
+/// Waits until all is at rest. Gives how long that took, or what was still under way at the deadline.
+pub async fn at_rest(world: &World, deadline: Duration) -> Result<Duration, String> {
+    let began = Instant::now();
+    loop {
+        match under_way(world).await {
+            None => return Ok(began.elapsed()),
+            Some(what) if began.elapsed() > deadline => {
+                return Err(format!("{what} {} s after the fault", deadline.as_secs()));
+            }
+            Some(_) => sleep(POLL).await,
+        }
+    }
+}
+
+/// The first thing that is still under way.
+async fn under_way(world: &World) -> Option<String> {
+    for (database, what, query) in UNDER_WAY {
+        let count = count(world.platform.database(database), query).await;
+        if count > 0 {
+            return Some(format!("{count} {what}"));
+        }
+    }
+    for database in world.platform.database_urls().keys() {
+        let pool = world.platform.database(database);
+        if has_table(pool, "outbox").await {
+            let unpublished = count(pool, UNPUBLISHED).await;
+            if unpublished > 0 {
+                return Some(format!("{unpublished} letters of {database} are not published"));
+            }
+        }
+        if has_table(pool, "consumer_parked").await {
+            let parked = count(pool, "SELECT count(*) FROM consumer_parked WHERE state = 'parked'").await;
+            let behind = behind(&world.kafka.kafka, pool).await;
+            if parked + behind > 0 {
+                return Some(format!("{} letters had no effect in {database} yet", parked + behind));
+            }
+        }
+    }
+    None
+}
+
+/// How many letters lie behind the positions in this database.
+async fn behind(kafka: &TestKafka, pool: &PgPool) -> i64 {
+    let positions: Vec<(String, i32, i64)> = sqlx::query_as("SELECT topic, partition, next FROM consumer_position")
+        .fetch_all(pool)
+        .await
+        .expect("the consumer's table is there");
+    let kafka = kafka.clone();
+    let counting = tokio::task::spawn_blocking(move || {
+        let client: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &kafka.bootstrap).create().expect("the settings are right");
+        let behind = positions.iter().map(|(topic, partition, next)| {
+            let end = client.fetch_watermarks(&kafka.topic(topic), *partition, BROKER).map_or(i64::MAX, |(_, end)| end);
+            end.saturating_sub(*next).max(0)
+        });
+        behind.fold(0, i64::saturating_add)
+    });
+    counting.await.expect("asking does not panic")
+}
+
+async fn has_table(pool: &PgPool, table: &str) -> bool {
+    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(pool).await.expect("it is asked")
+}
+
+async fn count(pool: &PgPool, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(pool).await.unwrap_or_else(|error| panic!("{query}: {error}"))
+}
