@@ -1,7 +1,7 @@
 //! Asking another service: a deadline on every call, the trace handed on, and calls that may be repeated tried again for a
 //! moment when the other side is away.
 
-use std::{future::Future, time::Duration};
+use std::{error::Error as _, future::Future, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use contracts::problem::ProblemCode;
@@ -73,8 +73,8 @@ where
 {
     let deadline = Instant::now() + budget;
     let mut outcomes = ask(budget, message, call).await?;
-    let first = timeout_at(deadline, outcomes.message()).await.unwrap_or_else(|_| Err(too_late()))?;
-    first.ok_or_else(|| status(ProblemCode::Unavailable, "the call ended without an outcome"))
+    let first = timeout_at(deadline, outcomes.message()).await.unwrap_or_else(|_| Err(too_late()));
+    first.map_err(or_broken)?.ok_or_else(|| status(ProblemCode::Unavailable, "the call ended without an outcome"))
 }
 
 async fn ask_until<Q, A, C, F>(deadline: Instant, message: Q, call: &C) -> Result<A, Status>
@@ -88,7 +88,18 @@ where
         request.metadata_mut().insert("traceparent", traceparent);
     }
     let answered = timeout_at(deadline, call(request)).await.unwrap_or_else(|_| Err(too_late()));
-    answered.map(Response::into_inner)
+    answered.map(Response::into_inner).map_err(or_broken)
+}
+
+/// A connection that broke before the answer is tonic's UNKNOWN, with a cause; what a service says itself has none. It is as
+/// good as a service that is away: nobody knows whether it did what was asked.
+fn or_broken(status: Status) -> Status {
+    match status.source() {
+        Some(cause) if status.code() == Code::Unknown => {
+            Status::unavailable(format!("the connection broke before the answer: {}: {cause}", status.message()))
+        }
+        _ => status,
+    }
 }
 
 fn too_late() -> Status {
