@@ -50,7 +50,7 @@ pub async fn carry_on_for_caller(deps: &Deps, kept: Kept, until: Instant) -> Kep
         let deps = deps.clone();
         async move {
             let carried = carry_on(&deps, kept, None, until, Asking::Again).await;
-            if !carried.as_ref().is_ok_and(|kept| kept.order.state.is_settled()) {
+            if !carried.as_ref().is_ok_and(|carried| carried.kept.order.state.is_settled()) {
                 hand_over(&deps, id).await;
             }
             carried
@@ -58,7 +58,7 @@ pub async fn carry_on_for_caller(deps: &Deps, kept: Kept, until: Instant) -> Kep
         .instrument(Span::current())
     });
     match tokio::time::timeout_at(until + LAST_STATEMENT, carrying_on).await {
-        Ok(Ok(Ok(kept))) => return kept,
+        Ok(Ok(Ok(carried))) => return carried.kept,
         Ok(Ok(Err(error))) => warn!(order.id = %id, %error, "recovery will carry the order on"),
         Ok(Err(panic)) => error!(order.id = %id, %panic, "a panic; recovery will carry the order on"),
         Err(_) => {}
@@ -68,14 +68,29 @@ pub async fn carry_on_for_caller(deps: &Deps, kept: Kept, until: Instant) -> Kep
 
 /// Leaves the order to recovery at once. From now on a retry is told how it stands, instead of waiting for this request.
 pub async fn hand_over(deps: &Deps, id: OrderId) {
-    if let Err(error) = store::postpone(&deps.pool, id, Duration::ZERO).await {
+    if let Err(error) = store::postpone(&deps.pool, id, Duration::ZERO, None).await {
         // recovery comes for it when the first deadline has passed
         warn!(order.id = %id, %error, "the order could not be handed over to recovery");
     }
 }
 
+/// How far an order was carried.
+#[derive(Debug)]
+pub struct Carried {
+    /// The order as it was kept last.
+    pub kept: Kept,
+    /// Why it was carried no further, where something stood in the way.
+    pub obstacle: Option<String>,
+}
+
+impl Carried {
+    const fn unhindered(kept: Kept) -> Self {
+        Self { kept, obstacle: None }
+    }
+}
+
 /// Carries the order on from what the database has until nothing is left to do by telephone, or `until`. `first` is heard
-/// before anything is asked. Gives the order as it was kept last; what was learned and not yet kept, is.
+/// before anything is asked. What was learned and not yet kept, is at the end.
 ///
 /// Must not be dropped in the middle: run it as spawned work.
 pub async fn carry_on(
@@ -84,9 +99,10 @@ pub async fn carry_on(
     first: Option<Fact>,
     until: Instant,
     asking: Asking,
-) -> Result<Kept, OrderError> {
+) -> Result<Carried, OrderError> {
     let mut order = kept.order.clone();
     let mut detail = None;
+    let mut obstacle = None;
     let mut heard: Option<Heard> = first.map(Into::into);
     loop {
         if let Some(heard) = heard.take() {
@@ -103,11 +119,15 @@ pub async fn carry_on(
                     detail = None;
                     if kept.order.version == seen {
                         // another process is further and has not committed yet: leave the order to it
-                        return Ok(kept);
+                        return Ok(Carried::unhindered(kept));
                     }
                     order = kept.order.clone();
                 }
-                Change::Contradiction => return Ok(kept),
+                Change::Contradiction => {
+                    let (fact, state) = (heard.fact.name(), order.state.name());
+                    let obstacle = Some(format!("{fact} cannot be told to an order that is {state}"));
+                    return Ok(Carried { kept, obstacle });
+                }
             }
         }
         if order.state != kept.order.state && order.state.is_kept_before_its_action() {
@@ -119,33 +139,38 @@ pub async fn carry_on(
             order = kept.order.clone();
         }
         let Some(action) = order.action() else { break };
-        heard = ask(deps, action, &order, until, asking).await;
-        if heard.is_none() {
-            break;
+        match ask(deps, action, &order, until, asking).await {
+            Ok(answer) => heard = Some(answer),
+            Err(reason) => {
+                obstacle = Some(reason);
+                break;
+            }
         }
     }
     if order.state != kept.order.state {
         kept = keep(deps, &kept, &order, detail.as_deref()).await?;
     }
-    Ok(kept)
+    Ok(Carried { kept, obstacle })
 }
 
-/// Asks until there is an answer. `None`: there was none until `until`, or the process ends.
-async fn ask(deps: &Deps, action: Action, order: &Order, until: Instant, asking: Asking) -> Option<Heard> {
+/// Asks until there is an answer. There may be none until `until`, or the process ends; the error is the last reason.
+async fn ask(deps: &Deps, action: Action, order: &Order, until: Instant, asking: Asking) -> Result<Heard, String> {
     let mut pause = PAUSE;
+    let mut reason = format!("{action:?}: there was no time left to ask");
     loop {
         let budget = until.saturating_duration_since(Instant::now());
         if budget.is_zero() {
-            return None;
+            return Err(reason);
         }
-        if let Some(heard) = deps.telephone.ask(action, order, budget).await {
-            return Some(heard);
+        match deps.telephone.ask(action, order, budget).await {
+            Ok(heard) => return Ok(heard),
+            Err(no_answer) => reason = no_answer,
         }
         if asking == Asking::Once {
-            return None;
+            return Err(reason);
         }
         tokio::select! {
-            () = deps.shutdown.requested() => return None,
+            () = deps.shutdown.requested() => return Err(reason),
             () = tokio::time::sleep_until(until.min(Instant::now() + pause)) => {}
         }
         pause = PAUSE_MAX.min(pause * 2);

@@ -2,7 +2,8 @@
 //!
 //! Start at [`grpc`], where the order path begins, then [`place_order`](mod@place_order), then [`carry_on`](mod@carry_on).
 //! What each answer means is the table in [`saga`]; what a crash left behind is picked up by [`recovery`]. Orders by letter
-//! are carried on by [`consumers`] instead, with the same table.
+//! are carried on by [`consumers`] instead, with the same table. What operators can do about an order that waits is
+//! [`stuck`].
 
 pub mod answer;
 pub mod cancel_order;
@@ -22,6 +23,7 @@ pub mod place_order;
 pub mod recovery;
 pub mod saga;
 pub mod store;
+pub mod stuck;
 pub mod telephone;
 pub mod watch;
 
@@ -91,7 +93,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
     shutdown.spawn_part("old keys", cancel_order::forget_old_keys(deps.clone()));
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka)
+        .merge(outbox::admin::routes(pool.clone()))
+        .merge(stuck::routes(deps.clone()));
     ops::serve(&config.ops, Readiness::Database(pool), operators, &shutdown).await?;
     rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
 }

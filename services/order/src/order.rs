@@ -138,13 +138,9 @@ impl Order {
         Change::Advanced(Box::new(order))
     }
 
-    /// What is to be asked by telephone now. An order that came in by letter is carried to its decision by letters; what
-    /// must be undone is undone by telephone for both.
+    /// What is to be asked by telephone now.
     pub const fn action(&self) -> Option<Action> {
-        match (self.placed_by, self.state) {
-            (PlacedBy::Letter, State::AwaitingStock | State::AwaitingPayment) => None,
-            (PlacedBy::Telephone | PlacedBy::Letter, state) => state.action(),
-        }
+        action(self.placed_by, self.state)
     }
 
     /// Whether the parcel is known to have left.
@@ -166,6 +162,15 @@ impl Order {
     pub fn shipment_moved(&self, shipment: Shipment) -> Option<Order> {
         let known = self.shipment.as_ref().map_or(0, |shipment| shipment.version);
         (shipment.version > known).then(|| Self { shipment: Some(shipment), ..self.clone() })
+    }
+}
+
+/// What is to be asked by telephone now. An order that came in by letter is carried to its decision by letters; what must
+/// be undone is undone by telephone for both.
+pub const fn action(placed_by: PlacedBy, state: State) -> Option<Action> {
+    match (placed_by, state) {
+        (PlacedBy::Letter, State::AwaitingStock | State::AwaitingPayment) => None,
+        (PlacedBy::Telephone | PlacedBy::Letter, state) => state.action(),
     }
 }
 

@@ -9,10 +9,10 @@ use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
     Deps,
-    carry_on::{Asking, carry_on},
+    carry_on::{Asking, Carried, carry_on},
     error::OrderError,
     saga::Fact,
-    store::{self, Due, Kept, Lane},
+    store::{self, Due, Lane},
 };
 
 /// How often recovery looks for orders that are due, if nobody wakes it.
@@ -57,18 +57,21 @@ pub async fn run(deps: Deps, lane: Lane) {
 
 /// Takes a claimed order as far as it goes now. It comes back later if that is not to its end.
 pub async fn attempt(deps: Deps, due: Due) {
-    match take_further(&deps, due).await {
-        Ok(kept) if kept.order.state.is_settled() => return,
-        Ok(_) => {}
-        Err(error) => warn!(order.id = %due.id, %error, "the attempt failed"),
-    }
-    if let Err(error) = store::postpone(&deps.pool, due.id, PAUSE_MAX).await {
+    let obstacle = match take_further(&deps, due).await {
+        Ok(carried) if carried.kept.order.state.is_settled() => return,
+        Ok(carried) => carried.obstacle,
+        Err(error) => {
+            warn!(order.id = %due.id, %error, "the attempt failed");
+            Some(error.to_string())
+        }
+    };
+    if let Err(error) = store::postpone(&deps.pool, due.id, PAUSE_MAX, obstacle.as_deref()).await {
         // the lease ends by itself
         warn!(order.id = %due.id, %error, "the order comes back when its lease ends");
     }
 }
 
-async fn take_further(deps: &Deps, due: Due) -> Result<Kept, OrderError> {
+async fn take_further(deps: &Deps, due: Due) -> Result<Carried, OrderError> {
     let kept = store::find_own(&deps.pool, due.id).await?.ok_or(OrderError::NotFound(due.id))?;
     let is_overdue = due.decide_in.is_zero();
     info!(order.id = %due.id, state = kept.order.state.name(), is_overdue, "taking the order up again");

@@ -4,6 +4,7 @@
 //! are decided by this database's clock alone.
 
 pub mod cancel_requests;
+pub mod stuck;
 
 use std::time::Duration;
 
@@ -255,7 +256,7 @@ pub async fn update_in_tx(
              card_token = $9, shipment_status = $10, tracking_number = $11, shipment_version = $12, updated_at = $13,
              answer = coalesce(answer, $14),
              attempt_at = CASE WHEN $15 THEN NULL ELSE coalesce(now() + make_interval(secs => $16), attempt_at) END,
-             attempts = CASE WHEN $16 IS NULL THEN attempts ELSE 0 END
+             attempts = CASE WHEN $16 IS NULL THEN attempts ELSE 0 END, last_error = NULL
          WHERE order_id = $1 AND version = $2",
     )
     .bind(order.id.as_uuid())
@@ -310,19 +311,27 @@ pub async fn claim_due(pool: &PgPool, lane: Lane, orders_max: usize, lease: Dura
 }
 
 /// Gives a claimed order back, to be taken up again after a pause that doubles with each attempt, up to `pause_max`. An
-/// order that is still wanted is taken up at `decide_by` at the latest, and at once when that has passed meanwhile.
-pub async fn postpone(pool: &PgPool, id: OrderId, pause_max: Duration) -> Result<(), OrderError> {
+/// order that is still wanted is taken up at `decide_by` at the latest, and at once when that has passed meanwhile. `obstacle`
+/// is why the attempt came to nothing, for operators; without one, the last is kept.
+pub async fn postpone(
+    pool: &PgPool,
+    id: OrderId,
+    pause_max: Duration,
+    obstacle: Option<&str>,
+) -> Result<(), OrderError> {
     sqlx::query(
         "UPDATE orders SET attempt_at = CASE
              WHEN decide_by > now() THEN least(decide_by, now() + pause)
              WHEN saga_state IN ('AWAITING_STOCK', 'AWAITING_PAYMENT') THEN now()
-             ELSE now() + pause END
+             ELSE now() + pause END,
+             last_error = coalesce(left($3, 500), last_error)
          FROM (SELECT make_interval(secs => least($2, 0.25 * 2 ^ least(attempts, 20))) AS pause
                FROM orders WHERE order_id = $1) AS backoff
          WHERE order_id = $1 AND attempt_at IS NOT NULL",
     )
     .bind(id.as_uuid())
     .bind(pause_max.as_secs_f64())
+    .bind(obstacle)
     .execute(pool)
     .await?;
     Ok(())
@@ -423,6 +432,12 @@ impl TryFrom<OrderRow> for Kept {
             answer: answer.transpose()?,
         })
     }
+}
+
+/// Where the saga of a row stands and how its order came in; `None` when that is no state.
+fn state_and_door(saga_state: &str, reason: Option<&str>, placed_by: &str) -> Option<(State, PlacedBy)> {
+    let state = State::from_name(saga_state, reason.and_then(Reason::from_name))?;
+    Some((state, placed_by_from_name(placed_by)?))
 }
 
 fn encode_answer(answer: &Answer) -> Vec<u8> {

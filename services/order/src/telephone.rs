@@ -49,9 +49,9 @@ impl Telephone {
         }
     }
 
-    /// Does `action` for `order` and tells what is known now. `None`: nothing is; it may have happened or not, and asking
-    /// again is safe, because everything is asked under the order's id.
-    pub async fn ask(&self, action: Action, order: &Order, budget: Duration) -> Option<Heard> {
+    /// Does `action` for `order` and tells what is known now. If nothing is, the error says why; it may have happened or not,
+    /// and asking again is safe, because everything is asked under the order's id.
+    pub async fn ask(&self, action: Action, order: &Order, budget: Duration) -> Result<Heard, String> {
         let answer = match action {
             Action::Reserve => self.reserve(order, budget).await,
             Action::Charge => self.charge(order, budget).await,
@@ -60,10 +60,13 @@ impl Telephone {
             Action::Stop => self.stop(order, budget).await,
             Action::Refund => self.refund(order, budget).await,
         };
-        answer.unwrap_or_else(|status| {
-            warn!(order.id = %order.id, ?action, code = ?status.code(), "no answer, asking again later: {}", status.message());
-            None
-        })
+        match answer {
+            Ok(heard) => heard.ok_or_else(|| format!("{action:?}: it is not decided yet")),
+            Err(status) => {
+                warn!(order.id = %order.id, ?action, code = ?status.code(), "no answer, asking again later: {}", status.message());
+                Err(format!("{action:?}: {:?}: {}", status.code(), status.message()))
+            }
+        }
     }
 
     async fn reserve(&self, order: &Order, budget: Duration) -> Result<Option<Heard>, Status> {

@@ -116,14 +116,14 @@ async fn the_pauses_between_attempts_double_up_to_the_longest() {
         assert_eq!(claim(&desk, 1).await, [order]);
         let pause = Duration::from_millis(pause_ms);
         let before = desk.now().await;
-        postpone(&desk.deps.pool, order, Duration::from_secs(5)).await.unwrap();
+        postpone(&desk.deps.pool, order, Duration::from_secs(5), None).await.unwrap();
         let attempt_at = desk.attempt_at(order).await.unwrap();
         assert!((before + pause..=desk.now().await + pause).contains(&attempt_at), "{pause:?}");
         desk.set(order, "attempt_at = clock_timestamp()").await;
     }
     // a very old order does not overflow
     desk.set(order, "attempts = 2000000000").await;
-    postpone(&desk.deps.pool, order, Duration::from_secs(5)).await.unwrap();
+    postpone(&desk.deps.pool, order, Duration::from_secs(5), None).await.unwrap();
     assert!(desk.attempt_at(order).await.unwrap() > desk.now().await);
 }
 
@@ -138,7 +138,7 @@ async fn an_order_that_is_still_wanted_is_taken_up_when_its_time_is_over_at_the_
     desk.tell(unwinding, Fact::DeadlinePassed).await;
     for order in [soon, overdue, unwinding] {
         desk.set(order, "attempts = 20").await;
-        postpone(&desk.deps.pool, order, LETTERS_DECIDE_WITHIN).await.unwrap();
+        postpone(&desk.deps.pool, order, LETTERS_DECIDE_WITHIN, None).await.unwrap();
     }
     assert_eq!(desk.attempt_at(soon).await.unwrap(), desk.decide_by(soon).await);
     assert!(desk.attempt_at(overdue).await.unwrap() <= desk.now().await);
@@ -152,7 +152,7 @@ async fn a_settled_order_is_never_taken_up() {
     let desk = Desk::open().await;
     for order in [desk.completed().await, desk.rejected().await] {
         assert_eq!(desk.attempt_at(order).await, None);
-        postpone(&desk.deps.pool, order, Duration::ZERO).await.unwrap();
+        postpone(&desk.deps.pool, order, Duration::ZERO, None).await.unwrap();
         assert_eq!(desk.attempt_at(order).await, None);
     }
     assert_eq!(claim(&desk, 10).await, []);
