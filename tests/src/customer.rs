@@ -137,9 +137,19 @@ impl Customer {
 
     /// Orders `quantity` of `sku` with `card`, under `key`, by letter.
     pub async fn order_by_letter(&self, key: &str, sku: &str, quantity: u32, card: &str) -> Answer {
+        self.try_order_by_letter(key, sku, quantity, card).await.expect("the gateway answers")
+    }
+
+    /// As [`Customer::order_by_letter`], by somebody who is prepared for no answer.
+    pub async fn try_order_by_letter(
+        &self,
+        key: &str,
+        sku: &str,
+        quantity: u32,
+        card: &str,
+    ) -> reqwest::Result<Answer> {
         let request = self.request(Method::POST, "/v1/orders", Some(key)).header("Prefer", "respond-async");
-        let sent = request.json(&order_body(sku, quantity, card)).send().await.expect("the gateway answers");
-        read(sent).await.expect("the gateway answers whole")
+        read(request.json(&order_body(sku, quantity, card)).send().await?).await
     }
 
     /// Cancels an order under `key`.
