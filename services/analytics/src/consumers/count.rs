@@ -19,7 +19,7 @@ pub struct CountLetters;
 
 impl EventHandler for CountLetters {
     const GROUP: &'static str = "analytics.count";
-    const KIND: Kind = Kind::Projection;
+    const KIND: Kind = Kind::Projection { tables: &["timeline", "sales_minute", "product_minute"] };
 
     async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         let letter = Letter::read(event)?;

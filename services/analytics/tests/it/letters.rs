@@ -3,7 +3,7 @@
 use contracts::{
     event::{Event, Payload},
     events::v1::{OrderCancelled, OrderCompleted},
-    ids::OrderId,
+    ids::{AccountId, OrderId},
     money::v1::Money,
     order::v1::{Order, PaymentStatus, PricedLine},
     topics::ORDERS,
@@ -32,6 +32,7 @@ pub fn line(sku: &str, quantity: u32, unit_price: i64, currency: &str) -> Priced
 pub fn order(id: OrderId, total: i64, currency: &str) -> Order {
     Order {
         order_id: id.to_string(),
+        customer_id: AccountId::new().to_string(),
         lines: vec![line("mug", 1, total, currency)],
         total: Some(money(total, currency)),
         payment_status: PaymentStatus::Captured.into(),

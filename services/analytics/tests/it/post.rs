@@ -19,6 +19,7 @@ pub struct Post {
     pub kafka: TestKafka,
     producer: FutureProducer,
     sent: AtomicI64,
+    sent_about_orders: AtomicI64,
 }
 
 impl Post {
@@ -28,7 +29,7 @@ impl Post {
             kafka.create_topic(topic.name(), topics::PARTITIONS).await;
         }
         let producer = ClientConfig::new().set("bootstrap.servers", &kafka.bootstrap).create().unwrap();
-        Self { kafka, producer, sent: AtomicI64::new(0) }
+        Self { kafka, producer, sent: AtomicI64::new(0), sent_about_orders: AtomicI64::new(0) }
     }
 
     /// Writes each letter on the topic of its source.
@@ -47,6 +48,11 @@ impl Post {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// How many of them on the topic of orders.
+    pub fn sent_about_orders(&self) -> i64 {
+        self.sent_about_orders.load(Ordering::Relaxed)
+    }
+
     /// Hands the letter to the producer at once, and waits for Kafka when it is awaited.
     fn write(&self, letter: &Event, payload: Option<&[u8]>) -> impl Future<Output = ()> + use<> {
         let headers = letter
@@ -57,6 +63,7 @@ impl Post {
         let record = FutureRecord { payload, ..FutureRecord::to(&topic).key(&letter.subject).headers(headers) };
         let delivery = self.producer.send_result(record).map_err(|(error, _)| error).unwrap();
         self.sent.fetch_add(1, Ordering::Relaxed);
+        self.sent_about_orders.fetch_add(i64::from(letter.source == ORDERS.source()), Ordering::Relaxed);
         async move {
             delivery.await.unwrap().map_err(|(error, _)| error).unwrap();
         }
