@@ -18,6 +18,7 @@ use crate::platform::Platform;
 pub struct CommandLine {
     program: PathBuf,
     data: TempDir,
+    namespace: String,
 }
 
 /// A command that was started.
@@ -44,7 +45,8 @@ impl CommandLine {
         };
         state.write(&data.path().join("state.json")).unwrap_or_else(|error| panic!("{error}"));
         std::fs::create_dir_all(data.path().join("secrets")).expect("the data folder can be written");
-        Self { program: platform.site().program("postbox"), data }
+        let namespace = platform.kafka.namespace.clone();
+        Self { program: platform.site().program("postbox"), data, namespace }
     }
 
     /// Starts `postbox` with these arguments.
@@ -56,6 +58,7 @@ impl CommandLine {
             .args(arguments)
             .arg("--data")
             .arg(self.data.path())
+            .env("KAFKA_NAMESPACE", &self.namespace)
             .stdin(Stdio::null())
             .stdout(file(&out))
             .stderr(file(&err))

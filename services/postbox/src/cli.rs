@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub enum Command {
     Order(OrderOptions),
     /// Send orders at a steady rate, as clients do that repeat what may be repeated; Ctrl-C ends it early
     Load(LoadOptions),
+    /// Check every promise on the running platform: exit code 1 when one is broken
+    Audit(AuditOptions),
     /// Tell how far every consumer group and every outbox is behind
     Lag,
     /// Look at dead letters, and decide what becomes of them
@@ -237,6 +240,34 @@ impl LoadOptions {
     pub fn orders(&self) -> u32 {
         u32::try_from(u128::from(self.rate) * self.time.as_millis() / 1_000).expect("rate and time are limited").max(1)
     }
+}
+
+/// What to audit, and how often.
+#[derive(Debug, Clone, Args)]
+pub struct AuditOptions {
+    /// Audit again and again until Ctrl-C, print what changes, and serve the violations as metrics
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: how often, like 30s
+    #[arg(long, default_value = "15s", value_name = "TIME", value_parser = audit_pause, requires = "watch")]
+    pub every: Duration,
+    /// With --watch: where `/metrics` is
+    #[arg(long, default_value = "127.0.0.1:9061", value_name = "ADDRESS", requires = "watch")]
+    pub listen: SocketAddr,
+    /// What `postbox load --journal` wrote down as acknowledged
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// For tests, whose platforms share brokers: what stands before each topic and group
+    #[arg(long, env = "KAFKA_NAMESPACE", default_value = "", hide = true)]
+    pub namespace: String,
+    /// For tests, which cannot wait 30 s: how long something may differ before it is a violation
+    #[arg(long, env = "POSTBOX_AUDIT_GRACE_MS", hide = true)]
+    pub grace_ms: Option<u64>,
+}
+
+fn audit_pause(text: &str) -> Result<Duration, String> {
+    let pause: SignedDuration = text.parse().map_err(|_| "say it like 30s or 5m".to_owned())?;
+    if pause < SignedDuration::from_secs(1) { Err("1s or more".to_owned()) } else { Ok(pause.unsigned_abs()) }
 }
 
 /// Less than a token's life of 15 minutes, so that nobody has to log in again.

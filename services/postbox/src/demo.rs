@@ -14,11 +14,13 @@ use owo_colors::{OwoColorize, Stream};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::audit::{self, Report};
 use crate::cli::Common;
 use crate::data::DataFolder;
 use crate::failure::Failure;
 use crate::gateway::{Credentials, Gateway};
 use crate::letters::{Letter, Mailbox};
+use crate::state::State;
 
 /// Letters and their effects come within a second; on a busy machine within this.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -43,13 +45,24 @@ pub async fn run(common: &Common) -> Result<(), Failure> {
     by_letter::one_order(&gateway, &trace).await?;
     cancel::a_completed_order(&gateway, &trace).await?;
     let table = side_by_side::both_doors(&state, &gateway, &trace).await?;
+    let report = audited(state, &trace).await?;
 
     if common.json {
-        println!("{}", json!({ "seen": true, "order_id": order.id, "side_by_side": table }));
+        println!("{}", json!({ "seen": true, "order_id": order.id, "side_by_side": table, "audit": report.items }));
     } else {
         println!("\nAll of it was seen.");
     }
     Ok(())
+}
+
+/// Checks every promise on what the scenes have left behind.
+async fn audited(state: State, trace: &Trace) -> Result<Report, Failure> {
+    trace.scene("The audit: every promise, checked against the databases, the topics and the card network's own books");
+    let report = audit::of_platform(state).await?;
+    if !trace.quiet {
+        report.print();
+    }
+    Ok(report)
 }
 
 async fn available(gateway: &Gateway, sku: &str) -> Result<i64, Failure> {

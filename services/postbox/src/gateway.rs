@@ -5,7 +5,7 @@ use std::time::Duration;
 use eventsource_stream::Eventsource;
 use futures::{Stream, StreamExt};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cli::By;
@@ -125,6 +125,13 @@ impl Gateway {
         }
     }
 
+    /// What a request without a body is answered with, for who wants to know whether it is allowed.
+    pub async fn probe(&self, method: Method, path: &str) -> Result<StatusCode, Failure> {
+        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        // routes that change something look for a key before they look at the order
+        Ok(self.send(request.header("Idempotency-Key", "postbox-probe")).await?.status)
+    }
+
     /// Cancels an order.
     pub async fn cancel(&self, key: &str, id: &str) -> Result<Answer, Failure> {
         self.send(self.post(&format!("/v1/orders/{id}/cancel")).header("Idempotency-Key", key)).await
@@ -165,7 +172,8 @@ impl Gateway {
         self.list(&format!("/v1/orders/{id}/timeline")).await
     }
 
-    async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+    /// The first page of a list.
+    pub async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
         let page = self.read(path).await?;
         page["items"].as_array().cloned().ok_or_else(|| Failure::found(format!("{path} is no list")))
     }

@@ -4,6 +4,7 @@
 //! them running, and writes where everything is into the data folder (`state`), where the other commands find it. It
 //! knows no service by name: a new one is a new folder with a manifest.
 
+mod audit;
 mod cli;
 mod data;
 mod demo;
@@ -66,6 +67,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Doctor => doctor::run(&common).await,
         Command::Order(options) => order::run(&common, &options).await,
         Command::Load(options) => load::run(&common, &options).await,
+        Command::Audit(options) => audit::run(&common, &options).await,
         Command::Lag => lag::run(&common).await,
         Command::Dlq { command } => dlq::run(&common, &command).await,
         Command::Sagas { command } => sagas::run(&common, &command).await,

@@ -1,0 +1,288 @@
+//! Reading the topics from a mark to their ends, in no group, so that nobody notices.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use contracts::event::Event;
+use contracts::topics::PARTITIONS;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use uuid::Uuid;
+
+use super::case::{Kind, Letter};
+use super::outboxes::OUTBOXES;
+use super::sorter::{Sorted, Sorter};
+use super::sources::Sources;
+use crate::failure::Failure;
+
+/// How long a broker may take to answer.
+pub const BROKER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How far the clocks of a database and of a relay may be apart.
+const CLOCKS_SECONDS: f64 = 60.0;
+
+/// What is no letter is listed up to so many.
+const UNREADABLE_MAX: usize = 10_000;
+
+/// A letter as bytes: its order, then all of [`Letter`], in the order in which the letters of an order are sorted.
+const RECORD: usize = 16 + 1 + 4 + 8 + 16 + 8 + 1 + 8;
+
+/// What lay on the topics.
+#[derive(Debug)]
+pub struct Post {
+    /// The letters, each with what it is about.
+    pub letters: Letters,
+    /// What is no letter: topic, partition, offset.
+    pub unreadable: Vec<(u8, i32, i64)>,
+    /// By topic and partition: the offset after the last.
+    pub ends: BTreeMap<(u8, i32), i64>,
+    /// By topic: since when every letter that was put there is still there and was read, in seconds since 1970; 0: since ever.
+    pub since: BTreeMap<u8, f64>,
+}
+
+/// Letters sorted by what they are about; those about one in the order in which they lie on their topics.
+#[derive(Debug)]
+pub struct Letters(Sorted<RECORD>);
+
+impl Iterator for Letters {
+    type Item = Result<(Uuid, Letter), Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.0.next()?.map(|record| from_bytes(&record)).map_err(|error| full(&error)))
+    }
+}
+
+/// Which letters are read.
+#[derive(Debug, Clone)]
+pub enum Which {
+    /// Those that were put there since this time, in milliseconds since 1970; none: all.
+    Since(Option<i64>),
+    /// All about these orders and accounts.
+    About(HashSet<Uuid>),
+    /// None: only the ends are asked for.
+    None,
+}
+
+/// Reads every topic that a relay fills.
+pub async fn read(sources: &Sources, which: Which) -> Result<Post, Failure> {
+    let consumer = consumer(&sources.bootstrap)?;
+    let topics = OUTBOXES.map(|outbox| sources.on_the_wire(outbox.topic.name()));
+    // the client blocks
+    let reading = tokio::task::spawn_blocking(move || Reading::new(which).all(&consumer, &topics));
+    reading.await.map_err(|panic| Failure::found(format!("reading the topics failed: {panic}")))?
+}
+
+/// A consumer that belongs to no group. Of Kafka transactions it sees what was committed.
+pub fn consumer(bootstrap: &str) -> Result<BaseConsumer, Failure> {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        // the client demands one, though nothing is stored under it
+        .set("group.id", "postbox-cli")
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .create()
+        .map_err(|error| refused(&error))
+}
+
+/// Reads a topic from `begins` to the end that it has now, and gives every message to `take`. The ends, by partition.
+pub fn drain(
+    consumer: &BaseConsumer,
+    topic: &str,
+    begins: &BTreeMap<i32, i64>,
+    mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<(), Failure>,
+) -> Result<BTreeMap<i32, i64>, Failure> {
+    let mut ends = BTreeMap::new();
+    let mut places = TopicPartitionList::new();
+    let mut left = HashSet::new();
+    for (&partition, &begin) in begins {
+        let (_, end) = consumer.fetch_watermarks(topic, partition, BROKER_DEADLINE).map_err(|error| refused(&error))?;
+        ends.insert(partition, end);
+        if begin < end {
+            places.add_partition_offset(topic, partition, Offset::Offset(begin)).map_err(|error| refused(&error))?;
+            left.insert(partition);
+        }
+    }
+    consumer.assign(&places).map_err(|error| refused(&error))?;
+    while !left.is_empty() {
+        match consumer.poll(BROKER_DEADLINE) {
+            Some(Ok(message)) => {
+                let partition = message.partition();
+                // later ones are for the next audit
+                if message.offset() < ends[&partition] {
+                    take(&message)?;
+                }
+                if message.offset() + 1 >= ends[&partition] {
+                    left.remove(&partition);
+                }
+            }
+            // the last places of a partition may be marks of transactions, which nobody is given
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(left.remove(&partition)),
+            Some(Err(error)) => return Err(refused(&error)),
+            None => {
+                let seconds = BROKER_DEADLINE.as_secs();
+                return Err(Failure::unreachable(format!("Kafka gave nothing of {topic} for {seconds} s")));
+            }
+        }
+    }
+    Ok(ends)
+}
+
+struct Reading {
+    which: Which,
+    sorter: Sorter<RECORD>,
+    unreadable: Vec<(u8, i32, i64)>,
+    ends: BTreeMap<(u8, i32), i64>,
+    since: BTreeMap<u8, f64>,
+    /// Partitions whose first letters are gone, until the first that is there is seen.
+    cut: HashSet<(u8, i32)>,
+}
+
+impl Reading {
+    fn new(which: Which) -> Self {
+        let (unreadable, ends, since, cut) = (Vec::new(), BTreeMap::new(), BTreeMap::new(), HashSet::new());
+        Self { which, sorter: Sorter::new(), unreadable, ends, since, cut }
+    }
+
+    fn all(mut self, consumer: &BaseConsumer, topics: &[String]) -> Result<Post, Failure> {
+        for (place, topic) in (0_u8..).zip(topics) {
+            let begins = self.begins(consumer, place, topic)?;
+            let ends = drain(consumer, topic, &begins, |message| self.take(place, message))?;
+            self.ends.extend(ends.into_iter().map(|(partition, end)| ((place, partition), end)));
+        }
+        let Self { sorter, unreadable, ends, since, .. } = self;
+        Ok(Post { letters: Letters(sorter.sorted().map_err(|error| full(&error))?), unreadable, ends, since })
+    }
+
+    fn begins(&mut self, consumer: &BaseConsumer, place: u8, topic: &str) -> Result<BTreeMap<i32, i64>, Failure> {
+        let mut begins = BTreeMap::new();
+        for partition in 0..PARTITIONS {
+            if matches!(self.which, Which::None) {
+                begins.insert(partition, i64::MAX);
+                continue;
+            }
+            let (begin, _) =
+                consumer.fetch_watermarks(topic, partition, BROKER_DEADLINE).map_err(|error| refused(&error))?;
+            begins.insert(partition, begin);
+        }
+        let Which::Since(Some(since)) = self.which else {
+            self.since.insert(place, 0.0);
+            self.cut.extend(begins.iter().filter(|(_, begin)| **begin > 0).map(|(partition, _)| (place, *partition)));
+            return Ok(begins);
+        };
+        self.since.insert(place, seconds(since) + CLOCKS_SECONDS);
+        let mut times = TopicPartitionList::new();
+        for &partition in begins.keys() {
+            times.add_partition_offset(topic, partition, Offset::Offset(since)).map_err(|error| refused(&error))?;
+        }
+        let found = consumer.offsets_for_times(times, BROKER_DEADLINE).map_err(|error| refused(&error))?;
+        for element in found.elements() {
+            let begin = match element.offset() {
+                Offset::Offset(offset) => offset,
+                // nothing is so new
+                _ => i64::MAX,
+            };
+            begins.insert(element.partition(), begin);
+        }
+        Ok(begins)
+    }
+
+    fn take(&mut self, topic: u8, message: &BorrowedMessage<'_>) -> Result<(), Failure> {
+        let put_at_ms = message.timestamp().to_millis().unwrap_or_default();
+        if self.cut.remove(&(topic, message.partition())) {
+            let since = self.since.entry(topic).or_default();
+            *since = since.max(seconds(put_at_ms));
+        }
+        let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value));
+        let event = Event::from_kafka(message.key(), headers, message.payload()).ok();
+        let read = event.and_then(|event| Some((event.subject.parse::<Uuid>().ok()?, event)));
+        let Some((about, event)) = read else {
+            if self.unreadable.len() < UNREADABLE_MAX {
+                self.unreadable.push((topic, message.partition(), message.offset()));
+            }
+            return Ok(());
+        };
+        if matches!(&self.which, Which::About(wanted) if !wanted.contains(&about)) {
+            return Ok(());
+        }
+        let letter = Letter {
+            topic,
+            partition: message.partition(),
+            offset: message.offset(),
+            event_id: event.id,
+            sequence: event.sequence,
+            kind: Kind::of(&event.event_type),
+            put_at_ms,
+        };
+        self.sorter.push(to_bytes(about, &letter)).map_err(|error| full(&error))
+    }
+}
+
+/// Milliseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "a time in this millennium fits into 52 bits")]
+pub fn seconds(milliseconds: i64) -> f64 {
+    milliseconds as f64 / 1_000.0
+}
+
+/// Kafka did not tell.
+pub fn refused(error: &KafkaError) -> Failure {
+    Failure::unreachable(format!("Kafka cannot be read: {error}"))
+}
+
+fn full(error: &std::io::Error) -> Failure {
+    Failure::unreachable(format!("the folder for temporary files cannot be used: {error}"))
+}
+
+fn to_bytes(about: Uuid, letter: &Letter) -> [u8; RECORD] {
+    let mut record = [0; RECORD];
+    record[..16].copy_from_slice(about.as_bytes());
+    record[16] = letter.topic;
+    record[17..21].copy_from_slice(&letter.partition.to_be_bytes());
+    record[21..29].copy_from_slice(&letter.offset.to_be_bytes());
+    record[29..45].copy_from_slice(letter.event_id.as_bytes());
+    record[45..53].copy_from_slice(&letter.sequence.to_be_bytes());
+    let kind = Kind::ALL.iter().position(|kind| *kind == letter.kind).expect("all kinds are there");
+    record[53] = u8::try_from(kind).expect("a few kinds");
+    record[54..62].copy_from_slice(&letter.put_at_ms.to_be_bytes());
+    record
+}
+
+fn from_bytes(record: &[u8; RECORD]) -> (Uuid, Letter) {
+    let number = |at: usize| i64::from_be_bytes(record[at..at + 8].try_into().expect("eight bytes"));
+    let id = |at: usize| Uuid::from_slice(&record[at..at + 16]).expect("sixteen bytes");
+    let letter = Letter {
+        topic: record[16],
+        partition: i32::from_be_bytes(record[17..21].try_into().expect("four bytes")),
+        offset: number(21),
+        event_id: id(29),
+        sequence: number(45),
+        kind: Kind::ALL[usize::from(record[53])],
+        put_at_ms: number(54),
+    };
+    (id(0), letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_of_one_order_are_sorted_as_they_lie_and_survive_the_way_through_a_file() {
+        let about = Uuid::now_v7();
+        let letter = |offset| Letter {
+            topic: 3,
+            partition: 5,
+            offset,
+            event_id: Uuid::now_v7(),
+            sequence: 2,
+            kind: Kind::ShipmentDelivered,
+            put_at_ms: 1_700_000_000_000,
+        };
+        let (one, other) = (letter(9), letter(10));
+        assert!(to_bytes(about, &one) < to_bytes(about, &other));
+        assert_eq!(from_bytes(&to_bytes(about, &one)), (about, one));
+    }
+}
