@@ -22,6 +22,7 @@ mod database;
 mod eventually;
 mod kafka;
 mod own_servers;
+mod routes;
 mod shared;
 
 pub use addresses::free_addresses;
@@ -29,3 +30,4 @@ pub use database::{TestDatabase, database, drop_soon};
 pub use eventually::{SOON, eventually, eventually_some};
 pub use kafka::{TestKafka, kafka};
 pub use own_servers::{OwnKafka, OwnPostgres, own_kafka, own_postgres};
+pub use routes::ask;

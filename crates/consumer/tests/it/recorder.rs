@@ -39,7 +39,7 @@ impl Moods {
         });
     }
 
-    fn of(&self, key: &str) -> Option<Mood> {
+    pub fn of(&self, key: &str) -> Option<Mood> {
         self.0.borrow().get(key).copied()
     }
 

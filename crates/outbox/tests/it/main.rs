@@ -5,6 +5,7 @@ mod broker;
 mod crash;
 mod gaps;
 mod history;
+mod lag;
 mod leadership;
 mod order;
 mod partitions;

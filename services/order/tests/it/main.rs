@@ -14,4 +14,5 @@ mod payment_instruction;
 mod post;
 mod proxy;
 mod shipments;
+mod stuck;
 mod watch;
