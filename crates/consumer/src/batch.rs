@@ -165,7 +165,7 @@ async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
             *tally.entry((slice.partition.topic, outcome)).or_default() += 1;
         }
     }
-    group::check_in_tx(&mut tx).await?;
+    group::check_in_tx(&mut tx, &group).await?;
     let has_effects = tally.keys().any(|(_, outcome)| *outcome == Outcome::Applied);
     if has_effects {
         kill_point!("consumer.applied.before-commit");

@@ -1,6 +1,9 @@
 //! A consumer group: its name and its handlers.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+};
 
 use contracts::{event::Event, topics::Topic};
 use futures::FutureExt;
@@ -10,7 +13,7 @@ use tracing::{Instrument, info_span};
 
 use crate::{
     config::ConsumerConfig,
-    handler::{AnyHandler, HandlerError},
+    handler::{AnyHandler, HandlerError, Kind},
 };
 
 /// A partition of a topic, named as in the database: without the namespace.
@@ -27,6 +30,8 @@ pub(crate) struct Group {
     pub pool: PgPool,
     /// Told after each commit of effects.
     pub after_commit: Option<AfterCommit>,
+    /// Set while a projection is built anew.
+    pub confined: Option<Confined>,
     routes: Vec<(&'static str, Box<dyn AnyHandler>)>,
 }
 
@@ -35,7 +40,7 @@ pub(crate) type AfterCommit = Arc<dyn Fn() + Send + Sync>;
 
 impl Group {
     pub fn new(name: &'static str, config: ConsumerConfig, pool: PgPool) -> Self {
-        Self { name, config, pool, after_commit: None, routes: Vec::new() }
+        Self { name, config, pool, after_commit: None, confined: None, routes: Vec::new() }
     }
 
     pub fn add(&mut self, topic: Topic, handler: Box<dyn AnyHandler>) {
@@ -63,6 +68,17 @@ impl Group {
     pub fn partition(&self, topic_on_the_wire: &str, number: i32) -> Option<Partition> {
         let name = topic_on_the_wire.strip_prefix(&self.config.namespace)?;
         Some(Partition { topic: self.topic(name)?, number })
+    }
+
+    /// What a replay of the group means. Its handlers share the position, so they have to agree; the error says that they
+    /// do not.
+    pub fn kind(&self) -> Result<Kind, String> {
+        let mut kinds = self.routes.iter().map(|(_, handler)| handler.kind());
+        let first = kinds.next().expect("a group is made for its first handler");
+        if kinds.all(|kind| kind == first) {
+            return Ok(first);
+        }
+        Err(format!("the handlers of {} differ in their Kind, tables included: no replay does both", self.name))
     }
 
     pub fn wants(&self, topic: &str, event: &Event) -> bool {
@@ -100,7 +116,46 @@ impl Group {
 /// To be called before the commit of what a handler did. A statement that failed and was passed over has aborted the
 /// transaction, and its commit would be a rollback that looks like a success; and a deferred constraint must be the
 /// letter's fault, not the commit's.
-pub(crate) async fn check_in_tx(conn: &mut PgConnection) -> Result<(), HandlerError> {
-    sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(conn).await?;
-    Ok(())
+pub(crate) async fn check_in_tx(conn: &mut PgConnection, group: &Group) -> Result<(), HandlerError> {
+    sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(&mut *conn).await?;
+    match &group.confined {
+        Some(confined) => confined.check_in_tx(conn).await,
+        None => Ok(()),
+    }
+}
+
+/// The schema that all a handler writes has to go to. See [`crate::replay`].
+#[derive(Debug)]
+pub(crate) struct Confined {
+    schema: String,
+    broken_by: OnceLock<String>,
+}
+
+impl Confined {
+    pub fn to(schema: &str) -> Self {
+        Self { schema: schema.to_owned(), broken_by: OnceLock::new() }
+    }
+
+    /// The table outside of the schema that was written to, and rolled back.
+    pub fn broken_by(&self) -> Option<&str> {
+        self.broken_by.get().map(String::as_str)
+    }
+
+    /// Fails when this transaction has written to a table outside of the schema. The view counts for the session since its
+    /// last report, which comes between two transactions: all of this one is in it, and what is in it of earlier ones was
+    /// either inside the schema or has ended the replay.
+    async fn check_in_tx(&self, conn: &mut PgConnection) -> Result<(), HandlerError> {
+        let outside: Option<String> = sqlx::query_scalar(
+            "SELECT schemaname || '.' || relname FROM pg_stat_xact_user_tables
+             WHERE schemaname <> $1 AND n_tup_ins + n_tup_upd + n_tup_del > 0
+             LIMIT 1",
+        )
+        .bind(&self.schema)
+        .fetch_optional(conn)
+        .await?;
+        let Some(table) = outside else { return Ok(()) };
+        let refused = HandlerError::Retry(format!("the handler writes {table}").into());
+        let _ = self.broken_by.set(table);
+        Err(refused)
+    }
 }

@@ -39,7 +39,11 @@ pub trait EventHandler: Send + Sync + 'static {
 pub enum Kind {
     /// Its tables hold nothing but what the letters say. A replay builds them anew beside the old ones, with letters of
     /// its own switched off.
-    Projection,
+    Projection {
+        /// Every table that the handler writes to, without a schema; it names them without one in its statements, too. All
+        /// are replaced together, so no other handler and no worker writes to them.
+        tables: &'static [&'static str],
+    },
     /// It changes the world. A replay makes only what its natural key shows to be missing.
     Effect,
 }
@@ -104,12 +108,18 @@ impl From<InvalidEvent> for HandlerError {
 
 /// [`EventHandler`] behind a pointer, so that a process can have a list of them.
 pub(crate) trait AnyHandler: Send + Sync {
+    fn kind(&self) -> Kind;
+
     fn wants(&self, event_type: &str) -> bool;
 
     fn handle<'a>(&'a self, conn: &'a mut PgConnection, event: &'a Event) -> BoxFuture<'a, Result<(), HandlerError>>;
 }
 
 impl<H: EventHandler> AnyHandler for H {
+    fn kind(&self) -> Kind {
+        H::KIND
+    }
+
     fn wants(&self, event_type: &str) -> bool {
         EventHandler::wants(self, event_type)
     }

@@ -53,6 +53,7 @@ mod member;
 mod metrics;
 mod parked;
 mod position;
+pub mod replay;
 mod retry;
 mod service;
 mod uncut;

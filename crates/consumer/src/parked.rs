@@ -197,6 +197,53 @@ pub(crate) async fn lock_due_in_tx(conn: &mut PgConnection, group: &Group) -> Re
     Ok(row.map(|row| row.into_parked(group)))
 }
 
+/// Has every letter that is not dead tried now.
+pub(crate) async fn make_due(pool: &PgPool, group: &Group) -> Result<(), sqlx::Error> {
+    sqlx::query(r#"UPDATE consumer_parked SET next_retry_at = now() WHERE "group" = $1 AND state = 'parked'"#)
+        .bind(group.name)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// How many letters the handler refuses, and how many wait behind them.
+pub(crate) async fn count_refused(pool: &PgPool, group: &Group) -> Result<(i64, i64), sqlx::Error> {
+    sqlx::query_as(
+        r#"SELECT count(*) FILTER (WHERE is_first), count(*) FILTER (WHERE NOT is_first)
+           FROM (
+               SELECT key_hash IS NULL OR id = min(id) OVER (PARTITION BY topic, key_hash) AS is_first
+               FROM consumer_parked WHERE "group" = $1) AS letters"#,
+    )
+    .bind(group.name)
+    .fetch_one(pool)
+    .await
+}
+
+/// The letters that the handler refuses, so many at the most.
+pub(crate) async fn first_refused(
+    pool: &PgPool,
+    group: &Group,
+    letters_max: usize,
+) -> Result<Vec<Parked>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        r#"SELECT id, topic, partition, "offset", key, header_names, header_values, payload, error, retry_count
+           FROM consumer_parked AS letter
+           WHERE "group" = $1 AND topic = ANY ($2)
+               AND NOT EXISTS (
+                   SELECT FROM consumer_parked AS earlier
+                   WHERE earlier."group" = letter."group" AND earlier.topic = letter.topic
+                       AND earlier.key_hash = letter.key_hash AND earlier.id < letter.id)
+           ORDER BY topic, partition, "offset"
+           LIMIT $3"#,
+    )
+    .bind(group.name)
+    .bind(group.topics().collect::<Vec<_>>())
+    .bind(i64::try_from(letters_max).unwrap_or(i64::MAX))
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.into_parked(group)).collect())
+}
+
 /// The letter had its effect: the next of its key is free.
 pub(crate) async fn remove_in_tx(conn: &mut PgConnection, id: i64) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM consumer_parked WHERE id = $1").bind(id).execute(conn).await?;

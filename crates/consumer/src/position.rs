@@ -42,6 +42,30 @@ pub(crate) async fn read(
     Ok(rows.into_iter().map(|(at, next)| (partitions[place(at)], next)).collect())
 }
 
+/// The positions of these partitions, all of which have a row, locked: the group stands still until the transaction ends.
+pub(crate) async fn lock_in_tx(
+    conn: &mut PgConnection,
+    group: &Group,
+    partitions: &[Partition],
+) -> Result<BTreeMap<Partition, i64>, sqlx::Error> {
+    let (topics, numbers): (Vec<&str>, Vec<i32>) = partitions.iter().map(|p| (p.topic, p.number)).unzip();
+    let rows: Vec<(String, i32, i64)> = sqlx::query_as(
+        r#"SELECT topic, partition, next FROM consumer_position
+           WHERE "group" = $1 AND (topic, partition) IN (SELECT * FROM unnest($2::text[], $3::integer[]))
+           ORDER BY topic, partition
+           FOR UPDATE"#,
+    )
+    .bind(group.name)
+    .bind(topics)
+    .bind(numbers)
+    .fetch_all(conn)
+    .await?;
+    let known = rows
+        .into_iter()
+        .filter_map(|(topic, number, next)| Some((Partition { topic: group.topic(&topic)?, number }, next)));
+    Ok(known.collect())
+}
+
 /// Moves the group on, in all these partitions or in none: `false` when it is not where the moves start from, because
 /// another member has moved it. Then the caller rolls back. The rows stay locked, so nobody else's batch of these
 /// partitions runs at the same time.

@@ -72,7 +72,7 @@ async fn round(group: &Arc<Group>, cancel: &CancellationToken, housekeeping_at: 
 }
 
 /// Tries one letter that is due. Returns whether there was one.
-async fn retry_one(group: Arc<Group>) -> Result<bool, sqlx::Error> {
+pub(crate) async fn retry_one(group: Arc<Group>) -> Result<bool, sqlx::Error> {
     let mut tx = group.pool.begin().await?;
     let Some(parked) = parked::lock_due_in_tx(&mut tx, &group).await? else { return Ok(false) };
     // a savepoint: what a refused try has done is undone, and the row stays locked
@@ -120,7 +120,7 @@ async fn try_in_tx(conn: &mut PgConnection, group: &Group, parked: &Parked) -> R
         return Ok(Outcome::Skipped);
     }
     group.handle(topic, conn, &event).await?;
-    group::check_in_tx(conn).await?;
+    group::check_in_tx(conn, group).await?;
     Ok(Outcome::Applied)
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use contracts::topics::Topic;
+use service_runtime::Error;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,15 @@ impl ConsumerService {
         group.add(topic, Box::new(handler));
         info!(group = H::GROUP, topic = topic.name(), kind = ?H::KIND, "a handler");
         self
+    }
+
+    /// The group of this name, for a replay.
+    pub(crate) fn into_group(mut self, name: &str) -> Result<Group, Error> {
+        self.groups.remove(name).ok_or_else(|| {
+            let known: Vec<&str> = self.groups.into_keys().collect();
+            let (service, known) = (&self.config.service_name, known.join(", "));
+            Error::Config(format!("{service} has no consumer group {name}; it has: {known}"))
+        })
     }
 
     /// Calls `wake` after each commit in which a handler did something: to wake the relay of the letters that it wrote, or the

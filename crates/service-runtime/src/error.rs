@@ -11,6 +11,9 @@ pub enum Error {
     /// Something that must be there to start is not. Exit code 69.
     #[error("{0}")]
     Unreachable(String),
+    /// Something is in the way that may go away. Exit code 75.
+    #[error("{0}")]
+    TryAgain(String),
     /// Anything else. Exit code 1.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
@@ -27,6 +30,7 @@ impl Error {
         ExitCode::from(match self {
             Self::Config(_) => 64,
             Self::Unreachable(_) => 69,
+            Self::TryAgain(_) => 75,
             Self::Other(_) => 1,
         })
     }

@@ -11,8 +11,8 @@ use crate::{Error, Shutdown, kill_point, telemetry};
 /// Runs a service process: parses its command line and environment, starts telemetry, runs `service`, and when
 /// SIGTERM or SIGINT comes or the service returns, drains what is under way.
 ///
-/// Exit codes: 0 done, 64 bad configuration (one line that names the variable), 69 a dependency is unreachable, 1
-/// anything else, a part that was lost among it.
+/// Exit codes: 0 done, 64 bad configuration (one line that names the variable), 69 a dependency is unreachable, 75
+/// something is in the way, 1 anything else, a part that was lost among it.
 pub fn start<C, F, S>(name: &'static str, service: S) -> ExitCode
 where
     C: Parser,
