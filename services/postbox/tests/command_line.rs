@@ -67,12 +67,30 @@ fn two_brokers_are_refused() {
 }
 
 #[test]
-fn status_and_order_say_that_nothing_runs() {
+fn commands_that_need_a_platform_say_that_nothing_runs() {
     let data = tempfile::tempdir().expect("a temporary folder");
     let folder = data.path().to_str().expect("the path is text");
-    for command in ["status", "order", "demo"] {
-        let output = postbox(&[command, "--data", folder], data.path());
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["order"],
+        &["demo"],
+        &["lag"],
+        &["dlq", "list"],
+        &["dlq", "redrive", "shipping-12"],
+        &["sagas", "stuck"],
+        &["sagas", "stuck", "--longer-than", "5m", "--json"],
+    ];
+    for command in commands {
+        let output = postbox(&[command, &["--data", folder]].concat(), data.path());
         assert_refused(&output, 69, "nothing runs from");
+    }
+}
+
+#[test]
+fn an_order_is_taken_up_or_given_up_not_both() {
+    for arguments in [&["--retry", "a", "--void", "b"][..], &["--longer-than", "soon"], &["--longer-than", "-5s"]] {
+        let output = postbox(&[&["sagas", "stuck"], arguments].concat(), Path::new("/"));
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
     }
 }
 
