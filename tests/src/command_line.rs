@@ -49,6 +49,16 @@ impl CommandLine {
         Self { program: platform.site().program("postbox"), data, namespace }
     }
 
+    /// From now on a service is somewhere else.
+    pub fn put_service(&self, name: &str, url: &str) {
+        let file = self.data.path().join("state.json");
+        let state = State::read(&file).unwrap_or_else(|error| panic!("{error}"));
+        let mut state = state.expect("it was written");
+        let service = state.services.iter_mut().find(|service| service.name == name).expect("there is such a service");
+        service.url = Some(url.to_owned());
+        state.write(&file).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// Starts `postbox` with these arguments.
     pub fn start(&self, arguments: &[&str]) -> Running {
         let outputs = tempfile::tempdir_in(self.data.path()).expect("the data folder can be written").keep();
@@ -86,6 +96,12 @@ impl Running {
     pub async fn fails_with(mut self, code: i32) -> String {
         assert_eq!(self.ends().await, Some(code), "{}{}", self.said(), self.complaint());
         self.complaint()
+    }
+
+    /// Waits until it ends with this exit code, and gives what it has printed.
+    pub async fn prints_and_fails_with(mut self, code: i32) -> String {
+        assert_eq!(self.ends().await, Some(code), "{}{}", self.said(), self.complaint());
+        self.said()
     }
 
     /// Panics with its complaint when it has ended by itself.

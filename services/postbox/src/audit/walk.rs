@@ -80,8 +80,8 @@ const PAYMENTS: &str = "SELECT order_id AS about, payments.state, moved.captured
             (sum(amount_minor) FILTER (WHERE kind = 'REFUND'))::bigint AS refunded,
             count(*) AS transfers,
             count(*) FILTER (WHERE transfers.currency <> payments.currency
-                OR (debit_account, credit_account) IS DISTINCT FROM CASE kind
-                    WHEN 'CAPTURE' THEN ('card-network', 'orders') ELSE ('orders', 'card-network') END) AS misposted
+                OR debit_account || '>' || credit_account <> CASE kind
+                    WHEN 'CAPTURE' THEN 'card-network>orders' ELSE 'orders>card-network' END) AS misposted
         FROM transfers WHERE transfers.order_id = payments.order_id
     ) AS moved
     WHERE $1::uuid[] IS NULL OR order_id = ANY($1)

@@ -1,0 +1,150 @@
+//! A platform where something of everything has happened, and its audit.
+
+use std::io::Write;
+
+use journeys::{
+    command_line::CommandLine,
+    customer::{Answer, Customer, new_key},
+    platform::Platform,
+};
+use serde_json::{Value, json};
+use testkit::{SOON, eventually};
+
+/// What the platform is given to settle when nothing is expected to be wrong; as for everybody.
+const GRACE_MS: &str = "30000";
+
+/// What it is given when something is.
+const SHORT_GRACE_MS: &str = "2000";
+
+/// A platform, who bought there, and what of each kind was bought.
+pub struct Shop {
+    pub platform: Platform,
+    pub command_line: CommandLine,
+    pub customer: Customer,
+    /// Completed, by telephone.
+    pub completed: String,
+    /// Completed as well.
+    pub another: String,
+    /// Cancelled after it was completed.
+    pub refunded: String,
+    /// Rejected: there was no stock.
+    pub sold_out: String,
+    /// What was acknowledged, as `postbox load` writes it down.
+    pub journal: tempfile::NamedTempFile,
+}
+
+/// The rows of an audit.
+#[derive(Debug)]
+pub struct Rows(Vec<Value>);
+
+impl Shop {
+    /// Opens, and has orders of all kinds through both doors.
+    pub async fn open() -> Self {
+        let mut platform = Platform::start().await;
+        let customer = Customer::register(&platform).await;
+        let mut journal = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+        let customer_id = customer.account_id().await;
+        let mut note = |key: &str, answer: Answer, status: u16| {
+            let id = answer.expect(status).order_id();
+            let line = json!({"key": key, "customer": customer_id, "order_id": id, "status": status});
+            writeln!(journal, "{line}").expect("the journal can be written");
+            id
+        };
+        let key = new_key();
+        let completed = note(&key, customer.order(&key, "mug", 2, "tok_visa").await, 201);
+        let key = new_key();
+        let another = note(&key, customer.order(&key, "tee", 1, "tok_visa").await, 201);
+        let key = new_key();
+        let refunded = note(&key, customer.order(&key, "poster", 1, "tok_visa").await, 201);
+        let key = new_key();
+        let sold_out = note(&key, customer.order(&key, "sold-out", 1, "tok_visa").await, 409);
+        let key = new_key();
+        note(&key, customer.order(&key, "mug", 1, "tok_declined").await, 402);
+        let key = new_key();
+        let answer = customer.order(&key, "mug", 1, "tok_charged_no_reply").await;
+        let status = answer.status.as_u16();
+        let unanswered = note(&key, answer, status);
+        let mut by_letter = Vec::new();
+        for card in ["tok_visa", "tok_declined", "tok_charged_no_reply"] {
+            let key = new_key();
+            by_letter.push(note(&key, customer.order_by_letter(&key, "sticker", 3, card).await, 202));
+        }
+        customer.order_with_status(&refunded, "COMPLETED").await;
+        customer.cancel(&new_key(), &refunded).await;
+
+        // cancelled before it was charged
+        platform.stop("payment").await;
+        let key = new_key();
+        let cancelled = note(&key, customer.order_by_letter(&key, "mug", 1, "tok_visa").await, 202);
+        customer.cancel(&new_key(), &cancelled).await.expect(202);
+        platform.start_again("payment").await;
+
+        for id in [&completed, &another, &by_letter[0], &by_letter[2], &unanswered] {
+            customer.order_with_status(id, "COMPLETED").await;
+        }
+        for id in [&refunded, &cancelled] {
+            customer.order_with_status(id, "CANCELLED").await;
+        }
+        let command_line = CommandLine::of(&platform);
+        Self { platform, command_line, customer, completed, another, refunded, sold_out, journal }
+    }
+
+    /// Audits as anybody does, until all is right.
+    pub async fn audited(&self) -> Rows {
+        let journal = self.journal.path().to_str().expect("a plain path");
+        let audit = self.command_line.start(&["audit", "--json", "--journal", journal, "--grace-ms", GRACE_MS]);
+        Rows::read(&audit.succeeds().await)
+    }
+
+    /// Audits something that is broken, and gives the rows that say so.
+    pub async fn broken(&self, more: &[&str]) -> Rows {
+        let mut arguments = vec!["audit", "--json", "--grace-ms", SHORT_GRACE_MS];
+        arguments.extend(more);
+        let audit = self.command_line.start(&arguments);
+        Rows::read(&audit.prints_and_fails_with(1).await)
+    }
+
+    /// Changes a database as its owner may.
+    pub async fn sql(&self, database: &str, sql: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(self.platform.database(database))
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Waits until the order's customer was written to about it.
+    pub async fn is_told_of(&self, order: &str) {
+        eventually(SOON, "the customer is told", async || {
+            let sent: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM message WHERE order_id = $1::uuid AND state = 'SENT'")
+                    .bind(order)
+                    .fetch_one(self.platform.database("notifications"))
+                    .await
+                    .expect("notification has its table");
+            sent > 0
+        })
+        .await;
+    }
+}
+
+impl Rows {
+    fn read(printed: &str) -> Self {
+        let report: Value = serde_json::from_str(printed).unwrap_or_else(|error| panic!("{error}: {printed}"));
+        Self(report["items"].as_array().expect("a list").clone())
+    }
+
+    /// Every row.
+    pub fn all(&self) -> &[Value] {
+        &self.0
+    }
+
+    /// Exactly this promise is broken, by something that has all these words.
+    #[track_caller]
+    pub fn only(&self, number: u64, words: &[&str]) {
+        let broken: Vec<&Value> = self.0.iter().filter(|row| row["violations"] != 0).collect();
+        let numbers: Vec<u64> = broken.iter().filter_map(|row| row["number"].as_u64()).collect();
+        assert_eq!(numbers, [number], "{broken:#?}");
+        let found = broken[0]["found"].to_string();
+        assert!(words.iter().all(|word| found.contains(word)), "{words:?} in {found}");
+    }
+}
