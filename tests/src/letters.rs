@@ -29,11 +29,25 @@ pub async fn of(kafka: &TestKafka, topic: Topic, subject: &str) -> Vec<Event> {
 
 /// Puts anything on `topic`: the headers of `envelope`, its subject as the key, and any value.
 pub async fn put(kafka: &TestKafka, topic: Topic, envelope: &Event, value: Option<&[u8]>) {
-    let producer: FutureProducer = ClientConfig::new()
+    put_with(&producer(kafka), kafka, topic, envelope, value).await;
+}
+
+/// Puts letters on `topic` as they are, in this order.
+pub async fn put_all(kafka: &TestKafka, topic: Topic, letters: &[Event]) {
+    let producer = producer(kafka);
+    let putting = letters.iter().map(|letter| put_with(&producer, kafka, topic, letter, Some(&letter.payload)));
+    futures::future::join_all(putting).await;
+}
+
+fn producer(kafka: &TestKafka) -> FutureProducer {
+    ClientConfig::new()
         .set("bootstrap.servers", &kafka.bootstrap)
         .set("partitioner", "murmur2_random")
         .create()
-        .expect("the settings are right");
+        .expect("the settings are right")
+}
+
+async fn put_with(producer: &FutureProducer, kafka: &TestKafka, topic: Topic, envelope: &Event, value: Option<&[u8]>) {
     let headers = envelope.to_headers();
     let headers = headers
         .iter()

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    process::ExitStatus,
     time::Duration,
 };
 
@@ -203,10 +204,19 @@ impl Platform {
         process.kill().await.expect("it can be killed");
     }
 
-    /// SIGTERM, and waits until it has drained.
-    pub async fn stop(&mut self, service: &str) {
+    /// SIGTERM, and waits until it has drained. Tells how it ended: killed, when it took too long.
+    pub async fn stop(&mut self, service: &str) -> ExitStatus {
         let mut process = self.services.get_mut(service).and_then(|service| service.process.take()).expect("it runs");
-        process.stop().await.expect("it stops");
+        process.stop().await.expect("it stops")
+    }
+
+    /// Another process of a service, on ports of its own, that does the same work. Nobody calls it.
+    pub fn second(&self, service: &str) -> Process {
+        let mut launch = self.services[service].launch.clone();
+        let [listen, ops] = testkit::free_addresses();
+        launch.env.insert("LISTEN_ADDR".to_owned(), listen.to_string());
+        launch.env.insert("OPS_ADDR".to_owned(), ops.to_string());
+        launch.spawn().unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Starts a service that was killed or stopped, and waits until it is ready.

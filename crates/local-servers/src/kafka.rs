@@ -124,7 +124,7 @@ impl Kafka {
     /// Kills one broker; the first is 0. Others keep running. [`Kafka::start`] brings it back.
     pub async fn kill_broker(&mut self, index: usize) -> Result<(), Error> {
         match self.processes[index].take() {
-            Some(mut process) => process.kill().await,
+            Some(mut process) => process.kill().await.map(drop),
             None => Ok(()),
         }
     }

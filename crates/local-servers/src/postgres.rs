@@ -126,7 +126,7 @@ impl Postgres {
     /// Stops it in good order: clients are cut off, nothing that was committed is lost.
     pub async fn stop(&mut self) -> Result<(), Error> {
         match self.process.take() {
-            Some(mut process) => process.stop().await,
+            Some(mut process) => process.stop().await.map(drop),
             None => Ok(()),
         }
     }
@@ -134,7 +134,7 @@ impl Postgres {
     /// Kills it, as a crash would. [`Postgres::start`] brings it back on the same port and data.
     pub async fn kill(&mut self) -> Result<(), Error> {
         match self.process.take() {
-            Some(mut process) => process.kill().await,
+            Some(mut process) => process.kill().await.map(drop),
             None => Ok(()),
         }
     }

@@ -181,19 +181,19 @@ impl Process {
         self.child.wait().await.map_err(Error::io("wait for", &self.launch.program))
     }
 
-    /// Asks it to stop, and kills it when it takes longer than its deadline. Returns when it is gone.
-    pub async fn stop(&mut self) -> Result<(), Error> {
+    /// Asks it to stop, and kills it when it takes longer than its deadline. Returns when it is gone, with how it ended.
+    pub async fn stop(&mut self) -> Result<ExitStatus, Error> {
         self.signal(self.launch.stop_signal);
         match tokio::time::timeout(self.launch.stop_deadline, self.wait()).await {
-            Ok(ended) => ended.map(drop),
+            Ok(ended) => ended,
             Err(_) => self.kill().await,
         }
     }
 
-    /// Kills it with SIGKILL. Returns when it is gone.
-    pub async fn kill(&mut self) -> Result<(), Error> {
+    /// Kills it with SIGKILL. Returns when it is gone, with how it ended.
+    pub async fn kill(&mut self) -> Result<ExitStatus, Error> {
         self.signal(Signal::SIGKILL);
-        self.wait().await.map(drop)
+        self.wait().await
     }
 
     fn signal(&self, signal: Signal) {

@@ -72,6 +72,24 @@ async fn under_way(world: &World) -> Option<String> {
     None
 }
 
+/// How many letters of orders are published.
+pub async fn published(world: &World) -> i64 {
+    let query = "SELECT count(*) FROM outbox, outbox_progress WHERE id <= floor OR published @> id";
+    count(world.platform.database("orders"), query).await
+}
+
+/// How many letters of orders are not published, of those up to this one.
+pub async fn unpublished_up_to(world: &World, newest: i64) -> i64 {
+    let query = "SELECT count(*) FROM outbox, outbox_progress WHERE id > floor AND NOT published @> id AND id <= $1";
+    let counting = sqlx::query_scalar(query).bind(newest).fetch_one(world.platform.database("orders"));
+    counting.await.expect("order has its outbox")
+}
+
+/// The newest letter of orders.
+pub async fn newest_letter(world: &World) -> i64 {
+    count(world.platform.database("orders"), "SELECT coalesce(max(id), 0) FROM outbox").await
+}
+
 /// How many letters lie behind the positions in this database.
 async fn behind(kafka: &TestKafka, pool: &PgPool) -> i64 {
     let positions: Vec<(String, i32, i64)> = sqlx::query_as("SELECT topic, partition, next FROM consumer_position")

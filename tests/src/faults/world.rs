@@ -7,6 +7,9 @@ use testkit::{OwnKafka, OwnPostgres};
 use super::{Length, Wishes};
 use crate::{command_line::CommandLine, platform::Platform, site::Site};
 
+/// Parcels that leave by themselves after a minute would be letters that never come to rest.
+const PARCELS_STAY: (&str, &str, &str) = ("shipping", "DISPATCH_AFTER", "86400");
+
 /// Everything that runs.
 #[derive(Debug)]
 pub struct World {
@@ -28,7 +31,8 @@ impl World {
     pub async fn start(wishes: &Wishes, length: Length, programs: &Path) -> Self {
         let (postgres, kafka) = tokio::join!(testkit::own_postgres(), testkit::own_kafka(wishes.brokers));
         let site = Site::own(&postgres, &kafka, programs);
-        let platform = Platform::start_on(site, &wishes.settings).await;
+        let settings = [&[PARCELS_STAY], wishes.settings.as_slice()].concat();
+        let platform = Platform::start_on(site, &settings).await;
         let command_line = CommandLine::of(&platform);
         Self { platform, command_line, length, kafka, postgres }
     }

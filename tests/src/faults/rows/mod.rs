@@ -1,10 +1,24 @@
 //! The fault table, row by row.
 
 mod kills;
+mod letters;
+mod servers;
 
 use super::FaultRow;
 
 /// Every row, in the order in which they are played: those that share a platform come first.
 pub fn all() -> Vec<Box<dyn FaultRow>> {
-    vec![Box::new(kills::KillEachService)]
+    vec![
+        Box::new(kills::KillEachService),
+        Box::new(kills::RollingRestart),
+        Box::new(kills::PauseEachService),
+        Box::new(servers::PostgresRestart),
+        Box::new(servers::BrokerAway),
+        Box::new(servers::BrokerRestart),
+        Box::new(letters::EachLetterThrice),
+        Box::new(letters::SlowFollower),
+        Box::new(letters::RebalanceStorm),
+        Box::new(letters::Poison),
+        Box::new(servers::OneBrokerOfThree),
+    ]
 }
