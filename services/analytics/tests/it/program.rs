@@ -26,6 +26,8 @@ impl Program {
             .env("KAFKA_NAMESPACE", &post.kafka.namespace)
             .env("LISTEN_ADDR", listen_addr.to_string())
             .env("OPS_ADDR", ops_addr.to_string())
+            // what a process that is killed has to say is not worth reading; change this to see it
+            .env("RUST_LOG", "off")
             .kill_on_drop(true)
             .spawn()
             .expect("cargo has built it");
