@@ -18,7 +18,6 @@ use crate::{cluster::Cluster, count::Row};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_states_what_happens_when_each_way_of_sending_and_reading_is_killed_at_its_bad_moment() {
     let page = text(&root().join("docs/tour/delivery.md"));
-    let t = std::time::Instant::now();
     let mut cluster = Cluster::start().await;
 
     // side by side: they mostly wait
