@@ -21,7 +21,9 @@
 //! ids that will never have a letter (`gap_rule`), and looks after the partitions (`partitions`). If anything fails, the
 //! session and the producer are thrown away and everything starts from what was written down (`relay`).
 //!
-//! # Metrics
+//! # Metrics and routes
+//! `GET /lag/outbox` ([`admin`]) tells operators what waits, whichever replica is asked.
+//!
 //! | name | what |
 //! |---|---|
 //! | `relay_leader` | 1 while this process publishes; the sum over the replicas should be 1 |

@@ -48,7 +48,7 @@ pub struct ServiceAddress {
     pub name: String,
     /// Of its gRPC or HTTP interface; none when nobody calls it.
     pub url: Option<String>,
-    /// Of `/livez`, `/readyz` and `/metrics`.
+    /// Of `/livez`, `/readyz`, `/metrics`, and what operators may ask.
     pub ops_url: String,
 }
 
