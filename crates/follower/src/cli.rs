@@ -1,6 +1,7 @@
 //! The command line of every follower.
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use consumer::replay::ReplayConfig;
 use service_runtime::config::{DatabaseConfig, KafkaConfig, MigrateConfig, OpsConfig};
 
 use crate::manifest::Manifest;
@@ -12,6 +13,8 @@ pub(crate) enum Cli {
     Migrate(MigrateConfig),
     /// Reads letters.
     Serve(Serve),
+    /// Gives a consumer group its letters again, as the owner of the database.
+    Replay(ReplayConfig),
 }
 
 /// Everything that `serve` can be told. Each is an environment variable and a flag.

@@ -25,7 +25,7 @@ mod manifest;
 
 use std::process::ExitCode;
 
-use consumer::ConsumerConfig;
+use consumer::{ConsumerConfig, replay};
 use outbox::Relay;
 use service_runtime::{
     Error, Shutdown,
@@ -44,7 +44,7 @@ use manifest::Manifest;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The `main` of a follower: the sub-commands `migrate` and `serve`, with the settings that all services share.
+/// The `main` of a follower: the sub-commands `migrate`, `serve` and `replay`, with the settings that all services share.
 ///
 /// `manifest` is the text of its `service.toml`, from which it takes its name, the default of `OPS_ADDR` (`ops_port` on
 /// loopback), and whether it publishes: with `topics` it gets an outbox and a relay. `migrator` makes its own tables, after
@@ -69,6 +69,10 @@ pub fn run(
         }
         Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &migrator]).await,
         Cli::Serve(config) => serve(&manifest, config, handlers, shutdown).await,
+        Cli::Replay(config) => {
+            let handlers = |config, pool| handlers(ConsumerService::new(config, pool));
+            replay::run(config, manifest.name, handlers, &shutdown).await
+        }
     })
 }
 

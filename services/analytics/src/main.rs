@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use analytics::Config;
 use clap::Parser;
+use consumer::replay::{self, ReplayConfig};
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 
 #[global_allocator]
@@ -17,6 +18,8 @@ enum Cli {
     Migrate(MigrateConfig),
     /// Reads letters, counts, and answers calls.
     Serve(Config),
+    /// Gives a consumer group its letters again, as the owner of the database.
+    Replay(ReplayConfig),
 }
 
 fn main() -> ExitCode {
@@ -27,5 +30,6 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
         Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await,
         Cli::Serve(config) => analytics::run(config, shutdown).await,
+        Cli::Replay(config) => replay::run(config, "analytics", analytics::consumers::handlers, &shutdown).await,
     }
 }

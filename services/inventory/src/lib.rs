@@ -27,7 +27,7 @@ mod store;
 mod take_back;
 
 pub use config::Config;
-pub use consumers::FollowOrders;
+pub use consumers::{FollowOrders, handlers};
 pub use error::InventoryError;
 pub use life::Applied;
 pub use product::{PRICE_MINOR_MAX, Product, ProductDetails};

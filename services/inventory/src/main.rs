@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use consumer::replay::{self, ReplayConfig};
 use inventory::{Catalogue, Config};
 use service_runtime::{
     Error, Shutdown,
@@ -21,6 +22,8 @@ enum Cli {
     Migrate(MigrateConfig),
     /// Answers calls and reads letters.
     Serve(Config),
+    /// Gives a consumer group its letters again, as the owner of the database.
+    Replay(ReplayConfig),
     /// Puts a catalogue on sale. Doing it again adds nothing and changes nothing.
     Seed {
         /// Which one.
@@ -41,6 +44,7 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &inventory::MIGRATOR]).await
         }
         Cli::Serve(config) => inventory::run(config, shutdown).await,
+        Cli::Replay(config) => replay::run(config, "inventory", inventory::handlers, &shutdown).await,
         Cli::Seed { catalogue, database } => {
             let pool = database::connect(&database).await?;
             inventory::seed(&pool, catalogue).await.map_err(|error| Error::other("seeding the catalogue", error))

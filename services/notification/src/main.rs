@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use consumer::replay::{self, ReplayConfig};
 use notification::Config;
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 
@@ -17,6 +18,8 @@ enum Cli {
     Migrate(MigrateConfig),
     /// Reads letters, sends messages and lists them.
     Serve(Box<Config>),
+    /// Gives a consumer group its letters again, as the owner of the database.
+    Replay(ReplayConfig),
 }
 
 fn main() -> ExitCode {
@@ -27,5 +30,6 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
         Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &notification::MIGRATOR]).await,
         Cli::Serve(config) => notification::run(*config, shutdown).await,
+        Cli::Replay(config) => replay::run(config, "notification", notification::consumers::handlers, &shutdown).await,
     }
 }

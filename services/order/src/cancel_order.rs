@@ -114,7 +114,7 @@ async fn ask(deps: &Deps, key: &CancelKey, viewer: Viewer, is_known: bool) -> Re
         };
         // recovery comes when our caller's time is over
         let attempt = Attempt::After(FIRST_DEADLINE);
-        if let Some(kept) = keep_in_tx(&mut tx, deps, &kept, &cancelling, None, attempt).await? {
+        if let Some(kept) = keep_in_tx(&mut tx, deps.clock, &kept, &cancelling, None, attempt).await? {
             kill_points::before_commit(kept.order.state);
             tx.commit().await?;
             kill_points::after_commit(kept.order.state);

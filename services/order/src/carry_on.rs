@@ -180,7 +180,7 @@ async fn ask(deps: &Deps, action: Action, order: &Order, until: Instant, asking:
 /// Commits the changed order. If somebody else changed the order first, gives what they committed instead.
 async fn keep(deps: &Deps, before: &Kept, changed: &Order, detail: Option<&str>) -> Result<Kept, OrderError> {
     let mut tx = deps.pool.begin().await?;
-    let Some(kept) = keep_in_tx(&mut tx, deps, before, changed, detail, Attempt::AsBefore).await? else {
+    let Some(kept) = keep_in_tx(&mut tx, deps.clock, before, changed, detail, Attempt::AsBefore).await? else {
         tx.rollback().await?;
         return read_again(deps, changed).await;
     };

@@ -1,11 +1,12 @@
 //! Keeping a change: the order, its letter, and the answers that the change decides, in one transaction.
 
 use contracts::topics::ORDERS;
+use service_runtime::clock::Clock;
 use sqlx::PgConnection;
 use tracing::info;
 
 use crate::{
-    Deps, answer, cancel_order,
+    answer, cancel_order,
     error::OrderError,
     events,
     order::Order,
@@ -16,7 +17,7 @@ use crate::{
 /// since: nothing was written, roll back and read again. `detail` says more about a refusal than its reason alone.
 pub async fn keep_in_tx(
     conn: &mut PgConnection,
-    deps: &Deps,
+    clock: Clock,
     before: &Kept,
     changed: &Order,
     detail: Option<&str>,
@@ -24,7 +25,7 @@ pub async fn keep_in_tx(
 ) -> Result<Option<Kept>, OrderError> {
     let mut order = changed.clone();
     order.version = before.order.version + 1;
-    order.updated_at = deps.clock.now();
+    order.updated_at = clock.now();
     // the first answer stays
     let answer = before.answer.clone().or_else(|| answer::of(&order, detail));
     if !store::update_in_tx(conn, &order, answer.as_ref(), attempt).await? {

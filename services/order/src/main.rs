@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
+use consumer::replay::{self, ReplayConfig};
+use service_runtime::{Error, Shutdown, clock::Clock, config::MigrateConfig, database};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,6 +17,8 @@ enum Cli {
     Migrate(MigrateConfig),
     /// Serves.
     Serve(Box<order::config::Config>),
+    /// Gives a consumer group its letters again, as the owner of the database.
+    Replay(ReplayConfig),
 }
 
 fn main() -> ExitCode {
@@ -28,5 +31,14 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &order::MIGRATOR]).await
         }
         Cli::Serve(config) => order::run(*config, shutdown).await,
+        Cli::Replay(config) => {
+            replay::run(
+                config,
+                "order",
+                |config, pool| order::consumers::handlers(config, pool, Clock::System),
+                &shutdown,
+            )
+            .await
+        }
     }
 }

@@ -183,7 +183,8 @@ async fn void(Given(deps): Given<Deps>, Path(id): Path<String>) -> Answer<TakenU
 /// Commits that the order is given up. `None` when somebody else has changed it first.
 async fn give_up(deps: &Deps, before: &Kept, given_up: &Order) -> Result<Option<Kept>, OrderError> {
     let mut tx = deps.pool.begin().await?;
-    let Some(kept) = keep_in_tx(&mut tx, deps, before, given_up, None, Attempt::After(Duration::ZERO)).await? else {
+    let Some(kept) = keep_in_tx(&mut tx, deps.clock, before, given_up, None, Attempt::After(Duration::ZERO)).await?
+    else {
         tx.rollback().await?;
         return Ok(None);
     };

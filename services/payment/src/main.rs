@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use consumer::replay::{self, ReplayConfig};
 use payment::config::Config;
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 
@@ -17,6 +18,8 @@ enum Cli {
     Migrate(MigrateConfig),
     /// Answers calls, and charges what is ordered by letter.
     Serve(Config),
+    /// Gives a consumer group its letters again, as the owner of the database.
+    Replay(ReplayConfig),
 }
 
 fn main() -> ExitCode {
@@ -29,5 +32,6 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &payment::MIGRATOR]).await
         }
         Cli::Serve(config) => payment::run(config, shutdown).await,
+        Cli::Replay(config) => replay::run(config, "payment", payment::consumers::handlers, &shutdown).await,
     }
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use consumer::replay::{self, ReplayConfig};
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 use shipping::Config;
 
@@ -17,6 +18,8 @@ enum Cli {
     Migrate(MigrateConfig),
     /// Answers calls, reads letters and sends parcels on their way.
     Serve(Config),
+    /// Gives a consumer group its letters again, as the owner of the database.
+    Replay(ReplayConfig),
 }
 
 fn main() -> ExitCode {
@@ -29,5 +32,6 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &shipping::MIGRATOR]).await
         }
         Cli::Serve(config) => shipping::run(config, shutdown).await,
+        Cli::Replay(config) => replay::run(config, "shipping", shipping::consumers::handlers, &shutdown).await,
     }
 }

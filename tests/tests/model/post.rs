@@ -13,10 +13,12 @@ use order::consumers::{HearPayment, HearReservation, HearShipment};
 use payment::consumers::ChargeHeldOrders;
 use service_runtime::clock::Clock;
 use shipping::consumers::NoteCompleted;
-use sqlx::{PgPool, prelude::FromRow};
 use uuid::Uuid;
 
-use crate::platform::{Deps, Platform, Service};
+use crate::{
+    books::Books,
+    platform::{Deps, Platform, Service},
+};
 
 /// Who reads which topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,16 +71,14 @@ pub struct Post {
 
 impl Post {
     /// Takes what was written since the last time.
-    pub async fn collect(&mut self, platform: &Platform) {
-        for service in Service::ALL {
-            for (topic, letter) in written(&platform.database(service).owner).await {
-                if !self.seen.insert(letter.id) {
-                    continue;
-                }
-                for reader in Reader::ALL.into_iter().filter(|reader| reader.topic().name() == topic) {
-                    if wants(&platform.deps(reader.service()), reader, &letter) {
-                        self.waiting.entry((reader, letter.subject.clone())).or_default().push_back(letter.clone());
-                    }
+    pub fn collect(&mut self, platform: &Platform, books: &Books) {
+        for (_, topic, letter) in &books.letters {
+            if !self.seen.insert(letter.id) {
+                continue;
+            }
+            for reader in Reader::ALL.into_iter().filter(|reader| reader.topic().name() == topic) {
+                if wants(&platform.deps(reader.service()), reader, letter) {
+                    self.waiting.entry((reader, letter.subject.clone())).or_default().push_back(letter.clone());
                 }
             }
         }
@@ -139,13 +139,13 @@ pub async fn read(deps: Deps, reader: Reader, letters: Vec<Event>) -> Result<(),
             (Reader::ShippingOfOrders, _) => NoteCompleted.handle(&mut tx, letter).await?,
             (Reader::PaymentOfReservations, _) => ChargeHeldOrders.handle(&mut tx, letter).await?,
             (Reader::OrderOfReservations, Deps::Order(deps)) => {
-                HearReservation::new(deps.clone()).handle(&mut tx, letter).await?;
+                HearReservation::new(deps.clock).handle(&mut tx, letter).await?;
             }
             (Reader::OrderOfPayments, Deps::Order(deps)) => {
-                HearPayment::new(deps.clone()).handle(&mut tx, letter).await?;
+                HearPayment::new(deps.clock).handle(&mut tx, letter).await?;
             }
             (Reader::OrderOfShipments, Deps::Order(deps)) => {
-                HearShipment::new(deps.clone()).handle(&mut tx, letter).await?;
+                HearShipment::new(deps.clock).handle(&mut tx, letter).await?;
             }
             (reader, _) => unreachable!("{reader:?} is a reader of another service"),
         }
@@ -159,46 +159,9 @@ fn wants(deps: &Deps, reader: Reader, letter: &Event) -> bool {
         (Reader::InventoryOfOrders, _) => FollowOrders { clock: Clock::System }.wants(kind),
         (Reader::ShippingOfOrders, _) => NoteCompleted.wants(kind),
         (Reader::PaymentOfReservations, _) => ChargeHeldOrders.wants(kind),
-        (Reader::OrderOfReservations, Deps::Order(deps)) => HearReservation::new(deps.clone()).wants(kind),
-        (Reader::OrderOfPayments, Deps::Order(deps)) => HearPayment::new(deps.clone()).wants(kind),
-        (Reader::OrderOfShipments, Deps::Order(deps)) => HearShipment::new(deps.clone()).wants(kind),
+        (Reader::OrderOfReservations, Deps::Order(deps)) => HearReservation::new(deps.clock).wants(kind),
+        (Reader::OrderOfPayments, Deps::Order(deps)) => HearPayment::new(deps.clock).wants(kind),
+        (Reader::OrderOfShipments, Deps::Order(deps)) => HearShipment::new(deps.clock).wants(kind),
         (reader, _) => unreachable!("{reader:?} is a reader of another service"),
     }
-}
-
-/// What a service has written so far, in its order, with the topics.
-async fn written(pool: &PgPool) -> Vec<(String, Event)> {
-    #[derive(FromRow)]
-    struct Row {
-        topic: String,
-        event_id: Uuid,
-        key: String,
-        sequence: i64,
-        event_type: String,
-        source: String,
-        occurred_at: jiff_sqlx::Timestamp,
-        traceparent: Option<String>,
-        payload: Vec<u8>,
-    }
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT topic, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload
-         FROM outbox ORDER BY id",
-    )
-    .fetch_all(pool)
-    .await
-    .unwrap();
-    let letter = |row: Row| {
-        let event = Event {
-            id: row.event_id,
-            event_type: row.event_type,
-            source: row.source,
-            subject: row.key,
-            time: row.occurred_at.to_jiff(),
-            sequence: row.sequence,
-            traceparent: row.traceparent,
-            payload: row.payload,
-        };
-        (row.topic, event)
-    };
-    rows.into_iter().map(letter).collect()
 }

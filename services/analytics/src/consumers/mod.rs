@@ -6,6 +6,7 @@ mod count;
 use consumer::{ConsumerConfig, ConsumerService};
 use contracts::topics;
 use service_runtime::config::KafkaConfig;
+use sqlx::PgPool;
 
 use crate::Deps;
 pub use count::CountLetters;
@@ -13,11 +14,14 @@ pub use count::CountLetters;
 /// Reads letters until the end is requested.
 pub async fn run(kafka: KafkaConfig, deps: Deps) {
     let config = ConsumerConfig::new(kafka.kafka_bootstrap_servers, kafka.kafka_namespace, "analytics");
-    ConsumerService::new(config, deps.pool)
+    handlers(config, deps.pool).run(deps.shutdown.token()).await;
+}
+
+/// Each topic with its handler, to be run or replayed.
+pub fn handlers(config: ConsumerConfig, pool: PgPool) -> ConsumerService {
+    ConsumerService::new(config, pool)
         .on(topics::ORDERS, CountLetters)
         .on(topics::RESERVATIONS, CountLetters)
         .on(topics::PAYMENTS, CountLetters)
         .on(topics::SHIPMENTS, CountLetters)
-        .run(deps.shutdown.token())
-        .await;
 }

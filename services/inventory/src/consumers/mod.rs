@@ -17,9 +17,11 @@ const BATCH_LETTERS_MAX: usize = 50;
 /// Reads letters until the end is requested.
 pub(crate) async fn run(kafka: KafkaConfig, pool: PgPool, relay: Waker, shutdown: Shutdown) {
     let config = ConsumerConfig::new(kafka.kafka_bootstrap_servers, kafka.kafka_namespace, "inventory");
+    handlers(config, pool).after_commit(move || relay.wake()).run(shutdown.token()).await;
+}
+
+/// Each topic with its handler, to be run or replayed.
+pub fn handlers(config: ConsumerConfig, pool: PgPool) -> ConsumerService {
     ConsumerService::new(ConsumerConfig { batch_events_max: BATCH_LETTERS_MAX, ..config }, pool)
         .on(topics::ORDERS, FollowOrders { clock: Clock::System })
-        .after_commit(move || relay.wake())
-        .run(shutdown.token())
-        .await;
 }

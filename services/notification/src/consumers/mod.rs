@@ -10,6 +10,7 @@ use contracts::{
     topics,
 };
 use service_runtime::config::KafkaConfig;
+use sqlx::PgPool;
 
 use crate::Deps;
 use orders::TellOfOrder;
@@ -21,12 +22,12 @@ const GROUP: &str = "notification.write-messages";
 /// Reads letters until the end is requested.
 pub async fn run(kafka: KafkaConfig, deps: Deps) {
     let config = ConsumerConfig::new(kafka.kafka_bootstrap_servers, kafka.kafka_namespace, "notification");
-    ConsumerService::new(config, deps.pool)
-        .on(topics::ORDERS, TellOfOrder)
-        .on(topics::SHIPMENTS, TellOfShipment)
-        .after_commit(move || deps.written.notify_one())
-        .run(deps.shutdown.token())
-        .await;
+    handlers(config, deps.pool).after_commit(move || deps.written.notify_one()).run(deps.shutdown.token()).await;
+}
+
+/// Each topic with its handler, to be run or replayed.
+pub fn handlers(config: ConsumerConfig, pool: PgPool) -> ConsumerService {
+    ConsumerService::new(config, pool).on(topics::ORDERS, TellOfOrder).on(topics::SHIPMENTS, TellOfShipment)
 }
 
 /// The order that the letter is about: its subject. What the letter carries must be of that order, else something is wrong

@@ -6,8 +6,8 @@ mod shipments;
 
 use consumer::{ConsumerConfig, ConsumerService, HandlerError};
 use contracts::{event::Event, ids::OrderId, topics};
-use service_runtime::config::KafkaConfig;
-use sqlx::PgConnection;
+use service_runtime::{clock::Clock, config::KafkaConfig};
+use sqlx::{PgConnection, PgPool};
 
 use crate::{
     Deps,
@@ -37,13 +37,15 @@ pub async fn run(kafka: KafkaConfig, deps: Deps) {
             recovery.notify_one();
         }
     };
-    ConsumerService::new(config, deps.pool.clone())
-        .on(topics::RESERVATIONS, HearReservation::new(deps.clone()))
-        .on(topics::PAYMENTS, HearPayment::new(deps.clone()))
-        .on(topics::SHIPMENTS, HearShipment::new(deps))
-        .after_commit(wake)
-        .run(token)
-        .await;
+    handlers(config, deps.pool, deps.clock).after_commit(wake).run(token).await;
+}
+
+/// Each topic with its handler, to be run or replayed.
+pub fn handlers(config: ConsumerConfig, pool: PgPool, clock: Clock) -> ConsumerService {
+    ConsumerService::new(config, pool)
+        .on(topics::RESERVATIONS, HearReservation::new(clock))
+        .on(topics::PAYMENTS, HearPayment::new(clock))
+        .on(topics::SHIPMENTS, HearShipment::new(clock))
 }
 
 /// The order that a letter is about, locked: what the letter tells is told to the order as it is now. `order_id` is what the
@@ -57,12 +59,12 @@ async fn lock(conn: &mut PgConnection, event: &Event, order_id: &str) -> Result<
 }
 
 /// Tells the order a fact. A letter that comes again, or late, changes nothing.
-async fn tell(conn: &mut PgConnection, deps: &Deps, kept: &Kept, heard: Heard) -> Result<(), HandlerError> {
+async fn tell(conn: &mut PgConnection, clock: Clock, kept: &Kept, heard: Heard) -> Result<(), HandlerError> {
     match hear(&kept.order, &heard) {
         Change::Advanced(order) => {
             // what is to be done next by telephone, if anything, is recovery's; it is woken after the commit
             let attempt = if order.action().is_some() { Attempt::After(Duration::ZERO) } else { Attempt::AsBefore };
-            let kept = keep_in_tx(conn, deps, kept, &order, heard.detail.as_deref(), attempt).await?;
+            let kept = keep_in_tx(conn, clock, kept, &order, heard.detail.as_deref(), attempt).await?;
             kept.map(drop).ok_or_else(|| HandlerError::reject("the order changed although its row is locked"))
         }
         Change::AlreadyApplied => Ok(()),

@@ -6,21 +6,22 @@ use contracts::{
     events::v1::{PaymentCaptured, PaymentDeclined, payment_declined},
     inventory::v1::Reserved,
 };
+use service_runtime::clock::Clock;
 use sqlx::PgConnection;
 
 use super::{GROUP, lock, tell};
-use crate::{Deps, order::Heard, saga::Fact, telephone::prices};
+use crate::{order::Heard, saga::Fact, telephone::prices};
 
 /// Tells orders whether they are paid. The letter brings the prices along, because it may overtake that of inventory.
 #[derive(Debug)]
 pub struct HearPayment {
-    deps: Deps,
+    clock: Clock,
 }
 
 impl HearPayment {
-    /// A handler that works with `deps`.
-    pub const fn new(deps: Deps) -> Self {
-        Self { deps }
+    /// A handler that stamps the order's changes with this clock.
+    pub const fn new(clock: Clock) -> Self {
+        Self { clock }
     }
 }
 
@@ -36,7 +37,7 @@ impl EventHandler for HearPayment {
         let (fact, order_id, reserved) = read(event)?;
         let kept = lock(conn, event, &order_id).await?;
         let prices = prices(&kept.order, reserved.unwrap_or_default()).map_err(HandlerError::reject)?;
-        tell(conn, &self.deps, &kept, Heard { prices: Some(prices), ..fact.into() }).await
+        tell(conn, self.clock, &kept, Heard { prices: Some(prices), ..fact.into() }).await
     }
 }
 

@@ -5,11 +5,11 @@ use contracts::{
     event::{Event, Payload},
     events::v1::{ReservationHeld, ReservationRefused, reservation_refused},
 };
+use service_runtime::clock::Clock;
 use sqlx::PgConnection;
 
 use super::{GROUP, lock, tell};
 use crate::{
-    Deps,
     order::Heard,
     saga::{Fact, Refusal},
     telephone::prices,
@@ -18,13 +18,13 @@ use crate::{
 /// Tells orders whether their stock is held.
 #[derive(Debug)]
 pub struct HearReservation {
-    deps: Deps,
+    clock: Clock,
 }
 
 impl HearReservation {
-    /// A handler that works with `deps`.
-    pub const fn new(deps: Deps) -> Self {
-        Self { deps }
+    /// A handler that stamps the order's changes with this clock.
+    pub const fn new(clock: Clock) -> Self {
+        Self { clock }
     }
 }
 
@@ -52,6 +52,6 @@ impl EventHandler for HearReservation {
             };
             (lock(conn, event, &letter.order_id).await?, Fact::StockRefused(refusal).into())
         };
-        tell(conn, &self.deps, &kept, heard).await
+        tell(conn, self.clock, &kept, heard).await
     }
 }

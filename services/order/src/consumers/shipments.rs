@@ -5,11 +5,11 @@ use contracts::{
     event::{Event, Payload},
     events::v1::{ShipmentCancelled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched, ShipmentPrepared},
 };
+use service_runtime::clock::Clock;
 use sqlx::PgConnection;
 
 use super::{GROUP, lock, tell};
 use crate::{
-    Deps,
     keep::keep_in_tx,
     order::Heard,
     saga::{self, Fact, Step},
@@ -20,13 +20,13 @@ use crate::{
 /// Keeps an order's view of its parcel up to date.
 #[derive(Debug)]
 pub struct HearShipment {
-    deps: Deps,
+    clock: Clock,
 }
 
 impl HearShipment {
-    /// A handler that works with `deps`.
-    pub const fn new(deps: Deps) -> Self {
-        Self { deps }
+    /// A handler that stamps the order's changes with this clock.
+    pub const fn new(clock: Clock) -> Self {
+        Self { clock }
     }
 }
 
@@ -62,9 +62,9 @@ impl EventHandler for HearShipment {
         };
         // a cancel that waits for shipping's answer on the telephone has it here, and what cannot be is refused
         if let Some(fact) = fact.filter(|&fact| saga::next(kept.order.state, fact) != Step::AlreadyApplied) {
-            return tell(conn, &self.deps, &kept, Heard { shipment: Some(shipment), ..fact.into() }).await;
+            return tell(conn, self.clock, &kept, Heard { shipment: Some(shipment), ..fact.into() }).await;
         }
-        let kept = keep_in_tx(conn, &self.deps, &kept, &order, None, Attempt::AsBefore).await?;
+        let kept = keep_in_tx(conn, self.clock, &kept, &order, None, Attempt::AsBefore).await?;
         kept.map(drop).ok_or_else(|| HandlerError::reject("the order changed although its row is locked"))
     }
 }

@@ -61,7 +61,7 @@ async fn a_cancel_that_finds_the_order_completed_under_its_hands_stops_the_parce
     let kept = store::find_own(&desk.deps.pool, order).await.unwrap().unwrap();
     let Change::Advanced(completed) = hear(&kept.order, &priced(Fact::Captured)) else { panic!("a capture advances") };
     let mut tx = desk.deps.pool.begin().await.unwrap();
-    keep_in_tx(&mut tx, &desk.deps, &kept, &completed, None, Attempt::AsBefore).await.unwrap().unwrap();
+    keep_in_tx(&mut tx, desk.deps.clock, &kept, &completed, None, Attempt::AsBefore).await.unwrap().unwrap();
     let completing = async {
         // the cancel has read the pending order and waits for its row
         let waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)

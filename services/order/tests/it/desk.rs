@@ -186,7 +186,7 @@ impl Desk {
 
     async fn keep(&self, before: &store::Kept, changed: &order::order::Order) {
         let mut tx = self.deps.pool.begin().await.unwrap();
-        let kept = keep_in_tx(&mut tx, &self.deps, before, changed, None, Attempt::AsBefore).await.unwrap();
+        let kept = keep_in_tx(&mut tx, self.deps.clock, before, changed, None, Attempt::AsBefore).await.unwrap();
         assert!(kept.is_some(), "nobody else changes the order");
         tx.commit().await.unwrap();
     }

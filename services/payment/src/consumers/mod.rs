@@ -7,6 +7,7 @@ use std::sync::Arc;
 use consumer::{ConsumerConfig, ConsumerService};
 use contracts::topics;
 use service_runtime::config::KafkaConfig;
+use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::Deps;
@@ -15,9 +16,10 @@ pub use reservations::ChargeHeldOrders;
 /// Reads letters until the end is requested, and wakes the worker after each that it has work from.
 pub async fn run(kafka: KafkaConfig, deps: Deps, new_work: Arc<Notify>) {
     let config = ConsumerConfig::new(kafka.kafka_bootstrap_servers, kafka.kafka_namespace, "payment");
-    ConsumerService::new(config, deps.pool)
-        .on(topics::RESERVATIONS, ChargeHeldOrders)
-        .after_commit(move || new_work.notify_one())
-        .run(deps.shutdown.token())
-        .await;
+    handlers(config, deps.pool).after_commit(move || new_work.notify_one()).run(deps.shutdown.token()).await;
+}
+
+/// Each topic with its handler, to be run or replayed.
+pub fn handlers(config: ConsumerConfig, pool: PgPool) -> ConsumerService {
+    ConsumerService::new(config, pool).on(topics::RESERVATIONS, ChargeHeldOrders)
 }

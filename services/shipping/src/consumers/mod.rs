@@ -6,6 +6,7 @@ mod orders;
 use consumer::{ConsumerConfig, ConsumerService};
 use contracts::topics;
 use service_runtime::config::KafkaConfig;
+use sqlx::PgPool;
 
 use crate::Deps;
 pub use accounts::HearOfAddress;
@@ -17,11 +18,14 @@ const GROUP: &str = "shipping.prepare-parcels";
 /// Reads letters until the end is requested.
 pub async fn run(kafka: KafkaConfig, deps: Deps) {
     let config = ConsumerConfig::new(kafka.kafka_bootstrap_servers, kafka.kafka_namespace, "shipping");
-    ConsumerService::new(config, deps.pool)
-        .on(topics::ORDERS, NoteCompleted)
-        .on(topics::ACCOUNTS, HearOfAddress)
+    handlers(config, deps.pool)
         // what the handlers write are questions; letters come with the answers
         .after_commit(move || deps.new_questions.notify_one())
         .run(deps.shutdown.token())
         .await;
+}
+
+/// Each topic with its handler, to be run or replayed.
+pub fn handlers(config: ConsumerConfig, pool: PgPool) -> ConsumerService {
+    ConsumerService::new(config, pool).on(topics::ORDERS, NoteCompleted).on(topics::ACCOUNTS, HearOfAddress)
 }
