@@ -56,6 +56,6 @@ pub fn start(config: &Config, deps: Deps) -> Routes {
     deps.shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     let settings =
         high_value::Settings { kafka: config.kafka.clone(), threshold: config.high_value_from_minor.clone() };
-    if std::env::var_os("F_NO_STREAM").is_none() { deps.shutdown.spawn_part("high-value orders", high_value::run(settings, deps.shutdown.token())); }
+    deps.shutdown.spawn_part("high-value orders", high_value::run(settings, deps.shutdown.token()));
     Routes::new(AnalyticsServiceServer::new(grpc::Analytics::new(deps)))
 }

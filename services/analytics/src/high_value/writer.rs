@@ -87,7 +87,6 @@ impl Writer {
         }
         // a letter that is not delivered fails the commit
         producer.flush(left())?;
-        if std::env::var_os("F_TORN").is_some() { producer.commit_transaction(left())?; producer.begin_transaction()?; }
         producer.send_offsets_to_transaction(position, membership, left())?;
         kill_point!("analytics.picked.before-commit");
         producer.commit_transaction(left())?;
