@@ -3,6 +3,8 @@
 //! Takes `DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS` and `KAFKA_NAMESPACE` from the environment, and `RUST_LOG` if it is to
 //! say what it does. Writes a row of table `effect` for each letter.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use consumer::{ConsumerConfig, ConsumerService, EventHandler, HandlerError, Kind};
 use contracts::{event::Event, topics::ORDERS};
@@ -35,6 +37,8 @@ async fn main() -> anyhow::Result<()> {
         ConsumerConfig::new(variable("KAFKA_BOOTSTRAP_SERVERS")?, variable("KAFKA_NAMESPACE")?, "test-member");
     // small batches: more moments to be killed in
     config.batch_events_max = 20;
+    // so that a pause may be longer than it
+    config.poll_interval_max = Duration::from_secs(7);
     ConsumerService::new(config, pool).on(ORDERS, WriteDown).run(CancellationToken::new()).await;
     Ok(())
 }

@@ -19,6 +19,9 @@ pub struct ConsumerConfig {
     pub transaction_deadline: Duration,
     /// How long a batch that runs may hold up the handing over of its partitions, or the end of the process.
     pub handover_deadline: Duration,
+    /// How long a member may go without polling before its group gives its partitions to others; at least the 6 s in which
+    /// one that is gone is missed. A member polls all the time; only a process that stands still does not.
+    pub poll_interval_max: Duration,
     /// The longest wait between two tries during an outage.
     pub outage_backoff_max: Duration,
     /// The wait before a parked letter is tried again; it doubles each time.
@@ -46,6 +49,7 @@ impl ConsumerConfig {
             batch_events_max: 500,
             transaction_deadline: Duration::from_secs(15),
             handover_deadline: Duration::from_secs(4),
+            poll_interval_max: Duration::from_mins(5),
             outage_backoff_max: Duration::from_secs(5),
             retry_backoff: Duration::from_secs(1),
             retry_tries_max: 5,

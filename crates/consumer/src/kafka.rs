@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 use crate::{
     group::{Group, Partition},
     letter::Letter,
+    watchdog::Fetched,
 };
 
 /// How long [`Connection::close`] waits until the member has left its group.
@@ -60,13 +61,14 @@ impl Connection {
     pub fn open(group: &Arc<Group>) -> KafkaResult<(Self, mpsc::UnboundedReceiver<Rebalance>)> {
         let (rebalances, received) = mpsc::unbounded_channel();
         let context =
-            Context { group: group.clone(), rebalances, closing: AtomicBool::new(false), ends: Mutex::default() };
+            Context { group: group.clone(), rebalances, closing: AtomicBool::new(false), told: Mutex::default() };
         let consumer: StreamConsumer<Context> = ClientConfig::new()
             .set("bootstrap.servers", &group.config.bootstrap_servers)
             .set("client.id", &group.config.service_name)
             .set("group.id", group.on_the_wire(group.name))
             // a member that was killed is missed after this time; the least that brokers take by default
             .set("session.timeout.ms", "6000")
+            .set("max.poll.interval.ms", group.config.poll_interval_max.as_millis().to_string())
             // and how soon the others hear of it
             .set("heartbeat.interval.ms", "1000")
             // partitions that stay where they are go on during a rebalance
@@ -144,9 +146,14 @@ impl Connection {
         if list.count() == 0 { Ok(()) } else { self.consumer().commit(&list, CommitMode::Async) }
     }
 
-    /// The ends of the partitions, as they were a few seconds ago.
-    pub fn ends(&self) -> BTreeMap<Partition, i64> {
-        self.consumer().context().ends.lock().map(|ends| ends.clone()).unwrap_or_default()
+    /// How far librdkafka was in the partitions a few seconds ago.
+    pub fn fetched(&self) -> BTreeMap<Partition, Fetched> {
+        self.consumer().context().told.lock().map(|told| told.fetched.clone()).unwrap_or_default()
+    }
+
+    /// Whether there was a broker a few seconds ago.
+    pub fn has_broker(&self) -> bool {
+        self.consumer().context().told.lock().is_ok_and(|told| told.has_broker)
     }
 
     /// Leaves the group, so that others take over at once, and waits a moment until it has.
@@ -209,7 +216,14 @@ struct Context {
     group: Arc<Group>,
     rebalances: mpsc::UnboundedSender<Rebalance>,
     closing: AtomicBool,
-    ends: Mutex<BTreeMap<Partition, i64>>,
+    told: Mutex<Told>,
+}
+
+/// What librdkafka tells every few seconds.
+#[derive(Debug, Default)]
+struct Told {
+    fetched: BTreeMap<Partition, Fetched>,
+    has_broker: bool,
 }
 
 impl ClientContext for Context {
@@ -223,13 +237,16 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let Ok(mut ends) = self.ends.lock() else { return };
+        let Ok(mut told) = self.told.lock() else { return };
+        // brokers that are only known by their addresses have negative ids
+        told.has_broker = statistics.brokers.values().any(|broker| broker.nodeid >= 0 && broker.state == "UP");
         for (name, topic) in &statistics.topics {
             for (&number, known) in &topic.partitions {
                 if let Some(partition) = self.group.partition(name, number)
                     && known.ls_offset >= 0
                 {
-                    ends.insert(partition, known.ls_offset);
+                    let fetched = Fetched { next: known.next_offset, end: known.ls_offset, ready: known.fetchq_cnt };
+                    told.fetched.insert(partition, fetched);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{backoff::Pause, batch::Slice, group::Partition, lane::Lane};
+use crate::{backoff::Pause, batch::Slice, group::Partition, lane::Lane, watchdog::Fetched};
 
 /// The member's partitions.
 #[derive(Debug, Default)]
@@ -67,9 +67,16 @@ impl Lanes {
         uncommitted
     }
 
-    /// The letters between the positions and these ends, of one topic.
-    pub fn lag(&self, topic: &str, ends: &BTreeMap<Partition, i64>) -> i64 {
+    /// Those of these partitions whose letters should come: neither stopped, nor to be read from another place.
+    pub fn expecting(&self, mut fetched: BTreeMap<Partition, Fetched>) -> BTreeMap<Partition, Fetched> {
+        let expects = |lane: &Lane| lane.stopped.is_none() && !lane.is_rewinding;
+        fetched.retain(|partition, _| self.0.get(partition).is_some_and(expects));
+        fetched
+    }
+
+    /// The letters between the positions and the ends, of one topic.
+    pub fn lag(&self, topic: &str, fetched: &BTreeMap<Partition, Fetched>) -> i64 {
         let of_topic = self.0.iter().filter(|(partition, _)| partition.topic == topic);
-        of_topic.filter_map(|(partition, lane)| Some((ends.get(partition)? - lane.next).max(0))).sum()
+        of_topic.filter_map(|(partition, lane)| Some((fetched.get(partition)?.end - lane.next).max(0))).sum()
     }
 }

@@ -12,7 +12,8 @@
 //! - An outage ([`HandlerError::Retry`]) stops a partition for as long as it lasts and drops nothing.
 //! - A bad letter ([`HandlerError::Reject`], or one that cannot be read) is parked in the database with its key. Later
 //!   letters of that key wait behind it, all others go on. It is tried again five times in about 30 s, by any
-//!   member. Then it is dead: `<topic>.<group>.dlt` gets a copy, and its key waits for [`redrive`] or [`discard`].
+//!   member. Then it is dead: `<topic>.<group>.dlt` gets a copy, and its key waits for [`redrive`] or [`discard`],
+//!   which operators reach through [`admin`].
 //!
 //! # How it works
 //! Each group has one Kafka consumer per process (`kafka`), which a `member` polls. Letters are gathered by partition
@@ -23,7 +24,8 @@
 //! Members use the classic protocol: there a member that was killed is missed after the 6 s of its own
 //! `session.timeout.ms`, where the new one waits for the broker's 45 s. Partitions are handed over cooperatively, so those
 //! that stay where they are go on meanwhile. A member polls while its transactions run, so slow work does not cost it
-//! the membership; one that Kafka has given up all the same is replaced by a new one.
+//! the membership; one that Kafka has given up all the same, or that does not get on (`watchdog`), is replaced by a new
+//! one.
 //!
 //! # Metrics
 //! | name | what |
@@ -51,12 +53,14 @@ mod lanes;
 mod letter;
 mod member;
 mod metrics;
+mod pace;
 mod parked;
 mod position;
 pub mod replay;
 mod retry;
 mod service;
 mod uncut;
+mod watchdog;
 
 use std::borrow::Cow;
 

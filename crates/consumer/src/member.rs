@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -26,6 +26,7 @@ use crate::{
     letter::Letter,
     metrics, position,
     uncut::uncut_query,
+    watchdog::{Stall, Watchdog},
 };
 
 /// The wait before a consumer that broke is replaced.
@@ -47,7 +48,7 @@ pub(crate) async fn run(group: Arc<Group>, cancel: CancellationToken) {
                 member.leave().await;
                 outcome
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         };
         if let Err(error) = outcome {
             error!(group = group.name, %error, "the consumer broke, joining the group anew");
@@ -57,6 +58,15 @@ pub(crate) async fn run(group: Arc<Group>, cancel: CancellationToken) {
             }
         }
     }
+}
+
+/// Why a member is replaced by a new one.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error(transparent)]
+    Stalled(#[from] Stall),
 }
 
 struct Member {
@@ -70,6 +80,7 @@ struct Member {
     /// Reading failed: when to try again.
     reading_pause: Option<Pause>,
     running: Option<Running>,
+    watchdog: Watchdog,
     /// Kafka has said that something is wrong, and nothing good since.
     is_in_trouble: bool,
     report_at: Instant,
@@ -107,6 +118,7 @@ enum Happening {
 
 impl Member {
     fn new(group: Arc<Group>, kafka: Connection, rebalances: mpsc::UnboundedReceiver<Rebalance>) -> Self {
+        let watchdog = Watchdog::new(group.config.poll_interval_max, Instant::now());
         Self {
             group,
             kafka,
@@ -116,19 +128,23 @@ impl Member {
             reading: None,
             reading_pause: None,
             running: None,
+            watchdog,
             is_in_trouble: false,
             report_at: Instant::now(),
         }
     }
 
     /// Returns when it is cancelled, or with an error when the consumer is of no further use.
-    async fn serve(&mut self, cancel: &CancellationToken) -> KafkaResult<()> {
+    async fn serve(&mut self, cancel: &CancellationToken) -> Result<(), Broken> {
         loop {
             self.give_up_what_is_revoked()?;
             self.read_positions();
             self.start_batch();
-            self.report();
+            self.report()?;
             let has_room = self.has_room();
+            if has_room {
+                self.watchdog.polls(Instant::now())?;
+            }
             let happening = tokio::select! {
                 // what ends goes before what begins
                 biased;
@@ -361,19 +377,23 @@ impl Member {
         Ok(())
     }
 
-    /// Tells lag tools and metrics where the group is, once in a while.
-    fn report(&mut self) {
-        if Instant::now() < self.report_at {
-            return;
+    /// Tells lag tools, metrics and the watchdog where the group is, once in a while.
+    fn report(&mut self) -> Result<(), Stall> {
+        let now = Instant::now();
+        if now < self.report_at {
+            return Ok(());
         }
-        self.report_at = Instant::now() + REPORT_INTERVAL;
+        self.report_at = now + REPORT_INTERVAL;
         let partitions = self.lanes.partitions();
         self.commit(&partitions);
         metrics::set_partitions(&self.group, partitions.len(), self.lanes.count_stopped());
-        let ends = self.kafka.ends();
+        let fetched = self.kafka.fetched();
         for topic in self.group.topics() {
-            metrics::set_lag(&self.group, topic, self.lanes.lag(topic, &ends));
+            metrics::set_lag(&self.group, topic, self.lanes.lag(topic, &fetched));
         }
+        let may_come = self.has_room() && self.kafka.has_broker();
+        let expected = if may_come { self.lanes.expecting(fetched) } else { BTreeMap::new() };
+        self.watchdog.look(&expected, now)
     }
 
     /// Tells Kafka the positions of these partitions, where they have changed.

@@ -9,6 +9,7 @@ mod members;
 mod operators;
 mod outage;
 mod parking;
+mod pauses;
 mod positions;
 mod recorder;
 mod world;
