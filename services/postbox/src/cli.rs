@@ -57,6 +57,8 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Give a consumer group its letters again: its tables are built anew beside the old ones, or what is missing is made
+    Replay(ReplayOptions),
     /// Look at orders that are on their way
     Sagas {
         #[command(subcommand)]
@@ -64,6 +66,19 @@ pub enum Command {
     },
     /// Play the main story against the running platform: exit code 0 only when all of it was seen
     Demo,
+}
+
+/// Which letters are given again.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayOptions {
+    /// The consumer group, like `analytics.count`; `postbox lag` lists all
+    pub group: String,
+    /// Where to begin: `beginning`, or a time like 2026-11-21T09:00:00Z, by when letters were put into Kafka
+    #[arg(long, value_name = "beginning|TIME")]
+    pub from: String,
+    /// Where to end; not for a projection, which goes on to where its group is
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
 }
 
 /// How to start the platform.

@@ -23,6 +23,7 @@ mod operators;
 mod order;
 mod ports;
 mod progress;
+mod replay;
 mod sagas;
 pub mod secret;
 pub mod state;
@@ -70,6 +71,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Audit(options) => audit::run(&common, &options).await,
         Command::Lag => lag::run(&common).await,
         Command::Dlq { command } => dlq::run(&common, &command).await,
+        Command::Replay(options) => replay::run(&common, &options).await,
         Command::Sagas { command } => sagas::run(&common, &command).await,
         Command::Demo => demo::run(&common).await,
     }
