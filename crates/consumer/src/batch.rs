@@ -1,4 +1,4 @@
-//! One transaction for many letters: the positions move and the effects are made, or nothing happens.
+//! Transactions for many letters each: the positions move and the effects are made, or nothing happens.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ use crate::{
     uncut::uncut,
 };
 
-/// How long letters are done one by one before the member looks after its other work again.
-const ONE_BY_ONE_MAX: Duration = Duration::from_secs(3);
+/// How long letters are done before the member looks after its other work again.
+const TIME_MAX: Duration = Duration::from_secs(3);
 
 /// The next letters of a partition.
 #[derive(Debug, Clone)]
@@ -90,13 +90,77 @@ impl From<sqlx::Error> for Failure {
 /// How many letters of each topic came to which outcome.
 type Tally = BTreeMap<(&'static str, Outcome), u64>;
 
-/// Does the slices in one transaction; if that fails, letter by letter. Stops between two letters when `interrupt` is
-/// cancelled.
+/// Does the slices, some letters of each in a transaction, as many as the group's pace says; if one fails, its letters one by
+/// one. Stops between two transactions when `interrupt` is cancelled, or when it has taken its time.
 pub(crate) async fn process(group: Arc<Group>, slices: Vec<Slice>, interrupt: CancellationToken) -> Vec<Progress> {
+    let mut progress: Vec<Progress> = slices.into_iter().map(begun).collect();
+    let until = Instant::now() + TIME_MAX;
+    let mut is_first = true;
+    loop {
+        let portion = next_portion(&progress, group.pace.letters());
+        if portion.is_empty() {
+            return progress;
+        }
+        if interrupt.is_cancelled() || !is_first && Instant::now() >= until {
+            going(&mut progress).for_each(|progress| progress.stop = Some(Stop::Interrupted));
+            return progress;
+        }
+        is_first = false;
+        for done in together(&group, portion, &interrupt).await {
+            let whole = going(&mut progress).find(|whole| whole.partition == done.partition);
+            whole.expect("a portion is of slices that go on").take_in(done);
+        }
+    }
+}
+
+/// A slice of which all is left.
+fn begun(slice: Slice) -> Progress {
+    Progress { partition: slice.partition, next: slice.from, left: slice.letters, stop: None }
+}
+
+/// The slices that nothing stops and that are not at their end.
+fn going(progress: &mut [Progress]) -> impl Iterator<Item = &mut Progress> {
+    progress.iter_mut().filter(|slice| slice.is_going())
+}
+
+impl Progress {
+    fn is_going(&self) -> bool {
+        self.stop.is_none() && !self.left.is_empty()
+    }
+
+    /// A portion of this came so far.
+    fn take_in(&mut self, portion: Progress) {
+        self.next = portion.next;
+        self.left.retain(|letter| letter.offset >= portion.next);
+        if matches!(portion.stop, Some(Stop::Fenced)) {
+            // what this member knows is out of date
+            self.left.clear();
+        }
+        self.stop = portion.stop;
+    }
+}
+
+/// The next letters of each slice, about as many of each, so that a long one holds up no other.
+fn next_portion(progress: &[Progress], letters_max: usize) -> Vec<Slice> {
+    let going = progress.iter().filter(|slice| slice.is_going());
+    let share = letters_max.div_ceil(going.clone().count().max(1));
+    let slice = |slice: &Progress| Slice {
+        partition: slice.partition,
+        from: slice.next,
+        letters: slice.left.iter().take(share).cloned().collect(),
+    };
+    going.map(slice).collect()
+}
+
+/// Does the slices in one transaction; if that fails, letter by letter.
+async fn together(group: &Arc<Group>, slices: Vec<Slice>, interrupt: &CancellationToken) -> Vec<Progress> {
     let letters: usize = slices.iter().map(|slice| slice.letters.len()).sum();
     // a single letter goes straight to the way that knows what to do when it fails
     if letters > 1 {
-        match whole(&group, apply(group.clone(), slices.clone())).await {
+        let began = Instant::now();
+        let outcome = whole(group, apply(group.clone(), slices.clone())).await;
+        group.pace.took(letters, began.elapsed());
+        match outcome {
             Ok(()) => return slices.iter().map(|slice| ended(slice, slice.as_move().to, None)).collect(),
             Err(Failure::Fenced) => {
                 return slices.iter().map(|slice| ended(slice, slice.from, Some(Stop::Fenced))).collect();
@@ -104,10 +168,10 @@ pub(crate) async fn process(group: Arc<Group>, slices: Vec<Slice>, interrupt: Ca
             Err(failure) => debug!(group = group.name, letters, ?failure, "a batch failed, doing it letter by letter"),
         }
     }
-    let until = Instant::now() + ONE_BY_ONE_MAX;
+    let until = Instant::now() + TIME_MAX;
     let mut progress = Vec::with_capacity(slices.len());
     for slice in slices {
-        progress.push(one_by_one(&group, slice, &interrupt, until).await);
+        progress.push(one_by_one(group, slice, interrupt, until).await);
     }
     progress
 }

@@ -14,6 +14,7 @@ use tracing::{Instrument, info_span};
 use crate::{
     config::ConsumerConfig,
     handler::{AnyHandler, HandlerError, Kind},
+    pace::Pace,
 };
 
 /// A partition of a topic, named as in the database: without the namespace.
@@ -28,6 +29,7 @@ pub(crate) struct Group {
     pub name: &'static str,
     pub config: ConsumerConfig,
     pub pool: PgPool,
+    pub pace: Pace,
     /// Told after each commit of effects.
     pub after_commit: Option<AfterCommit>,
     /// Set while a projection is built anew.
@@ -40,7 +42,8 @@ pub(crate) type AfterCommit = Arc<dyn Fn() + Send + Sync>;
 
 impl Group {
     pub fn new(name: &'static str, config: ConsumerConfig, pool: PgPool) -> Self {
-        Self { name, config, pool, after_commit: None, confined: None, routes: Vec::new() }
+        let pace = Pace::new(config.batch_events_max);
+        Self { name, config, pool, pace, after_commit: None, confined: None, routes: Vec::new() }
     }
 
     pub fn add(&mut self, topic: Topic, handler: Box<dyn AnyHandler>) {
