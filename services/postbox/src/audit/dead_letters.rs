@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::metadata::MetadataTopic;
 
 use super::sources::Sources;
@@ -52,8 +52,7 @@ fn read(consumer: &BaseConsumer, namespace: &str) -> Result<BTreeSet<Copy>, Fail
 
 /// What the headers of a copy say; `None` for what no consumer of ours has put there.
 fn copy(message: &BorrowedMessage<'_>, namespace: &str) -> Option<Copy> {
-    let headers = message.headers()?;
-    let header = |name: &str| headers.iter().find(|header| header.key == name).and_then(|header| header.value);
+    let header = |name: &str| topics::headers(message).find(|(known, _)| *known == name)?.1;
     let text = |name: &str| {
         let text = std::str::from_utf8(header(name)?).ok()?;
         Some(text.strip_prefix(namespace)?.to_owned())

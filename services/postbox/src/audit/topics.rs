@@ -1,6 +1,7 @@
 //! Reading the topics from a mark to their ends, in no group, so that nobody notices.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use contracts::event::Event;
@@ -196,8 +197,7 @@ impl Reading {
             let since = self.since.entry(topic).or_default();
             *since = since.max(seconds(put_at_ms));
         }
-        let headers = message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value));
-        let event = Event::from_kafka(message.key(), headers, message.payload()).ok();
+        let event = Event::from_kafka(message.key(), headers(message), message.payload()).ok();
         let read = event.and_then(|event| Some((event.subject.parse::<Uuid>().ok()?, event)));
         let Some((about, event)) = read else {
             if self.unreadable.len() < UNREADABLE_MAX {
@@ -219,6 +219,17 @@ impl Reading {
         };
         self.sorter.push(to_bytes(about, &letter)).map_err(|error| full(&error))
     }
+}
+
+/// A message's headers, without those whose names are no UTF-8: the client panics on them, and none that matters has such a
+/// name.
+pub fn headers<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
+    message.headers().into_iter().flat_map(|headers| {
+        (0..headers.count()).filter_map(|index| {
+            let header = catch_unwind(AssertUnwindSafe(|| headers.get(index))).ok()?;
+            Some((header.key, header.value))
+        })
+    })
 }
 
 /// Milliseconds as seconds.

@@ -93,3 +93,46 @@ pub fn published_in_order(case: &Case, desk: &Desk, finding: &mut Finding) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::case::{Kind, Letter};
+    use crate::audit::marks::Marks;
+
+    /// How many letters are out of order; each is its place, its name and its number.
+    fn out_of_order(letters: &[(i32, u128, i64)], since: f64) -> usize {
+        let letter = |(offset, &(partition, id, sequence)): (i64, &(i32, u128, i64))| Letter {
+            topic: ORDER_LETTERS,
+            partition,
+            offset,
+            event_id: Uuid::from_u128(id),
+            sequence,
+            kind: Kind::Other,
+            put_at_ms: 0,
+        };
+        let case = Case { letters: (0..).zip(letters).map(letter).collect(), ..Case::default() };
+        let desk = Desk { marks: Marks::default(), since: [(ORDER_LETTERS, since)].into() };
+        let mut finding = Finding::default();
+        published_in_order(&case, &desk, &mut finding);
+        finding.suspected()
+    }
+
+    #[test]
+    fn letters_that_come_again_are_in_order_by_their_first_occurrence() {
+        assert_eq!(out_of_order(&[(0, 1, 1), (0, 2, 2), (0, 1, 1), (0, 2, 2), (0, 3, 3)], 0.0), 0);
+    }
+
+    #[test]
+    fn a_gap_an_inversion_and_another_partition_are_found() {
+        assert_eq!(out_of_order(&[(0, 1, 1), (0, 3, 3)], 0.0), 1);
+        assert_eq!(out_of_order(&[(0, 2, 2), (0, 1, 1)], 0.0), 2);
+        assert_eq!(out_of_order(&[(0, 1, 1), (5, 2, 2)], 0.0), 1);
+    }
+
+    #[test]
+    fn of_a_history_that_is_cut_the_first_may_have_any_number() {
+        assert_eq!(out_of_order(&[(0, 7, 7), (0, 8, 8)], 1.0), 0);
+        assert_eq!(out_of_order(&[(0, 7, 7), (0, 9, 9)], 1.0), 1);
+    }
+}

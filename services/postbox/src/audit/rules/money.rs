@@ -75,3 +75,73 @@ pub fn given_back_once(case: &Case, _: &Desk, finding: &mut Finding) {
         wrong("payment has booked both a void and a refund".to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::case::{Order, Payment};
+    use crate::audit::marks::Marks;
+
+    fn order(saga_state: &str) -> Order {
+        Order {
+            saga_state: saga_state.to_owned(),
+            reason: None,
+            placed_by: "TELEPHONE".to_owned(),
+            version: 2,
+            total_minor: Some(500),
+            currency: Some("EUR".to_owned()),
+            answer: None,
+            shipment_version: 0,
+            seconds_late: 0,
+            updated_at: 0.0,
+        }
+    }
+
+    fn payment(state: &str) -> Payment {
+        let state = Some(state.to_owned());
+        Payment { state, captured: Some(500), voided: None, refunded: None, transfers: 1, misposted: 0 }
+    }
+
+    fn capture(refunded_minor: i64, is_voided: bool) -> Capture {
+        Capture { amount_minor: 500, currency: "EUR".to_owned(), refunded_minor, is_voided }
+    }
+
+    /// What each of the three checks says of an order with this payment and these captures.
+    fn suspects(order: Order, payment: Payment, captures: Vec<Capture>) -> [usize; 3] {
+        let case = Case { order: Some(order), payment: Some(payment), captures, ..Case::default() };
+        let desk = Desk { marks: Marks::default(), since: std::collections::BTreeMap::new() };
+        [captured_once, kept_as_decided, given_back_once].map(|check| {
+            let mut finding = Finding::default();
+            check(&case, &desk, &mut finding);
+            finding.suspected()
+        })
+    }
+
+    #[test]
+    fn a_completed_order_with_its_capture_is_right() {
+        assert_eq!(suspects(order("COMPLETED"), payment("CAPTURED"), vec![capture(0, false)]), [0, 0, 0]);
+    }
+
+    #[test]
+    fn two_captures_that_stand_are_one_too_many_and_a_voided_one_is_none() {
+        let standing = || capture(0, false);
+        assert_eq!(suspects(order("COMPLETED"), payment("CAPTURED"), vec![standing(), standing()]), [1, 0, 0]);
+        assert_eq!(suspects(order("COMPLETED"), payment("CAPTURED"), vec![standing(), capture(0, true)]), [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_timeout_that_was_taken_for_a_decline_keeps_money_or_sends_without() {
+        assert_eq!(suspects(order("REJECTED"), payment("DECLINED"), vec![capture(0, false)]), [0, 1, 0]);
+        assert_eq!(suspects(order("COMPLETED"), payment("CAPTURED"), vec![]), [0, 1, 0]);
+        assert_eq!(suspects(order("COMPLETED"), payment("CAPTURED"), vec![capture(0, true)]), [0, 1, 0]);
+    }
+
+    #[test]
+    fn money_is_given_back_once_and_only_when_it_was_asked_for() {
+        let refunded = || Payment { refunded: Some(500), ..payment("REFUNDED") };
+        assert_eq!(suspects(order("REFUNDED"), refunded(), vec![capture(500, false)]), [0, 0, 0]);
+        assert_eq!(suspects(order("REFUNDED"), refunded(), vec![capture(500, true)]), [0, 0, 1]);
+        assert_eq!(suspects(order("REFUNDED"), refunded(), vec![capture(400, false)]), [0, 1, 1]);
+        assert_eq!(suspects(order("COMPLETED"), payment("CAPTURED"), vec![capture(500, false)]), [0, 0, 1]);
+    }
+}
