@@ -14,8 +14,9 @@ POSTBOX = target/$(if $(RELEASE),release,debug)/postbox
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
+# the package of the journeys switches kill points on in all that is built along with it: no release is
 build: ## every program; RELEASE=1: optimised
-	cargo build --locked $(if $(RELEASE),--release) --workspace --bins
+	cargo build --locked $(if $(RELEASE),--release --exclude journeys) --workspace --bins
 
 up: build ## the whole platform on this machine; DETACH=1: in the background
 	$(POSTBOX) up $(UP) $(WHERE)
@@ -39,7 +40,7 @@ servers: build ## a Postgres and a Kafka for tests in another terminal; prints w
 	@target/debug/with-servers
 
 bench: ## how fast it starts, how much memory it takes, how long an order takes; optimised build
-	cargo build --locked --release --workspace --bins
+	cargo build --locked --release --workspace --exclude journeys --bins
 	target/release/bench
 
 # what Rust does not bring along is fetched by scripts/tool at first use; the quick checks come first

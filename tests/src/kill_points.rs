@@ -1,5 +1,7 @@
 //! The kill points that are in the sources, and whom each can kill.
 
+use std::path::Path;
+
 use postbox::manifest::Manifest;
 
 use crate::repository::{from_root, root, rust_files, text};
@@ -31,9 +33,20 @@ pub fn all() -> Vec<KillPoint> {
     points
 }
 
+/// Whether this program was built with kill points.
+pub fn are_in(program: &Path) -> bool {
+    const WORDS: &[u8] = b"killed at the kill point";
+    std::fs::read(program).is_ok_and(|program| program.windows(WORDS.len()).any(|words| words == WORDS))
+}
+
 impl KillPoint {
-    /// Whether the service passes this point: those of the crates stand where every service passes that uses them.
+    /// Whether the service passes this point while it serves: those of the crates stand where every service passes that uses
+    /// them.
     pub fn is_in(&self, service: &Manifest) -> bool {
+        // a replay is a process of its own, that somebody starts
+        if self.file.contains("/replay/") {
+            return false;
+        }
         match self.name.split('.').next() {
             Some("consumer") => !service.consumes.is_empty(),
             // not every topic is published through the outbox

@@ -8,19 +8,17 @@ use std::{
 };
 
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    customer::{Answer, Customer, new_key, order_body},
+    customer::{Answer, Customer, address, new_key, order_body},
     platform::Platform,
 };
 
-/// How many shop at the same time.
-const SHOPPERS: usize = 6;
-
 /// How long one of them looks around between two orders.
-const BETWEEN_ORDERS: Duration = Duration::from_millis(50);
+const BETWEEN_ORDERS: Duration = Duration::from_millis(200);
 
 /// How long one of them waits before he asks again.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -28,13 +26,25 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// A request that has no answer after so long, however often it is asked, has none.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
+/// An order that is not decided after so long, however often its services die meanwhile, is stuck.
+const DECIDED_WITHIN: Duration = Duration::from_mins(3);
+
 /// What somebody wants.
 #[derive(Debug, Clone, Copy)]
 struct Wish {
+    who: Who,
     sku: &'static str,
     card: &'static str,
     door: Door,
     then: Then,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Somebody with an address.
+    Settled,
+    /// Somebody without one.
+    Traveller,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,25 +64,31 @@ enum Then {
     CancelCompleted,
     /// An operator sends the parcel on its way as soon as there is one.
     Dispatch,
+    /// Parcels are to go somewhere else from now on.
+    MoveHouse,
 }
 
-const WISHES: [Wish; 12] = {
+/// One of these comes back for the same thing again and again.
+const WISHES: [Wish; 15] = {
     use Door::{Letter, Telephone};
-    use Then::{Cancel, CancelCompleted, Dispatch, Wait};
+    use Then::{Cancel, CancelCompleted, Dispatch, MoveHouse, Wait};
     const fn wish(sku: &'static str, card: &'static str, door: Door, then: Then) -> Wish {
-        Wish { sku, card, door, then }
+        Wish { who: Who::Settled, sku, card, door, then }
     }
     [
+        Wish { who: Who::Traveller, ..wish("mug", "tok_visa", Telephone, Wait) },
         wish("mug", "tok_visa", Telephone, Wait),
         wish("mug", "tok_visa", Letter, Wait),
+        wish("mug", "tok_visa", Telephone, Dispatch),
+        wish("mug", "tok_visa", Letter, MoveHouse),
         wish("poster", "tok_visa", Telephone, CancelCompleted),
+        wish("poster", "tok_visa", Letter, CancelCompleted),
         wish("poster", "tok_visa", Letter, Cancel),
         wish("tee", "tok_declined", Telephone, Wait),
         wish("tee", "tok_declined", Letter, Wait),
         wish("sticker", "tok_charged_no_reply", Telephone, Wait),
-        wish("sticker", "tok_flaky", Letter, CancelCompleted),
+        wish("sticker", "tok_flaky", Letter, Wait),
         wish("sold-out", "tok_visa", Telephone, Wait),
-        wish("mug", "tok_visa", Telephone, Dispatch),
         // nobody will ever know whether this card was charged, so nothing but the void ends its orders
         wish("mug", "tok_no_reply", Telephone, Cancel),
         wish("mug", "tok_no_reply", Letter, Cancel),
@@ -96,26 +112,23 @@ struct Shopper {
 }
 
 impl Shoppers {
-    /// Lets them in. One has no address yet.
+    /// Lets them in.
     pub async fn enter(platform: &Platform) -> Self {
         let (stop, acknowledged) = (CancellationToken::new(), Arc::default());
         let operator = Customer::operator(platform).await;
-        let customers = [Customer::register(platform).await, Customer::register_without_address(platform).await];
+        let settled = Customer::register(platform).await;
+        let traveller = Customer::register_without_address(platform).await;
         let mut shopping = JoinSet::new();
-        for number in 0..SHOPPERS {
-            let shopper = Shopper {
-                customer: customers[usize::from(number == 0)].clone(),
-                operator: operator.clone(),
-                acknowledged: Arc::clone(&acknowledged),
+        for wish in WISHES {
+            let customer = match wish.who {
+                Who::Settled => settled.clone(),
+                Who::Traveller => traveller.clone(),
             };
+            let shopper = Shopper { customer, operator: operator.clone(), acknowledged: Arc::clone(&acknowledged) };
             let stop = stop.clone();
             shopping.spawn(async move {
-                let first = number * WISHES.len() / SHOPPERS;
-                for wish in WISHES.iter().cycle().skip(first) {
-                    if stop.is_cancelled() {
-                        return;
-                    }
-                    shopper.shop(*wish).await;
+                while !stop.is_cancelled() {
+                    shopper.shop(wish).await;
                     tokio::time::sleep(BETWEEN_ORDERS).await;
                 }
             });
@@ -151,7 +164,15 @@ impl Shopper {
                 self.cancel(&id).await;
             }
             Then::Dispatch => self.dispatch(&id).await,
+            Then::MoveHouse => self.move_house(&id).await,
         }
+    }
+
+    async fn move_house(&self, id: &str) {
+        let mut elsewhere = address();
+        elsewhere["line2"] = json!(format!("the house of order {id}"));
+        let path = "/v1/accounts/me/address";
+        answered(|| self.customer.try_send(Method::PUT, path, None, Some(elsewhere.clone()))).await.expect(200);
     }
 
     async fn order(&self, wish: Wish) -> String {
@@ -182,7 +203,7 @@ impl Shopper {
 
     /// Waits until it is known what becomes of the order.
     async fn ends(&self, id: &str) {
-        let until = Instant::now() + ANSWERED_WITHIN;
+        let until = Instant::now() + DECIDED_WITHIN;
         let path = format!("/v1/orders/{id}");
         while Instant::now() < until {
             let order = answered(|| self.customer.try_send(Method::GET, &path, None, None)).await;
@@ -191,12 +212,12 @@ impl Shopper {
             }
             tokio::time::sleep(PATIENCE).await;
         }
-        panic!("order {id} was PENDING for {ANSWERED_WITHIN:?}");
+        panic!("order {id} was PENDING for {DECIDED_WITHIN:?}");
     }
 
     /// Asks until the parcel has left, or it is clear that none will.
     async fn dispatch(&self, id: &str) {
-        let until = Instant::now() + ANSWERED_WITHIN;
+        let until = Instant::now() + DECIDED_WITHIN;
         let order_path = format!("/v1/orders/{id}");
         let path = format!("{order_path}/dispatch");
         while Instant::now() < until {
@@ -214,7 +235,7 @@ impl Shopper {
             }
             tokio::time::sleep(PATIENCE).await;
         }
-        panic!("the parcel of order {id} could not be sent in {ANSWERED_WITHIN:?}");
+        panic!("the parcel of order {id} could not be sent in {DECIDED_WITHIN:?}");
     }
 }
 

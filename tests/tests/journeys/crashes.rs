@@ -1,7 +1,7 @@
 //! kill -9 of order and of payment between any two steps of an order.
 //!
-//! No kill point is built into the services. Each window is held open from outside until the process inside it is dead: a
-//! callee is paused, or the row that is written next is locked.
+//! Each window is held open from outside until the process inside it is dead: a callee is paused, or the row that is
+//! written next is locked. So these are stories of services as they are released, without kill points.
 
 use std::time::Duration;
 
