@@ -43,8 +43,8 @@ pub(crate) fn run(settings: &Settings, runtime: &Handle, cancel: &CancellationTo
                 warn!(group = GROUP, %error, "the stream broke off, beginning anew until it works");
             }
             stream.is_in_trouble = true;
-            // either the pause is over or it was cancelled
-            let _ = runtime.block_on(timeout(PAUSE, cancel.cancelled()));
+            // either the pause is over or it was cancelled; the timer must be made inside the runtime
+            let _ = runtime.block_on(async { timeout(PAUSE, cancel.cancelled()).await });
         }
     }
 }

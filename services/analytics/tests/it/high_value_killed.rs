@@ -2,7 +2,7 @@
 
 use contracts::topics::{HIGH_VALUE_ORDERS, PARTITIONS};
 use futures::future::join_all;
-use nix::sys::signal::Signal;
+use nix::{sys::signal::Signal, unistd::Pid};
 
 use crate::{
     high_value::{dead_letters, has_picked, picked, send_high},
@@ -22,7 +22,7 @@ const KILLS: usize = 4;
 const ORDERS: usize = 300;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_produce_and_commit_again_and_again_each_order_is_picked_once() {
+async fn killed_before_and_after_the_commit_again_and_again_each_order_is_picked_once() {
     let written: usize = join_all((0..PLATFORMS).map(|_| kill_again_and_again())).await.into_iter().sum();
     let orders = PLATFORMS * (KILLS + 1) * ORDERS;
     println!("{} kills: {orders} orders of high value, {written} letters written", PLATFORMS * KILLS);
@@ -34,13 +34,15 @@ async fn kill_again_and_again() -> usize {
     let post = Post::open().await;
     let database = testkit::database("analytics", &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await;
     let mut sent = 0;
-    for _ in 0..KILLS {
-        let written = read(&post.kafka, HIGH_VALUE_ORDERS.name(), PARTITIONS, Isolation::Uncommitted).await.len();
+    for kill in 0..KILLS {
+        // in turn as soon as a letter is written, and as soon as it is committed: then the position must be, too
+        let moment = if kill % 2 == 0 { Isolation::Uncommitted } else { Isolation::Committed };
+        let written = read(&post.kafka, HIGH_VALUE_ORDERS.name(), PARTITIONS, moment).await.len();
         sent += send_high(&post, ORDERS).await;
         post.send_without_value(&completed(contracts::ids::OrderId::new(), "2026-11-21T09:00:00Z", 1, "EUR")).await;
         let program = Program::start(&database, &post);
         let pid = program.pid();
-        on_letter(&post, written, move || send(pid, Signal::SIGKILL)).await;
+        on_letter(&post, moment, written, move || send(pid, Signal::SIGKILL)).await;
         program.kill().await;
     }
     sent += send_high(&post, ORDERS).await;
@@ -65,7 +67,7 @@ async fn a_member_that_was_paused_in_the_middle_and_comes_back_writes_nothing_tw
     let mut sent = send_high(&post, ORDERS).await;
     let paused = Program::start(&database, &post);
     let pid = paused.pid();
-    on_letter(&post, 0, move || send(pid, Signal::SIGSTOP)).await;
+    on_letter(&post, Isolation::Uncommitted, 0, move || send(pid, Signal::SIGSTOP)).await;
     // it still believes that it has all partitions, in a transaction that nobody has ended
     let other = Program::start(&database, &post);
     has_picked(&post).await;
@@ -83,9 +85,27 @@ async fn a_member_that_was_paused_in_the_middle_and_comes_back_writes_nothing_tw
     paused.stop().await;
 }
 
-/// Calls `act` as soon as more than so many letters lie on the topic, committed or not.
-async fn on_letter(post: &Post, more_than: usize, act: impl FnOnce() + Send + 'static) {
-    let reader = Reader::open(&post.kafka, HIGH_VALUE_ORDERS.name(), PARTITIONS, Isolation::Uncommitted);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_killed_in_the_middle_and_comes_back_loses_and_doubles_nothing() {
+    let mut brokers = testkit::own_kafka(1).await;
+    let post = Post::open_on(brokers.kafka.clone()).await;
+    let database = testkit::database("analytics", &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await;
+    let mut sent = send_high(&post, ORDERS).await;
+    let program = Program::start(&database, &post);
+    let broker = Pid::from_raw(i32::try_from(brokers.server.pids()[0]).expect("a pid"));
+    on_letter(&post, Isolation::Uncommitted, 0, move || send(broker, Signal::SIGKILL)).await;
+    // also waits until it is gone
+    brokers.server.kill().await.expect("it can be killed");
+    brokers.server.start().await.expect("it starts again");
+    sent += send_high(&post, ORDERS).await;
+    has_picked(&post).await;
+    assert_eq!(picked(&post).await.len(), sent);
+    program.stop().await;
+}
+
+/// Calls `act` as soon as more than so many letters lie on the topic for such a reader.
+async fn on_letter(post: &Post, isolation: Isolation, more_than: usize, act: impl FnOnce() + Send + 'static) {
+    let reader = Reader::open(&post.kafka, HIGH_VALUE_ORDERS.name(), PARTITIONS, isolation);
     let waiting = tokio::task::spawn_blocking(move || {
         (0..=more_than).for_each(|_| drop(reader.next()));
         act();

@@ -24,7 +24,11 @@ pub struct Post {
 
 impl Post {
     pub async fn open() -> Self {
-        let kafka = testkit::kafka();
+        Self::open_on(testkit::kafka()).await
+    }
+
+    /// On these brokers.
+    pub async fn open_on(kafka: TestKafka) -> Self {
         for topic in [ORDERS, RESERVATIONS, PAYMENTS, SHIPMENTS, HIGH_VALUE_ORDERS] {
             kafka.create_topic(topic.name(), topics::PARTITIONS).await;
         }
