@@ -36,8 +36,9 @@ pub fn channel(url: &str) -> Result<Channel, Error> {
         .connect_lazy())
 }
 
-/// Asks, and if the service is UNAVAILABLE asks again, three times in all and never beyond `budget`. For calls that may be repeated:
-/// reads, and changes that carry a key.
+/// Asks, and if the service cannot be reached asks again, three times in all and never beyond `budget`. For calls that may be
+/// repeated: reads, and changes that carry a key. A service that says itself that it is UNAVAILABLE is not asked again: it has
+/// too much to do, or waits for something itself, and three calls for one would make it worse.
 pub async fn ask<Q, A, C, F>(budget: Duration, message: Q, call: C) -> Result<A, Status>
 where
     Q: Clone,
@@ -51,7 +52,8 @@ where
         .with_max_times(TRIES_MAX - 1);
     let asking = (|| ask_until(deadline, message.clone(), &call))
         .retry(tries)
-        .when(|status: &Status| status.code() == Code::Unavailable);
+        // what a service says itself has details
+        .when(|status: &Status| status.code() == Code::Unavailable && status.details().is_empty());
     timeout_at(deadline, asking).await.unwrap_or_else(|_| Err(too_late()))
 }
 
@@ -91,11 +93,12 @@ where
     answered.map(Response::into_inner).map_err(or_broken)
 }
 
-/// A connection that broke before the answer is tonic's UNKNOWN, with a cause; what a service says itself has none. It is as
-/// good as a service that is away: nobody knows whether it did what was asked.
+/// A connection that broke before the answer is tonic's UNKNOWN, and one that the other side had enough of is its
+/// RESOURCE_EXHAUSTED, with a cause; what a service says itself has none. It is as good as a service that is away: nobody knows
+/// whether it did what was asked.
 fn or_broken(status: Status) -> Status {
     match status.source() {
-        Some(cause) if status.code() == Code::Unknown => {
+        Some(cause) if matches!(status.code(), Code::Unknown | Code::ResourceExhausted) => {
             Status::unavailable(format!("the connection broke before the answer: {}: {cause}", status.message()))
         }
         _ => status,

@@ -48,6 +48,9 @@ pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown)
     let serving = Server::builder()
         .timeout(DEFAULT_DEADLINE)
         .max_concurrent_streams(STREAMS_MAX)
+        // callers give up when their deadline passes: a service that stood still finds many such calls at once, and would
+        // otherwise take them for an attack and cut off everybody on the connection
+        .http2_max_pending_accept_reset_streams(Some(STREAMS_MAX as usize))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .trace_fn(span_of)
         .add_routes(routes.add_service(health).add_service(reflection))

@@ -1,4 +1,4 @@
-//! A service that dies in the middle of a call is a service that is away.
+//! A service that dies in the middle of a call is a service that is away. One that says that it is overloaded is not.
 
 use std::{
     sync::{
@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
-use contracts::inventory::v1::{GetProductRequest, inventory_service_client::InventoryServiceClient};
+use contracts::{
+    inventory::v1::{GetProductRequest, inventory_service_client::InventoryServiceClient},
+    problem::ProblemCode,
+};
 use tokio::{io::AsyncReadExt, net::TcpListener};
-use tonic::Code;
+use tonic::{Code, Request, Response};
 
 /// Takes each call and hangs up in the middle of it. Gives its address, and how often it was called.
 async fn dying_service() -> (String, Arc<AtomicUsize>) {
@@ -42,4 +45,15 @@ async fn a_connection_that_breaks_before_the_answer_is_asked_over_again_and_then
     let status = asking.await.expect_err("nobody answers");
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert!(calls.load(Ordering::Relaxed) >= 3, "called {calls:?} times");
+}
+
+#[tokio::test]
+async fn a_service_that_says_that_it_is_unavailable_is_asked_once() {
+    let calls = AtomicUsize::new(0);
+    let asking = rpc::ask(Duration::from_secs(10), (), |_: Request<()>| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        async { Err::<Response<()>, _>(rpc::status(ProblemCode::Unavailable, "every connection is busy")) }
+    });
+    let status = asking.await.expect_err("it says no");
+    assert_eq!((status.code(), calls.load(Ordering::Relaxed)), (Code::Unavailable, 1));
 }
