@@ -18,7 +18,8 @@ mod store;
 pub use config::Config;
 pub use error::AnalyticsError;
 
-use contracts::analytics::v1::analytics_service_server::AnalyticsServiceServer;
+use consumer::admin::Stream;
+use contracts::{analytics::v1::analytics_service_server::AnalyticsServiceServer, topics};
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -45,7 +46,8 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka);
+    let high_value = Stream { group: high_value::GROUP, topic: topics::ORDERS };
+    let operators = consumer::admin::routes_with_streams(pool.clone(), &config.kafka, &[high_value]);
     ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
     let routes = start(&config, Deps { pool, clock: Clock::System, shutdown: shutdown.clone() });
     rpc::server::serve(config.listen_addr, routes, &shutdown).await

@@ -1,4 +1,4 @@
-//! How far the groups are behind: what lies in Kafka after the position that the database has.
+//! How far the groups are behind: what lies in Kafka after their positions.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,11 +21,16 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::Stream;
+
 /// How long a look at Kafka may take, from the question to the answer.
 const LOOK_DEADLINE: Duration = Duration::from_secs(8);
 
 /// How long the broker may take for one question.
 const BROKER_DEADLINE: Duration = Duration::from_secs(3);
+
+/// The group that lag is read in; nothing is stored under it.
+const LAG: &str = "lag";
 
 /// How long one wait for a letter may last before the time is looked at.
 const POLL: Duration = Duration::from_millis(100);
@@ -34,6 +39,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(super) struct Lag {
     pool: PgPool,
+    streams: Vec<Stream>,
     brokers: Brokers,
     /// One look at a time: each has consumers of its own, and one that hangs must not gather others around it.
     looking: Arc<Semaphore>,
@@ -60,10 +66,10 @@ pub(super) struct GroupLag {
 type Positions = BTreeMap<(String, String), BTreeMap<i32, i64>>;
 
 impl Lag {
-    pub fn new(pool: PgPool, kafka: &KafkaConfig) -> Self {
+    pub fn new(pool: PgPool, kafka: &KafkaConfig, streams: &[Stream]) -> Self {
         let brokers =
             Brokers { bootstrap: kafka.kafka_bootstrap_servers.clone(), namespace: kafka.kafka_namespace.clone() };
-        Self { pool, brokers, looking: Arc::new(Semaphore::new(1)) }
+        Self { pool, streams: streams.to_vec(), brokers, looking: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -76,7 +82,7 @@ pub(super) async fn of_consumers(State(lag): State<Lag>) -> Answer<Page<GroupLag
             let permit = lag.looking.acquire_owned().await.expect("nobody closes it");
             let look = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                lag.brokers.look(positions, until)
+                lag.brokers.look(positions, &lag.streams, until)
             });
             look.await.unwrap_or_else(|panic| Err(panic.to_string()))
         };
@@ -104,8 +110,12 @@ async fn positions(pool: &PgPool) -> Result<Positions, sqlx::Error> {
 }
 
 impl Brokers {
-    fn look(&self, positions: Positions, until: Instant) -> Result<Vec<GroupLag>, String> {
-        let watermarks = self.reader().map_err(|error| error.to_string())?;
+    fn look(&self, mut positions: Positions, streams: &[Stream], until: Instant) -> Result<Vec<GroupLag>, String> {
+        let watermarks = self.reader(LAG).map_err(|error| error.to_string())?;
+        for &Stream { group, topic } in streams {
+            let next = self.committed(group, topic.name())?;
+            positions.insert((group.to_owned(), topic.name().to_owned()), next);
+        }
         let mut ends: BTreeMap<String, BTreeMap<i32, (i64, i64)>> = BTreeMap::new();
         let mut lags = Vec::with_capacity(positions.len());
         for ((group, topic), next) in positions {
@@ -126,6 +136,24 @@ impl Brokers {
         Ok(lags)
     }
 
+    /// The offsets that a group has committed to Kafka.
+    fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, String> {
+        let told = |error: KafkaError| error.to_string();
+        let member = self.reader(group).map_err(told)?;
+        let topic = self.on_the_wire(topic);
+        let metadata = member.fetch_metadata(Some(&topic), BROKER_DEADLINE).map_err(told)?;
+        let mut asked = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
+            asked.add_partition(&topic, partition.id());
+        }
+        let committed = member.committed_offsets(asked, BROKER_DEADLINE).map_err(told)?;
+        let committed = committed.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(next) => Some((element.partition(), next)),
+            _ => None,
+        });
+        Ok(committed.collect())
+    }
+
     /// The first offset and the one after the last, of each partition.
     fn ends(&self, reader: &BaseConsumer, topic: &str) -> Result<BTreeMap<i32, (i64, i64)>, String> {
         let topic = self.on_the_wire(topic);
@@ -144,7 +172,7 @@ impl Brokers {
     fn oldest(&self, topic: &str, mut behind: BTreeMap<i32, Behind>, until: Instant) -> Result<(i64, f64), String> {
         let told = |error: KafkaError| error.to_string();
         // of its own, so that nothing comes that was asked for before
-        let reader = self.reader().map_err(told)?;
+        let reader = self.reader(LAG).map_err(told)?;
         let topic = self.on_the_wire(topic);
         let mut places = TopicPartitionList::new();
         for (&partition, Behind { next, .. }) in &behind {
@@ -173,12 +201,11 @@ impl Brokers {
         Ok((letters, Duration::from_millis(age_ms.unsigned_abs()).as_secs_f64()))
     }
 
-    /// A consumer that is in no group, and fetches little.
-    fn reader(&self) -> Result<BaseConsumer, KafkaError> {
+    /// A consumer that fetches little. It never joins the group: librdkafka demands one all the same.
+    fn reader(&self, group: &str) -> Result<BaseConsumer, KafkaError> {
         ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap)
-            // librdkafka demands one, though nothing is stored under it
-            .set("group.id", self.on_the_wire("lag"))
+            .set("group.id", self.on_the_wire(group))
             .set("enable.auto.commit", "false")
             // the letter at the position may have been deleted meanwhile
             .set("auto.offset.reset", "earliest")

@@ -17,18 +17,35 @@ use axum::{
     Router,
     routing::{get, post},
 };
+use contracts::topics::Topic;
 use service_runtime::config::KafkaConfig;
 use sqlx::PgPool;
 
 /// The routes, for [`service_runtime::ops::serve`]. The pool is that of the service; the group's rows are all that they
 /// read and write.
 pub fn routes(pool: PgPool, kafka: &KafkaConfig) -> Router {
+    routes_with_streams(pool, kafka, &[])
+}
+
+/// A group of the service that is no handler of this crate: it goes from topic to topic in Kafka's transactions, and its
+/// position is the one that it commits to Kafka. Of its dead letters there are copies on the dead-letter topic only.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream {
+    /// Its name, without the namespace.
+    pub group: &'static str,
+    /// What it reads.
+    pub topic: Topic,
+}
+
+/// [`routes`], with the lag of these as well.
+pub fn routes_with_streams(pool: PgPool, kafka: &KafkaConfig, streams: &[Stream]) -> Router {
     let letters = Router::new()
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/{id}", get(dead_letters::show))
         .route("/dead-letters/{id}/redrive", post(dead_letters::redrive))
         .route("/dead-letters/{id}/discard", post(dead_letters::discard))
         .with_state(pool.clone());
-    let lag = Router::new().route("/lag/consumers", get(lag::of_consumers)).with_state(lag::Lag::new(pool, kafka));
+    let lag =
+        Router::new().route("/lag/consumers", get(lag::of_consumers)).with_state(lag::Lag::new(pool, kafka, streams));
     letters.merge(lag)
 }

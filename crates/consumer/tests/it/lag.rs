@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use consumer::admin::Stream;
 use contracts::topics::ORDERS;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer},
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer},
 };
@@ -12,7 +14,7 @@ use service_runtime::config::KafkaConfig;
 use testkit::ask;
 
 use crate::{
-    operators::routes,
+    operators::{brokers, routes},
     recorder::{Mood, Moods},
     world::{GROUP, World, letter},
 };
@@ -80,6 +82,29 @@ async fn the_marks_of_transactions_are_no_lag() {
     world.passed(1).await;
     assert_eq!(lag(&world).await, (0, 0.0));
     member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_stream_the_position_is_what_it_committed_to_kafka() {
+    let world = World::new(2).await;
+    world.send_many(&["a", "b", "c"], 5).await;
+    let stream = Stream { group: "test.stream", topic: ORDERS };
+    let routes = consumer::admin::routes_with_streams(world.pool().clone(), &brokers(&world), &[stream]);
+    let lag = async || {
+        let (_, told) = ask(&routes, "GET", "/lag/consumers").await;
+        assert_eq!(told["items"][0]["group"], "test.stream", "{told}");
+        told["items"][0]["lag_messages"].as_i64().unwrap()
+    };
+    assert_eq!(lag().await, 15, "it has not begun");
+    let member: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &world.kafka.bootstrap)
+        .set("group.id", world.kafka.topic("test.stream"))
+        .create()
+        .unwrap();
+    let mut done = TopicPartitionList::new();
+    done.add_partition_offset(&world.topic, 0, Offset::Offset(2)).unwrap();
+    member.commit(&done, CommitMode::Sync).unwrap();
+    assert_eq!(lag().await, 13);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,11 +14,15 @@ use crate::{
 
 /// The routes of a process that serves from this world.
 pub fn routes(world: &World) -> Router {
-    let kafka = KafkaConfig {
+    consumer::admin::routes(world.pool().clone(), &brokers(world))
+}
+
+/// What tells a service where Kafka is.
+pub fn brokers(world: &World) -> KafkaConfig {
+    KafkaConfig {
         kafka_bootstrap_servers: world.kafka.bootstrap.clone(),
         kafka_namespace: world.kafka.namespace.clone(),
-    };
-    consumer::admin::routes(world.pool().clone(), &kafka)
+    }
 }
 
 /// Waits until so many letters are dead, and gives them as they are listed.
