@@ -12,5 +12,5 @@ pub async fn login(deps: &Deps, email: String, password: String) -> Result<Strin
     let hash = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
     let right = deps.hasher.is_right(Password::to_be_checked(password), hash).await?;
     let credentials = credentials.filter(|_| right).ok_or(AccountsError::WrongCredentials)?;
-    Ok(deps.signing_key.token(credentials.id, credentials.role, deps.clock.now()))
+    Ok(deps.signing_key.token(credentials.id, credentials.role, credentials.checked_at))
 }

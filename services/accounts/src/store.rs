@@ -1,6 +1,7 @@
 //! All SQL of this service.
 
 use contracts::ids::AccountId;
+use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -14,6 +15,8 @@ pub struct Credentials {
     pub id: AccountId,
     pub role: Role,
     pub password_hash: String,
+    /// By the database's clock: a machine whose own clock is wrong signs no tokens that are valid too late or too long.
+    pub checked_at: Timestamp,
 }
 
 /// Keeps a new account. The unique index says whether the email is free.
@@ -83,14 +86,14 @@ pub async fn find_account(pool: &PgPool, id: AccountId) -> Result<Option<Account
 
 /// What the login with this email is checked against.
 pub async fn find_credentials(pool: &PgPool, email: &Email) -> Result<Option<Credentials>, AccountsError> {
-    let row: Option<(Uuid, String, String)> =
-        sqlx::query_as("SELECT account_id, role, password_hash FROM account WHERE lower(email) = lower($1)")
+    let row: Option<(Uuid, String, String, jiff_sqlx::Timestamp)> =
+        sqlx::query_as("SELECT account_id, role, password_hash, now() FROM account WHERE lower(email) = lower($1)")
             .bind(email.as_str())
             .fetch_optional(pool)
             .await?;
-    let credentials = |(id, role, password_hash): (Uuid, String, String)| {
+    let credentials = |(id, role, password_hash, checked_at): (Uuid, String, String, jiff_sqlx::Timestamp)| {
         let role = Role::from_word(&role).ok_or(AccountsError::BrokenRow("account"))?;
-        Ok(Credentials { id: id.into(), role, password_hash })
+        Ok(Credentials { id: id.into(), role, password_hash, checked_at: checked_at.to_jiff() })
     };
     row.map(credentials).transpose()
 }
