@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test servers bench check advisories
+.PHONY: help build up down demo test test-faults chaos servers bench check advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -35,6 +35,17 @@ demo: build ## starts the platform afresh, plays the main story, stops; fails wh
 test: ## every test but the fault rows, with a real Postgres and a real Kafka
 	cargo build --locked --workspace --bins --tests
 	target/debug/with-servers cargo test --locked --workspace --no-fail-fast
+
+# the same build as for `make test`: who has run that has nothing to build
+test-faults: ## the fault table, short: services and servers killed, cut off, paused while customers order
+	cargo build --locked --workspace --bins --tests
+	target/debug/faults --short
+
+# the services as they are released, without kill points; what needs those takes the programs of the other build
+chaos: ## the fault table, long, on an optimised build; writes the figures into docs/reliability.md
+	cargo build --locked --release --workspace --exclude journeys --bins
+	cargo build --locked --workspace --bins --tests
+	target/debug/faults --long --programs target/release --report docs/reliability.md
 
 servers: build ## a Postgres and a Kafka for tests in another terminal; prints what to source there
 	@target/debug/with-servers

@@ -5,8 +5,10 @@
 //! everything has come to rest, and checks that nothing is lost, doubled or broken. A new row is a type that implements
 //! [`FaultRow`], named in [`rows::all`].
 
-pub mod checks;
+pub mod audit;
+pub mod clock;
 pub mod load;
+pub mod proxy;
 pub mod report;
 pub mod rest;
 pub mod rows;
@@ -49,6 +51,8 @@ pub struct Wishes {
     pub brokers: u16,
     /// Settings of services: service, variable, value. With any, the platform is always fresh.
     pub settings: Vec<(&'static str, &'static str, &'static str)>,
+    /// Programs with kill points: those that were built along with this harness, and no release. Always fresh.
+    pub kill_points: bool,
     /// What is ordered meanwhile.
     pub load: LoadWishes,
 }
@@ -70,12 +74,12 @@ impl Wishes {
     /// Any platform, and the usual load.
     pub fn usual(length: Length) -> Self {
         let load = LoadWishes {
-            rate: length.choose(20, 100),
+            rate: length.choose(10, 100),
             by: By::Telephone,
             cards: &["tok_visa"],
             calm: Duration::from_secs(length.choose(3, 10)),
         };
-        Self { fresh: false, brokers: 1, settings: Vec::new(), load }
+        Self { fresh: false, brokers: 1, settings: Vec::new(), kill_points: false, load }
     }
 }
 

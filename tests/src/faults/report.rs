@@ -10,12 +10,12 @@ pub const MARKER: &str = "<!-- measured: the lines below are written by `make ch
 pub struct Line {
     /// What was done.
     pub fault: String,
-    /// Acknowledged orders, letters and effects that are not there.
-    pub lost: usize,
-    /// Orders, captures and effects that are there more than once.
-    pub doubled: usize,
-    /// Whatever else is not as promised.
-    pub broken: usize,
+    /// Violations of the promises that nothing committed or acknowledged is lost.
+    pub lost: u64,
+    /// Violations of the promises that nothing is there twice.
+    pub doubled: u64,
+    /// Promises that are not kept, of the sixteen.
+    pub broken: u64,
     /// From the end of the fault until customers were answered as before.
     pub recovery: Option<Duration>,
     /// The share of attempts that were in vain, from the fault's beginning until then.

@@ -38,7 +38,7 @@ pub async fn at_rest(world: &World, deadline: Duration) -> Result<Duration, Stri
         match under_way(world).await {
             None => return Ok(began.elapsed()),
             Some(what) if began.elapsed() > deadline => {
-                return Err(format!("{what} {} s after the fault", deadline.as_secs()));
+                return Err(format!("{what} {} s after the last order", deadline.as_secs()));
             }
             Some(_) => sleep(POLL).await,
         }

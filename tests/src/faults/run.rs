@@ -9,17 +9,9 @@ use std::{
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use super::{
-    FaultRow, Length, Wishes,
-    checks::{self, Findings},
-    load::Load,
-    report::Line,
-    rest,
-    scene::{Scene, now},
-    world::World,
-};
+use super::{FaultRow, Length, Wishes, audit::audit, load::Load, report::Line, rest, scene::Scene, world::World};
 
-/// Every order is decided so soon after the last fault has ended.
+/// Everything is at rest so soon after the last order.
 const TERMINAL_MAX: Duration = Duration::from_secs(30);
 
 /// How many findings are told one by one.
@@ -74,7 +66,7 @@ impl Run {
 impl Wishes {
     /// Whether the platform is for this row alone.
     fn is_particular(&self) -> bool {
-        self.fresh || self.brokers != 1 || !self.settings.is_empty()
+        self.fresh || self.brokers != 1 || !self.settings.is_empty() || self.kill_points
     }
 }
 
@@ -94,23 +86,21 @@ async fn play(
     let load = Load::start(&world.command_line, wishes.load, &folder.path().join("journal")).await;
     let mut scene = Scene::begin(&mut world, load, wishes.load.calm).await;
     row.play(&mut scene).await;
-    let last_fault_ended = scene.last_fault_ended();
     let (mut load, mut lines) = scene.end();
     let report = load.end().await;
-    let since = Duration::try_from(now() - last_fault_ended).unwrap_or_default();
-    let rest = rest::at_rest(&world, TERMINAL_MAX.saturating_sub(since)).await;
-    let findings = checks::all(&world, load.acknowledged()).await;
-    let mut complaints: Vec<String> = findings.all().take(TOLD_MAX).cloned().collect();
+    let rest = rest::at_rest(&world, TERMINAL_MAX).await;
+    let findings = audit(&world, load.journal()).await;
+    let mut complaints: Vec<String> = findings.told.iter().take(TOLD_MAX).cloned().collect();
     complaints.extend(rest.err());
     if report.failed > 0 {
-        complaints
-            .push(format!("{} orders were refused what a client may not repeat: {:?}", report.failed, report.attempts));
+        complaints.push(format!("{} orders were not acknowledged: {:?}", report.failed, report.attempts));
     }
-    println!("  {} orders, {}", report.orders, counts(&findings));
+    println!(
+        "  {} orders: {} lost, {} doubled, {} promises broken",
+        report.orders, findings.lost, findings.doubled, findings.broken
+    );
     for line in &mut lines {
-        line.lost = findings.lost.len();
-        line.doubled = findings.doubled.len();
-        line.broken = findings.broken.len();
+        (line.lost, line.doubled, line.broken) = (findings.lost, findings.doubled, findings.broken);
         for complaint in &complaints {
             line.verdict.complain(complaint.clone());
         }
@@ -120,9 +110,4 @@ async fn play(
     }
     row.tidy(&mut world).await;
     (lines, world)
-}
-
-fn counts(findings: &Findings) -> String {
-    let Findings { lost, doubled, broken } = findings;
-    format!("{} lost, {} doubled, {} broken", lost.len(), doubled.len(), broken.len())
 }

@@ -31,7 +31,6 @@ pub struct Scene<'a> {
     pub length: Length,
     usual_p99_ms: f64,
     lines: Vec<Line>,
-    last_fault_ended: Timestamp,
 }
 
 /// What came of some harm, apart from what customers noticed.
@@ -67,7 +66,7 @@ impl<'a> Scene<'a> {
         sleep(calm).await;
         let usual_p99_ms = load.between(warm, now()).p99_ms().unwrap_or(0.0);
         let length = world.length;
-        Self { world, load, length, usual_p99_ms, lines: Vec::new(), last_fault_ended: now() }
+        Self { world, load, length, usual_p99_ms, lines: Vec::new() }
     }
 
     /// Does harm, ends it, and waits until customers are served as before; [`RECOVERY_MAX`] after the end of the harm at the
@@ -89,7 +88,6 @@ impl<'a> Scene<'a> {
         let ended = now();
         let recovered = self.recovery(ended, recovery_max).await;
         let during = self.load.between(began, now());
-        self.last_fault_ended = ended;
         let mut verdict = Verdict::default();
         let figure = match outcome {
             Outcome::Kept(figure) => figure,
@@ -113,11 +111,6 @@ impl<'a> Scene<'a> {
         };
         println!("  {}", line.in_short());
         self.lines.push(line);
-    }
-
-    /// When the last harm ended.
-    pub fn last_fault_ended(&self) -> Timestamp {
-        self.last_fault_ended
     }
 
     /// The end: the load, and a line for each strike.

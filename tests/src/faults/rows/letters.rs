@@ -49,7 +49,9 @@ impl FaultRow for Poison {
                     let since = now();
                     let envelope =
                         letters::on(&world.kafka.kafka, topics::ORDERS).await.pop().expect("there are orders");
-                    let poison = Event { subject: OrderId::new().to_string(), sequence: 1, ..envelope };
+                    let stranger = OrderId::new();
+                    let poison =
+                        Event { id: stranger.as_uuid(), subject: stranger.to_string(), sequence: 1, ..envelope };
                     letters::put(&world.kafka.kafka, topics::ORDERS, &poison, Some(b"\xff\xff garbage")).await;
                     eventually(DEAD_AFTER, "the letter is dead for some group", async || {
                         dead(world).await > dead_before && parked(world).await == 0
