@@ -1,7 +1,9 @@
 //! What follows a completed order happens by letter, and a follower that is away delays nobody.
 
+use contracts::{events::v1::HighValueOrderCompleted, topics::HIGH_VALUE_ORDERS};
 use journeys::{
     customer::{Customer, address, new_key},
+    letters,
     platform::Platform,
 };
 use reqwest::Method;
@@ -51,6 +53,26 @@ async fn dispatching_moves_the_shipment_and_the_order() {
         shipment["status"] == "DISPATCHED" && shipment["tracking_number"].is_string()
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_order_of_high_value_is_told_by_either_door_and_a_small_one_is_not() {
+    let platform = Platform::start_with(testkit::kafka(), &[("analytics", "HIGH_VALUE_FROM_MINOR", "2500")]).await;
+    let customer = Customer::register(&platform).await;
+    customer.order_a_mug().await.expect(201);
+    let by_telephone = customer.order(&new_key(), "mug", 2, "tok_visa").await.expect(201).order_id();
+    let by_letter = customer.order_by_letter(&new_key(), "mug", 3, "tok_visa").await.expect(202).order_id();
+    customer.order_with_status(&by_letter, "COMPLETED").await;
+
+    for (id, amount_minor) in [(by_telephone, 2_500), (by_letter, 3_750)] {
+        let told = eventually_some(SOON, "it is told", async || {
+            letters::of(&platform.kafka, HIGH_VALUE_ORDERS, &id).await.into_iter().next()
+        });
+        let told: HighValueOrderCompleted = told.await.decode().expect("it is of this type");
+        assert_eq!(told.total.expect("a total").amount_minor, amount_minor);
+        assert_eq!((told.order_id, told.customer_id), (id, customer.account_id().await));
+    }
+    assert_eq!(letters::on(&platform.kafka, HIGH_VALUE_ORDERS).await.len(), 2, "the mug alone is not told");
 }
 
 #[tokio::test]
