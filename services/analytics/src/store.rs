@@ -11,9 +11,6 @@ use crate::{
     span::{Span, Window},
 };
 
-/// Names the one lock that this database has: whoever counts holds it.
-const COUNTING: i64 = 1;
-
 /// Keeps a letter. `false` when it is kept already, and so was counted.
 pub(crate) async fn keep_letter_in_tx(
     conn: &mut PgConnection,
@@ -39,9 +36,10 @@ pub(crate) async fn keep_letter_in_tx(
 
 /// Waits until no other transaction counts, and keeps others from it until the end of this one. Two replicas would update
 /// the same few rows (this minute's, the best sellers') in the order of their letters, each in its own: a deadlock. They
-/// would wait for each other anyway, at the minute's row, so this costs no speed.
+/// would wait for each other anyway, at the minute's row, so this costs no speed. The table names the lock: while it is built
+/// anew, the old and the new one are counted into side by side.
 pub(crate) async fn begin_counting_in_tx(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(COUNTING).execute(conn).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock('sales_minute'::regclass::oid::bigint)").execute(conn).await?;
     Ok(())
 }
 

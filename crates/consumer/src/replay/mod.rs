@@ -172,10 +172,12 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     async fn run(&mut self, lock: &mut PgConnection, span: Span) -> Result<(), Failure> {
+        // before the ends of the topics, which the group may follow meanwhile
+        let known = self.known_positions().await?;
         let extents = self.source.extents().await?;
+        self.check_known(&known, &extents)?;
         let partitions: Vec<Partition> = extents.keys().copied().collect();
         let at = position::read(&self.live, &self.group, &partitions).await?;
-        self.check_known(&extents, &at).await?;
         let targets = self.choose_range(span, &extents, &at).await?;
         self.generation.make(lock).await?;
         self.generation.start_at(&self.group.pool, &self.group, &self.starts).await?;
@@ -196,27 +198,29 @@ impl Replay<'_> {
         matches!(self.kind, Kind::Projection { .. })
     }
 
-    /// The group's positions must be places in these topics.
-    async fn check_known(
-        &self,
-        extents: &BTreeMap<Partition, Extent>,
-        at: &BTreeMap<Partition, i64>,
-    ) -> Result<(), Failure> {
-        for (partition, extent) in extents {
-            if at[partition] > extent.high {
-                return Err(self.other_topic(partition.topic, partition.number, at[partition], extent.high));
-            }
-        }
+    /// Where the group is, in the topics that it reads.
+    async fn known_positions(&self) -> Result<BTreeMap<Partition, i64>, Failure> {
         let rows: Vec<(String, i32, i64)> =
             sqlx::query_as(r#"SELECT topic, partition, next FROM consumer_position WHERE "group" = $1 AND next > 0"#)
                 .bind(self.group.name)
                 .fetch_all(&self.live)
                 .await?;
-        for (topic, number, next) in rows {
-            // a topic that the group no longer reads says nothing
-            let Some(topic) = self.group.topic(&topic) else { continue };
-            if !extents.contains_key(&Partition { topic, number }) {
-                return Err(self.other_topic(topic, number, next, 0));
+        let known = rows
+            .into_iter()
+            .filter_map(|(topic, number, next)| Some((Partition { topic: self.group.topic(&topic)?, number }, next)));
+        Ok(known.collect())
+    }
+
+    /// These positions must be places in the topics.
+    fn check_known(
+        &self,
+        known: &BTreeMap<Partition, i64>,
+        extents: &BTreeMap<Partition, Extent>,
+    ) -> Result<(), Failure> {
+        for (partition, &next) in known {
+            let end = extents.get(partition).map_or(0, |extent| extent.high);
+            if next > end {
+                return Err(self.other_topic(partition.topic, partition.number, next, end));
             }
         }
         Ok(())

@@ -12,4 +12,5 @@ mod parking;
 mod pauses;
 mod positions;
 mod recorder;
+mod replay;
 mod world;

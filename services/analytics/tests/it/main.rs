@@ -11,5 +11,6 @@ mod post;
 mod program;
 mod reading;
 mod rebuild;
+mod replay;
 mod stories;
 mod timeline;

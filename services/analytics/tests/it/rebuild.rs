@@ -18,7 +18,7 @@ async fn a_database_that_is_built_again_from_the_topics_has_the_same_rows() {
 }
 
 /// Every row of every table of analytics, as text.
-async fn all_rows(desk: &Desk) -> Vec<String> {
+pub async fn all_rows(desk: &Desk) -> Vec<String> {
     desk.texts(
         "SELECT timeline::text AS row FROM timeline
          UNION ALL SELECT sales_minute::text FROM sales_minute

@@ -78,6 +78,18 @@ impl Depot {
         self.answers().await;
     }
 
+    /// Gives the group its letters again, as an operator does.
+    pub async fn replay(&self) {
+        let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_shipping"))
+            .args(["replay", "shipping.prepare-parcels", "--from", "beginning"])
+            .env("DATABASE_URL", &self.database.owner_url)
+            .env("KAFKA_BOOTSTRAP_SERVERS", &self.kafka.bootstrap)
+            .env("KAFKA_NAMESPACE", &self.kafka.namespace)
+            .kill_on_drop(true)
+            .status();
+        assert!(ended.await.unwrap().success());
+    }
+
     async fn answers(&self) {
         eventually(SOON, "shipping answers", async || {
             self.shipment(OrderId::new()).await.is_err_and(|status| status.code() == Code::NotFound)

@@ -8,4 +8,5 @@ mod depot;
 mod moves;
 mod process;
 mod races;
+mod replay;
 mod stops;

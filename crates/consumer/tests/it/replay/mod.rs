@@ -1,0 +1,5 @@
+//! Letters that are given again.
+
+mod effect;
+mod projection;
+mod subjects;
