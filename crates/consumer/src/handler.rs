@@ -16,7 +16,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// from outside, it writes down as a row for a worker. A letter of its own it writes to the outbox on the same
 /// connection.
 pub trait EventHandler: Send + Sync + 'static {
-    /// The consumer group, like `shipping.prepare-parcels`. Handlers of one group, each on a topic of its own, share a
+    /// The consumer group, like `shipping.prepare-parcels`: named after the service, by which `postbox replay` finds it.
+    /// Handlers of one group, each on a topic of its own, share a
     /// Kafka consumer and the position.
     const GROUP: &'static str;
 

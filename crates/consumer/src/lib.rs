@@ -18,7 +18,8 @@
 //! # How it works
 //! Each group has one Kafka consumer per process (`kafka`), which a `member` polls. Letters are gathered by partition
 //! (`lane`, `lanes`) into batches; a `batch` is one transaction, and one that fails is done again letter by letter.
-//! `position` and `parked` hold the SQL; `retry` looks after what is parked, `dead_letter` sends the copies. A
+//! `position` and `parked` hold the SQL; `retry` looks after what is parked, `dead_letter` sends the copies; [`replay`]
+//! gives a group its letters again. A
 //! transaction always runs in a task of its own (`uncut`).
 //!
 //! Members use the classic protocol: there a member that was killed is missed after the 6 s of its own
