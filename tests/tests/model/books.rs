@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use contracts::ids::OrderId;
+use contracts::{event::Event, ids::OrderId};
 use psp::charges::Charge;
-use sqlx::{PgPool, prelude::FromRow, types::Json};
+use sqlx::{PgConnection, Postgres, Transaction, postgres::PgRow, prelude::FromRow, types::Json};
 use uuid::Uuid;
 
 use crate::platform::{Platform, Service};
@@ -25,8 +25,8 @@ pub struct Books {
     pub stock: HashMap<String, Stock>,
     /// Pieces that arrived, by delivery.
     pub receipts: HashMap<String, (String, i64)>,
-    /// Type and sequence of the letters of a service about an order, in the order of writing.
-    pub letters: HashMap<(Service, String), Vec<(String, i64)>>,
+    /// Everything that services wrote, with who wrote it on which topic; in its order.
+    pub letters: Vec<(Service, String, Event)>,
     /// Orders that payment is to charge.
     pub to_charge: Vec<Uuid>,
     /// Orders whose address shipping is to ask for.
@@ -91,43 +91,52 @@ pub struct Stock {
 }
 
 impl Books {
-    /// Reads everything.
+    /// Reads everything; each database as it is at one moment.
     pub async fn read(platform: &Platform) -> Self {
-        let pool = |service| &platform.database(service).owner;
-        let (orders, inventory) = (pool(Service::Order), pool(Service::Inventory));
-        let (payments, shipping) = (pool(Service::Payment), pool(Service::Shipping));
         let mut books = Self::default();
-        let rows: Vec<OrderRow> = all(orders, "SELECT order_id, idempotency_key, saga_state, reason, version, total_minor, card_token IS NOT NULL AS has_card, answer, lines, attempt_at IS NOT NULL AS is_due_some_time FROM orders").await;
+        let mut orders = look_into(platform, Service::Order).await;
+        let rows: Vec<OrderRow> = all(
+            &mut orders,
+            "SELECT order_id, idempotency_key, saga_state, reason, version, total_minor, answer, lines,
+                 card_token IS NOT NULL AS has_card, attempt_at IS NOT NULL AS is_due_some_time
+             FROM orders",
+        )
+        .await;
         books.orders = rows.into_iter().map(|row| (row.idempotency_key.clone(), row)).collect();
-        let rows: Vec<Reservation> = all(inventory, "SELECT order_id, state, refusal, lines FROM reservation").await;
+        books.read_letters(Service::Order, orders).await;
+
+        let mut inventory = look_into(platform, Service::Inventory).await;
+        let rows: Vec<Reservation> =
+            all(&mut inventory, "SELECT order_id, state, refusal, lines FROM reservation").await;
         books.reservations = rows.into_iter().map(|row| (row.order_id, row)).collect();
         let rows: Vec<(String, i64, i64, i64, i64)> =
-            all(inventory, "SELECT sku, available, reserved, sold, received FROM stock").await;
+            all(&mut inventory, "SELECT sku, available, reserved, sold, received FROM stock").await;
         let stock = |(sku, available, reserved, sold, received)| (sku, Stock { available, reserved, sold, received });
         books.stock = rows.into_iter().map(stock).collect();
         let rows: Vec<(String, String, i64)> =
-            all(inventory, "SELECT idempotency_key, sku, quantity FROM restock_receipt").await;
+            all(&mut inventory, "SELECT idempotency_key, sku, quantity FROM restock_receipt").await;
         books.receipts = rows.into_iter().map(|(key, sku, pieces)| (key, (sku, pieces))).collect();
-        let rows: Vec<Payment> = all(payments, "SELECT order_id, state FROM payments").await;
+        books.read_letters(Service::Inventory, inventory).await;
+
+        let mut payments = look_into(platform, Service::Payment).await;
+        let rows: Vec<Payment> = all(&mut payments, "SELECT order_id, state FROM payments").await;
         books.payments = rows.into_iter().map(|row| (row.order_id, row)).collect();
         let rows: Vec<(Uuid, String, i64)> =
-            all(payments, "SELECT order_id, kind, amount_minor FROM transfers ORDER BY kind").await;
+            all(&mut payments, "SELECT order_id, kind, amount_minor FROM transfers").await;
         for (order, kind, amount) in rows {
             books.transfers.entry(order).or_default().push((kind, amount));
         }
-        let rows: Vec<(Uuid,)> = all(payments, "SELECT order_id FROM charge_work ORDER BY order_id").await;
+        let rows: Vec<(Uuid,)> = all(&mut payments, "SELECT order_id FROM charge_work ORDER BY order_id").await;
         books.to_charge = rows.into_iter().map(|(order,)| order).collect();
-        let rows: Vec<Parcel> = all(shipping, "SELECT order_id, status, version FROM shipment").await;
+        books.read_letters(Service::Payment, payments).await;
+
+        let mut shipping = look_into(platform, Service::Shipping).await;
+        let rows: Vec<Parcel> = all(&mut shipping, "SELECT order_id, status, version FROM shipment").await;
         books.parcels = rows.into_iter().map(|row| (row.order_id, row)).collect();
-        let rows: Vec<(Uuid,)> = all(shipping, "SELECT order_id FROM address_question ORDER BY order_id").await;
+        let rows: Vec<(Uuid,)> = all(&mut shipping, "SELECT order_id FROM address_question ORDER BY order_id").await;
         books.to_ask = rows.into_iter().map(|(order,)| order).collect();
-        for service in Service::ALL {
-            let rows: Vec<(String, String, i64)> =
-                all(pool(service), "SELECT key, event_type, sequence FROM outbox ORDER BY id").await;
-            for (key, kind, sequence) in rows {
-                books.letters.entry((service, key)).or_default().push((kind, sequence));
-            }
-        }
+        books.read_letters(Service::Shipping, shipping).await;
+
         for order in books.orders.values() {
             let reference = order.order_id.to_string().try_into().expect("a UUID is a reference");
             let found = platform.network.read(|charges| charges.find(&reference).cloned()).await;
@@ -136,6 +145,17 @@ impl Books {
             }
         }
         books
+    }
+
+    async fn read_letters(&mut self, service: Service, mut database: Transaction<'static, Postgres>) {
+        let rows: Vec<LetterRow> = all(
+            &mut database,
+            "SELECT topic, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload
+             FROM outbox ORDER BY id",
+        )
+        .await;
+        self.letters.extend(rows.into_iter().map(|row| (service, row.topic.clone(), row.into())));
+        database.commit().await.unwrap();
     }
 
     /// What the card network keeps of an order's money, in minor units.
@@ -151,15 +171,51 @@ impl Books {
         transfers.map(|(kind, amount)| if kind == "CAPTURE" { *amount } else { -amount }).sum()
     }
 
-    /// The letters of a service about an order.
-    pub fn letters(&self, service: Service, order: Uuid) -> &[(String, i64)] {
-        self.letters.get(&(service, OrderId::from(order).to_string())).map_or(&[], Vec::as_slice)
+    /// Type and sequence of the letters of a service about an order.
+    pub fn letters(&self, service: Service, order: Uuid) -> Vec<(&str, i64)> {
+        let key = OrderId::from(order).to_string();
+        let letters = self.letters.iter().filter(|(writer, _, letter)| *writer == service && letter.subject == key);
+        letters.map(|(.., letter)| (letter.event_type.as_str(), letter.sequence)).collect()
     }
 }
 
-async fn all<R>(pool: &PgPool, query: &'static str) -> Vec<R>
+#[derive(FromRow)]
+struct LetterRow {
+    topic: String,
+    event_id: Uuid,
+    key: String,
+    sequence: i64,
+    event_type: String,
+    source: String,
+    occurred_at: jiff_sqlx::Timestamp,
+    traceparent: Option<String>,
+    payload: Vec<u8>,
+}
+
+impl From<LetterRow> for Event {
+    fn from(row: LetterRow) -> Self {
+        Self {
+            id: row.event_id,
+            event_type: row.event_type,
+            source: row.source,
+            subject: row.key,
+            time: row.occurred_at.to_jiff(),
+            sequence: row.sequence,
+            traceparent: row.traceparent,
+            payload: row.payload,
+        }
+    }
+}
+
+/// What a database says at one moment, whatever is written meanwhile.
+async fn look_into(platform: &Platform, service: Service) -> Transaction<'static, Postgres> {
+    let pool = &platform.database(service).owner;
+    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.unwrap()
+}
+
+async fn all<R>(database: &mut PgConnection, query: &'static str) -> Vec<R>
 where
-    R: for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
-    sqlx::query_as(query).fetch_all(pool).await.unwrap_or_else(|error| panic!("{query}: {error}"))
+    sqlx::query_as(query).fetch_all(database).await.unwrap_or_else(|error| panic!("{query}: {error}"))
 }

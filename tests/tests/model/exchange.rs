@@ -109,12 +109,12 @@ impl Exchange {
     }
 
     async fn carry(self, request: Request) -> Response {
-        let (head, body) = request.into_parts();
-        let name = name(head.uri.path());
-        let service = service(head.uri.path());
+        let (parts, body) = request.into_parts();
+        let name = name(parts.uri.path());
+        let service = service(parts.uri.path());
         // a caller that dies while it speaks has not called
         let Ok(body) = body.collect().await else { return lost(service) };
-        let request = Request::from_parts(head, Body::from(body.to_bytes()));
+        let request = Request::from_parts(parts, Body::from(body.to_bytes()));
         let fate = self.fate(&name);
         // dropped when the call is over, which tells whoever let it go
         let (_over, over) = oneshot::channel();
@@ -169,10 +169,10 @@ impl Exchange {
     async fn connect(&self, service: &'static str, request: Request) -> Response {
         let Some(desk) = self.desks.lock().unwrap().get(service).cloned() else { return lost(service) };
         let answering = desk.runtime.spawn(async move {
-            let (head, body) = desk.routes.oneshot(request).await.expect("routes cannot fail").into_parts();
+            let (parts, body) = desk.routes.oneshot(request).await.expect("routes cannot fail").into_parts();
             // a stream of outcomes is over when all its work is done
             let body = body.collect().await.ok()?;
-            Some(Response::from_parts(head, Body::new(body)))
+            Some(Response::from_parts(parts, Body::new(body)))
         });
         answering.await.ok().flatten().unwrap_or_else(|| lost(service))
     }

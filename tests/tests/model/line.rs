@@ -6,7 +6,7 @@
 //! anything built in for it.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// When a process dies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// The database never sees the statement.
     Before,
@@ -203,4 +203,13 @@ async fn read_rest(from: &mut OwnedReadHalf, length: u32, bytes: &mut Vec<u8>) -
     let rest = length.checked_sub(4).ok_or(io::ErrorKind::InvalidData)?;
     bytes.resize(start + usize::try_from(rest).expect("32 bits fit"), 0);
     from.read_exact(&mut bytes[start..]).await.map(drop)
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "before",
+            Self::After => "after",
+        })
+    }
 }

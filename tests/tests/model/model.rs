@@ -24,7 +24,7 @@ pub struct Asked {
     /// The answer for ever, once there was one.
     told: Option<Placed>,
     /// Whether he asked to cancel it.
-    pub cancel_asked: bool,
+    pub wants_cancel: bool,
     /// What each of his two requests to cancel was told for ever, once it was.
     cancel_told: [Option<Cancel>; 2],
     /// Whether its time was over before it was decided, as far as the story goes.
@@ -42,7 +42,7 @@ pub struct Model {
 
 impl Asked {
     pub fn new(key: String, wish: Wish) -> Self {
-        Self { key, wish, told: None, cancel_asked: false, cancel_told: [None, None], time_is_over: false }
+        Self { key, wish, told: None, wants_cancel: false, cancel_told: [None, None], time_is_over: false }
     }
 
     /// What is asked for: the first time, or with another body.
@@ -112,7 +112,7 @@ impl Asked {
             Cancel::Cancelling(_) => return Ok(()),
             Cancel::Refused(problem) => match problem.code.as_str() {
                 "already-dispatched" => {
-                    ensure!(["DISPATCHED", "DELIVERED"].contains(&parcel), "its parcel is {parcel}")
+                    ensure!(["DISPATCHED", "DELIVERED"].contains(&parcel), "its parcel is {parcel}");
                 }
                 "not-cancellable" => {
                     let is_given_up = ["VOIDING", "RELEASING", "REJECTED"].contains(&state);
@@ -153,7 +153,7 @@ impl Asked {
         if self.time_is_over {
             ends.push(("REJECTED", Some("EXPIRED")));
         }
-        if self.cancel_asked {
+        if self.wants_cancel {
             ends.push(("CANCELLED", Some("CUSTOMER_REQUEST")));
             ends.push(("REFUNDED", Some("CUSTOMER_REQUEST")));
         }

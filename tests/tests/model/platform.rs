@@ -60,7 +60,7 @@ impl Service {
 /// What the use cases of each service work with.
 #[derive(Clone)]
 pub enum Deps {
-    Order(order::Deps),
+    Order(Box<order::Deps>),
     Inventory(PgPool),
     Payment(payment::Deps),
     Shipping(shipping::Deps),
@@ -88,8 +88,6 @@ pub struct Platform {
     pub exchange: Exchange,
     /// The card network.
     pub network: Arc<Network>,
-    /// How many processes have died.
-    pub deaths: u32,
     address: SocketAddr,
     psp_address: SocketAddr,
     seats: Vec<Seat>,
@@ -115,7 +113,7 @@ impl Platform {
             let (exchange, shutdown) = (exchange.clone(), shutdown.clone());
             async move { psp::serve::serve(psp_address, exchange.routes(), &shutdown).await.unwrap() }
         });
-        let mut platform = Self { exchange, network, deaths: 0, address, psp_address, seats: Vec::new(), shutdown };
+        let mut platform = Self { exchange, network, address, psp_address, seats: Vec::new(), shutdown };
         for service in Service::ALL {
             let database = testkit::database(service.name(), &service.migrators()).await;
             let options = PgConnectOptions::from_str(&database.app_url).unwrap();
@@ -140,6 +138,30 @@ impl Platform {
     /// What the use cases of a service work with, in its present life.
     pub fn deps(&self, service: Service) -> Deps {
         self.process(service).deps.clone()
+    }
+
+    /// [`Self::deps`] of order.
+    pub fn order(&self) -> order::Deps {
+        let Deps::Order(deps) = self.deps(Service::Order) else { unreachable!("order has its own") };
+        *deps
+    }
+
+    /// [`Self::deps`] of inventory.
+    pub fn inventory(&self) -> PgPool {
+        let Deps::Inventory(pool) = self.deps(Service::Inventory) else { unreachable!("inventory has its own") };
+        pool
+    }
+
+    /// [`Self::deps`] of payment.
+    pub fn payment(&self) -> payment::Deps {
+        let Deps::Payment(deps) = self.deps(Service::Payment) else { unreachable!("payment has its own") };
+        deps
+    }
+
+    /// [`Self::deps`] of shipping.
+    pub fn shipping(&self) -> shipping::Deps {
+        let Deps::Shipping(deps) = self.deps(Service::Shipping) else { unreachable!("shipping has its own") };
+        deps
     }
 
     /// Where the work of a service runs, in its present life.
@@ -170,7 +192,6 @@ impl Platform {
 
     /// The process of a service is gone, with all that it was doing; a new one begins.
     pub async fn replace(&mut self, service: Service) {
-        self.deaths += 1;
         self.exchange.close(service.name());
         let seat = self.seat_mut(service);
         let process = seat.process.take().expect("a seat has a process");
@@ -181,11 +202,13 @@ impl Platform {
         let database = seat.database.clone();
         eventually(SOON, "the database has rolled back what the process left", async || {
             // as the role that serves, which sees its own
-            let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1")
-                .bind(&name)
-                .fetch_one(&database.app)
-                .await
-                .unwrap();
+            let left: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1",
+            )
+            .bind(&name)
+            .fetch_one(&database.app)
+            .await
+            .unwrap();
             left == 0
         })
         .await;
@@ -261,7 +284,7 @@ fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Rou
             };
             let api = order::grpc::OrderApi::new(deps.clone());
             let server = contracts::order::v1::order_service_server::OrderServiceServer::new(api);
-            (Deps::Order(deps), Routes::new(server))
+            (Deps::Order(Box::new(deps)), Routes::new(server))
         }
         Service::Inventory => {
             let routes = inventory::routes(pool.clone(), &shutdown);

@@ -185,7 +185,7 @@ fn reason_is_true(asked: &Asked, now: &Books, row: &OrderRow) -> Result<()> {
     let is_true = match row.reason.as_deref() {
         None => true,
         Some("EXPIRED") => asked.time_is_over,
-        Some("CUSTOMER_REQUEST") => asked.cancel_asked,
+        Some("CUSTOMER_REQUEST") => asked.wants_cancel,
         Some("PAYMENT_DECLINED") => card == Card::Declined,
         Some("UNKNOWN_CARD") => card == Card::Unknown,
         Some(other) => refusal == Some(other),
@@ -197,7 +197,7 @@ fn reason_is_true(asked: &Asked, now: &Books, row: &OrderRow) -> Result<()> {
 /// Every version has its letter, once, in order; the last ones tell how it stands.
 fn letters_tell_it(asked: &Asked, now: &Books, row: &OrderRow) -> Result<()> {
     let letters = now.letters(Service::Order, row.order_id);
-    let count = |kind: &str| letters.iter().filter(|(known, _)| known == kind).count();
+    let count = |kind: &str| letters.iter().filter(|(known, _)| *known == kind).count();
     ensure!(letters.iter().map(|(_, version)| *version).eq(1..=row.version), "at {}: {letters:?}", row.version);
     ensure!(count("order.created") == 1, "{letters:?}");
     ensure!(count("order.completed") == usize::from(was_completed(row)), "{}: {letters:?}", row.saga_state);

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::story::{Step, Trouble};
-
 /// How often something was reached.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -19,13 +17,8 @@ impl Tally {
     }
 
     /// A step was played.
-    pub fn step(&mut self, step: &Step) {
+    pub fn step(&mut self) {
         self.steps += 1;
-        match &step.trouble {
-            Some(Trouble::Call(_, fate)) => self.count(format!("{fate:?}")),
-            Some(Trouble::Death(service, ..)) => self.count(format!("{} may die", service.name())),
-            None => {}
-        }
     }
 
     /// Something was reached.

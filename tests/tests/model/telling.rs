@@ -7,28 +7,30 @@ use contracts::order::v1::{
 
 use crate::{books::Books, model::Model};
 
+/// Finds one thing in the books, in words.
+type Look<'a> = &'a dyn Fn(&Books) -> Option<String>;
+
 /// Everything that is other than before, order by order.
 pub fn changes(model: &Model, before: &Books, now: &Books) -> Vec<String> {
     let mut changes = Vec::new();
     for (number, asked) in model.orders.iter().enumerate() {
         let Some(row) = now.orders.get(&asked.key) else { continue };
         let order = row.order_id;
-        let was = before.orders.get(&asked.key);
-        let state = |row: &crate::books::OrderRow| (row.saga_state.clone(), row.version);
-        let mut tell = |what: &str, was: Option<String>, is: Option<String>| {
-            if was != is {
-                changes.push(format!("{what} {number}: {}", is.unwrap_or_else(|| "gone".to_owned())));
+        let told: [(&str, Look<'_>); 5] = [
+            ("order", &|it| {
+                it.orders.get(&asked.key).map(|row| format!("{}, version {}", row.saga_state, row.version))
+            }),
+            ("reservation of order", &|it| it.reservations.get(&order).map(|it| it.state.clone())),
+            ("payment of order", &|it| it.payments.get(&order).map(|it| it.state.clone())),
+            ("at the card network, order", &|it| Some(format!("{} kept", it.kept(order)))),
+            ("parcel of order", &|it| it.parcels.get(&order).map(|it| it.status.clone())),
+        ];
+        for (what, of) in told {
+            let is = of(now);
+            if of(before) != is {
+                changes.push(format!("{what} {number}: {}", is.as_deref().unwrap_or("gone")));
             }
-        };
-        tell("order", was.map(|it| say(state(it))), Some(say(state(row))));
-        let reservation = |books: &Books| books.reservations.get(&order).map(|it| it.state.clone());
-        tell("reservation of order", reservation(before), reservation(now));
-        let payment = |books: &Books| books.payments.get(&order).map(|it| it.state.clone());
-        tell("payment of order", payment(before), payment(now));
-        let kept = |books: &Books| Some(format!("{} kept", books.kept(order)));
-        tell("the card network, of order", kept(before), kept(now));
-        let parcel = |books: &Books| books.parcels.get(&order).map(|it| it.status.clone());
-        tell("parcel of order", parcel(before), parcel(now));
+        }
     }
     changes
 }
@@ -51,8 +53,4 @@ pub fn cancelled(answer: &CancelOrderResponse) -> String {
         Some(Cancel::Refused(problem)) => format!("its customer hears {}", problem.code),
         None => "its customer hears nothing that has a meaning".to_owned(),
     }
-}
-
-fn say(state: (String, i64)) -> String {
-    format!("{}, version {}", state.0, state.1)
 }
