@@ -1,7 +1,8 @@
 //! A member in a process of its own, which the tests kill. Services run theirs inside.
 //!
-//! Takes `DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS` and `KAFKA_NAMESPACE` from the environment, and `RUST_LOG` if it is to
-//! say what it does. Writes a row of table `effect` for each letter.
+//! Takes `DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS` and `KAFKA_NAMESPACE` from the environment, `RUST_LOG` if it is to say
+//! what it does, and `POLL_INTERVAL_MAX_SECONDS` if it has to poll more often than usual. Writes a row of table `effect` for
+//! each letter.
 
 use std::time::Duration;
 
@@ -37,8 +38,9 @@ async fn main() -> anyhow::Result<()> {
         ConsumerConfig::new(variable("KAFKA_BOOTSTRAP_SERVERS")?, variable("KAFKA_NAMESPACE")?, "test-member");
     // small batches: more moments to be killed in
     config.batch_events_max = 20;
-    // so that a pause may be longer than it
-    config.poll_interval_max = Duration::from_secs(7);
+    if let Ok(seconds) = variable("POLL_INTERVAL_MAX_SECONDS") {
+        config.poll_interval_max = Duration::from_secs(seconds.parse()?);
+    }
     ConsumerService::new(config, pool).on(ORDERS, WriteDown).run(CancellationToken::new()).await;
     Ok(())
 }

@@ -86,31 +86,33 @@ async fn every_key_goes_on(world: &World, what: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn members_that_join_leave_die_and_pause_under_a_stream_lose_nothing_and_double_nothing() {
     let world = Arc::new(World::new(6).await);
-    let (first, mut second) = (world.spawn_recorder(), world.spawn_recorder());
+    let zombie = world.spawn_recorder();
+    let mut second = world.spawn_recorder_with(&[("POLL_INTERVAL_MAX_SECONDS", "7")]);
     let stream = Stream::start(world.clone());
     eventually(TAKEOVER, "both have joined", async || world.is_settled(2).await).await;
     every_key_goes_on(&world, "two members do all keys").await;
 
-    // beyond the 6 s of its session, and the 7 s in which it has to poll
-    signal(&first, Signal::SIGSTOP);
+    // beyond the 6 s of its session: it wakes as a zombie, with letters of partitions that are another's
+    signal(&zombie, Signal::SIGSTOP);
     eventually(TAKEOVER, "the one that stands still is missed", async || world.is_settled(1).await).await;
     every_key_goes_on(&world, "the other does all keys").await;
-    signal(&first, Signal::SIGCONT);
+    signal(&zombie, Signal::SIGCONT);
     eventually(TAKEOVER, "it is back", async || world.is_settled(2).await).await;
     every_key_goes_on(&world, "both do all keys again").await;
 
+    // and beyond the time in which it has to poll
+    signal(&second, Signal::SIGSTOP);
+    eventually(TAKEOVER, "the second is missed", async || world.is_settled(1).await).await;
     let third = world.start_recorder(&Moods::default());
-    eventually(TAKEOVER, "a third has joined", async || world.is_settled(3).await).await;
+    eventually(TAKEOVER, "a third has joined", async || world.is_settled(2).await).await;
+    every_key_goes_on(&world, "the others do all keys").await;
+    signal(&second, Signal::SIGCONT);
+    eventually(TAKEOVER, "the second is back", async || world.is_settled(3).await).await;
+
     second.kill().await.unwrap();
     eventually(TAKEOVER, "the dead one is missed", async || world.is_settled(2).await).await;
-    every_key_goes_on(&world, "the others do all keys").await;
-    signal(&first, Signal::SIGSTOP);
-    eventually(TAKEOVER, "the one that stands still is missed again", async || world.is_settled(1).await).await;
-    let fourth = world.spawn_recorder();
-    eventually(TAKEOVER, "a fourth has joined", async || world.is_settled(2).await).await;
     third.stop().await;
-    signal(&first, Signal::SIGCONT);
-    every_key_goes_on(&world, "all keys are done to the end").await;
+    every_key_goes_on(&world, "the last one does all keys").await;
 
     let (events, poison) = stream.stop().await;
     world.passed(events.len() + poison).await;
@@ -118,7 +120,7 @@ async fn members_that_join_leave_die_and_pause_under_a_stream_lose_nothing_and_d
     let parked = world.parked().await;
     assert_eq!(parked.len(), poison, "each letter that nobody can read is parked once");
     assert!(parked.iter().all(|(_, key, ..)| key.starts_with("poison ")), "nothing waits behind them: {parked:?}");
-    drop((first, fourth));
+    drop(zombie);
 }
 
 /// Stands still in the middle of a letter when it is told to, and with it the only thread of its runtime.

@@ -88,8 +88,14 @@ impl World {
 
     /// Starts a recorder in a process of its own, which dies with the handle.
     pub fn spawn_recorder(&self) -> Child {
+        self.spawn_recorder_with(&[])
+    }
+
+    /// As [`Self::spawn_recorder`], with these variables.
+    pub fn spawn_recorder_with(&self, settings: &[(&str, &str)]) -> Child {
         let program = example("member");
         tokio::process::Command::new(&program)
+            .envs(settings.iter().copied())
             .env("DATABASE_URL", &self.database.app_url)
             .env("KAFKA_BOOTSTRAP_SERVERS", &self.kafka.bootstrap)
             .env("KAFKA_NAMESPACE", &self.kafka.namespace)
