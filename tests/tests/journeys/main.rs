@@ -13,4 +13,5 @@ mod idempotency;
 mod operators;
 mod ownership;
 mod placing;
+mod replay;
 mod watching;
