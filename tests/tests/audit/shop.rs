@@ -13,22 +13,10 @@ use testkit::{SOON, eventually};
 /// What the platform is given to settle when nothing is expected to be wrong; as for everybody.
 const GRACE_MS: &str = "30000";
 
-/// What it is given when something is.
-const SHORT_GRACE_MS: &str = "2000";
-
 /// A platform, who bought there, and what of each kind was bought.
 pub struct Shop {
     pub platform: Platform,
     pub command_line: CommandLine,
-    pub customer: Customer,
-    /// Completed, by telephone.
-    pub completed: String,
-    /// Completed as well.
-    pub another: String,
-    /// Cancelled after it was completed.
-    pub refunded: String,
-    /// Rejected: there was no stock.
-    pub sold_out: String,
     /// What was acknowledged, as `postbox load` writes it down.
     pub journal: tempfile::NamedTempFile,
 }
@@ -57,7 +45,7 @@ impl Shop {
         let key = new_key();
         let refunded = note(&key, customer.order(&key, "poster", 1, "tok_visa").await, 201);
         let key = new_key();
-        let sold_out = note(&key, customer.order(&key, "sold-out", 1, "tok_visa").await, 409);
+        note(&key, customer.order(&key, "sold-out", 1, "tok_visa").await, 409);
         let key = new_key();
         note(&key, customer.order(&key, "mug", 1, "tok_declined").await, 402);
         let key = new_key();
@@ -86,7 +74,7 @@ impl Shop {
             customer.order_with_status(id, "CANCELLED").await;
         }
         let command_line = CommandLine::of(&platform);
-        Self { platform, command_line, customer, completed, another, refunded, sold_out, journal }
+        Self { platform, command_line, journal }
     }
 
     /// Audits as anybody does, until all is right.
@@ -96,34 +84,12 @@ impl Shop {
         Rows::read(&audit.succeeds().await)
     }
 
-    /// Audits something that is broken, and gives the rows that say so.
-    pub async fn broken(&self, more: &[&str]) -> Rows {
-        let mut arguments = vec!["audit", "--json", "--grace-ms", SHORT_GRACE_MS];
-        arguments.extend(more);
-        let audit = self.command_line.start(&arguments);
-        Rows::read(&audit.prints_and_fails_with(1).await)
-    }
-
     /// Changes a database as its owner may.
     pub async fn sql(&self, database: &str, sql: &str) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
             .execute(self.platform.database(database))
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-
-    /// Waits until the order's customer was written to about it.
-    pub async fn is_told_of(&self, order: &str) {
-        eventually(SOON, "the customer is told", async || {
-            let sent: i64 =
-                sqlx::query_scalar("SELECT count(*) FROM message WHERE order_id = $1::uuid AND state = 'SENT'")
-                    .bind(order)
-                    .fetch_one(self.platform.database("notifications"))
-                    .await
-                    .expect("notification has its table");
-            sent > 0
-        })
-        .await;
     }
 }
 
@@ -142,15 +108,5 @@ impl Rows {
     /// Every row.
     pub fn all(&self) -> &[Value] {
         &self.0
-    }
-
-    /// Exactly this promise is broken, by something that has all these words.
-    #[track_caller]
-    pub fn only(&self, number: u64, words: &[&str]) {
-        let broken: Vec<&Value> = self.0.iter().filter(|row| row["violations"] != 0).collect();
-        let numbers: Vec<u64> = broken.iter().filter_map(|row| row["number"].as_u64()).collect();
-        assert_eq!(numbers, [number], "{broken:#?}");
-        let found = broken[0]["found"].to_string();
-        assert!(words.iter().all(|word| found.contains(word)), "{words:?} in {found}");
     }
 }
