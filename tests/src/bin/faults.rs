@@ -13,6 +13,7 @@ use journeys::{
     },
     site,
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Plays the fault table.
 #[derive(Debug, Parser)]
@@ -38,6 +39,17 @@ struct Cli {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    // whoever interrupts leaves nothing behind: all that runs ends when it is dropped
+    let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be heard");
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be heard");
+    tokio::select! {
+        code = play(cli) => code,
+        _ = interrupt.recv() => ExitCode::FAILURE,
+        _ = terminate.recv() => ExitCode::FAILURE,
+    }
+}
+
+async fn play(cli: Cli) -> ExitCode {
     // a row that cannot go on is told in the report, in one line
     std::panic::set_hook(Box::new(|_| {}));
     let length = if cli.long { Length::Long } else { Length::Short };
