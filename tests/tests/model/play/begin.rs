@@ -278,8 +278,10 @@ impl Play<'_> {
     }
 }
 
+/// The place that a number means, counted from the last.
 fn pick(number: u8, among: usize) -> Option<usize> {
-    usize::from(number).checked_rem(among)
+    let from_the_last = usize::from(number).checked_rem(among)?;
+    Some(among - 1 - from_the_last)
 }
 
 fn milliseconds(time: Duration) -> u32 {
