@@ -137,6 +137,8 @@ async fn replay(
     let group = Arc::new(group);
     let source = Source::open(&group)?;
     let mut lock = live.acquire().await.map_err(Failure::from)?.detach();
+    // that a schema which is dropped was not there is no news
+    tables::execute(&mut lock, "SET client_min_messages = warning".to_owned()).await.map_err(Failure::from)?;
     if !is_alone(&mut lock, &group).await.map_err(Failure::from)? {
         return Err(Error::TryAgain(format!("another replay of {} is under way: wait for it", group.name)));
     }
