@@ -10,6 +10,7 @@ mod crashes;
 mod every_arrow;
 mod followers;
 mod idempotency;
+mod kill_points;
 mod operators;
 mod ownership;
 mod placing;
