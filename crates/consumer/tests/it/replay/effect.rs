@@ -67,7 +67,7 @@ async fn a_refused_letter_is_told_by_its_place_and_all_others_are_done() {
 
     let refused = replay(&world, "test.keep", "beginning").await.unwrap_err().to_string();
     assert!(refused.contains("1 letters were refused, and 1 later ones of their keys left out"), "{refused}");
-    assert!(refused.contains("orders.order.v1, partition 0, offset 1: no good"), "{refused}");
+    assert!(refused.contains(&format!("{}, partition 0, offset 1: no good", ORDERS.name())), "{refused}");
     assert_eq!(world.effects().await, 2);
     assert!(world.parked().await.is_empty());
     nothing_is_left(&world).await;
