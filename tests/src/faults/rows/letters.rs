@@ -44,7 +44,7 @@ impl FaultRow for Poison {
     fn play<'a>(&'a self, scene: &'a mut Scene<'_>) -> LocalBoxFuture<'a, ()> {
         Box::pin(async {
             scene
-                .strike(format!("poison letter on {}", ORDERS.name()), async |world| {
+                .strike(format!("poison letter on {}", topics::ORDERS.name()), async |world| {
                     let dead_before = dead(world).await;
                     let since = now();
                     let envelope =

@@ -1,8 +1,12 @@
 //! The fault table, row by row.
 
+mod clocks;
 mod kills;
 mod letters;
+mod network;
+mod pools;
 mod servers;
+mod steps;
 
 use super::FaultRow;
 
@@ -12,6 +16,10 @@ pub fn all() -> Vec<Box<dyn FaultRow>> {
         Box::new(kills::KillEachService),
         Box::new(kills::RollingRestart),
         Box::new(kills::PauseEachService),
+        Box::new(network::CutOffOrLate::default()),
+        Box::new(network::ChargedWithoutAnswer::default()),
+        Box::new(clocks::WrongClock::default()),
+        Box::new(pools::PoolExhausted),
         Box::new(servers::PostgresRestart),
         Box::new(servers::BrokerAway),
         Box::new(servers::BrokerRestart),
@@ -20,5 +28,6 @@ pub fn all() -> Vec<Box<dyn FaultRow>> {
         Box::new(letters::RebalanceStorm),
         Box::new(letters::Poison),
         Box::new(servers::OneBrokerOfThree),
+        Box::new(steps::KillAtEachStep::default()),
     ]
 }
