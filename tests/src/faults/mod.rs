@@ -6,9 +6,7 @@
 //! [`FaultRow`], named in [`rows::all`].
 
 pub mod audit;
-pub mod clock;
 pub mod load;
-pub mod proxy;
 pub mod report;
 pub mod rest;
 pub mod rows;

@@ -3,6 +3,7 @@
 mod clocks;
 mod kills;
 mod letters;
+mod pools;
 mod network;
 mod pools;
 mod servers;
@@ -16,6 +17,7 @@ pub fn all() -> Vec<Box<dyn FaultRow>> {
         Box::new(kills::KillEachService),
         Box::new(kills::RollingRestart),
         Box::new(kills::PauseEachService),
+        Box::new(pools::PoolExhausted),
         Box::new(network::CutOffOrLate::default()),
         Box::new(network::ChargedWithoutAnswer::default()),
         Box::new(clocks::WrongClock::default()),
