@@ -72,7 +72,8 @@ impl Wishes {
     /// Any platform, and the usual load.
     pub fn usual(length: Length) -> Self {
         let load = LoadWishes {
-            rate: length.choose(10, 100),
+            // an unoptimised build takes a tenth of a CPU second for one order
+            rate: length.choose(5, 100),
             by: By::Telephone,
             cards: &["tok_visa"],
             calm: Duration::from_secs(length.choose(3, 10)),

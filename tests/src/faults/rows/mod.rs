@@ -1,13 +1,9 @@
 //! The fault table, row by row.
 
-mod clocks;
 mod kills;
 mod letters;
 mod pools;
-mod network;
-mod pools;
 mod servers;
-mod steps;
 
 use super::FaultRow;
 
@@ -18,10 +14,6 @@ pub fn all() -> Vec<Box<dyn FaultRow>> {
         Box::new(kills::RollingRestart),
         Box::new(kills::PauseEachService),
         Box::new(pools::PoolExhausted),
-        Box::new(network::CutOffOrLate::default()),
-        Box::new(network::ChargedWithoutAnswer::default()),
-        Box::new(clocks::WrongClock::default()),
-        Box::new(pools::PoolExhausted),
         Box::new(servers::PostgresRestart),
         Box::new(servers::BrokerAway),
         Box::new(servers::BrokerRestart),
@@ -30,6 +22,5 @@ pub fn all() -> Vec<Box<dyn FaultRow>> {
         Box::new(letters::RebalanceStorm),
         Box::new(letters::Poison),
         Box::new(servers::OneBrokerOfThree),
-        Box::new(steps::KillAtEachStep::default()),
     ]
 }
