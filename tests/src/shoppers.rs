@@ -24,7 +24,7 @@ const BETWEEN_ORDERS: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A request that has no answer after so long, however often it is asked, has none.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+const ANSWERED_WITHIN: Duration = Duration::from_mins(1);
 
 /// An order that is not decided after so long, however often its services die meanwhile, is stuck.
 const DECIDED_WITHIN: Duration = Duration::from_mins(3);
@@ -146,7 +146,7 @@ impl Shoppers {
     }
 
     /// Panics when one of them was told what nobody should be.
-    pub async fn are_content(&mut self) {
+    pub fn are_content(&mut self) {
         while let Some(left) = self.shopping.try_join_next() {
             left.expect("nobody is refused what he may ask for");
         }

@@ -31,7 +31,7 @@ async fn killed_once_at_every_point_no_order_is_lost_doubled_or_left_undecided()
     let mut storm = Storm::begin(&mut platform).await;
     while !storm.is_over() {
         storm.look(&mut platform);
-        shoppers.are_content().await;
+        shoppers.are_content();
         tokio::time::sleep(LOOK_EVERY).await;
     }
     for service in storm.services {
