@@ -58,7 +58,9 @@ async fn play(cli: Cli) -> ExitCode {
         rows.iter().filter(|row| cli.only.as_ref().is_none_or(|only| row.name().contains(only))).collect();
     if chosen.is_empty() {
         eprintln!("faults: no row has this in its name; there are:");
-        rows.iter().for_each(|row| eprintln!("  {}", row.name()));
+        for row in &rows {
+            eprintln!("  {}", row.name());
+        }
         return ExitCode::from(64);
     }
     let mut run = Run::new(length, cli.programs.unwrap_or_else(site::programs));
