@@ -16,15 +16,15 @@ const GIVEN_UP: usize = 200;
 
 /// A service on a thread of its own, which can be made to stand still.
 struct Service {
-    stand_still: Sender<()>,
-    stands_still: Receiver<()>,
+    halt: Sender<()>,
+    halted: Receiver<()>,
     go_on: Sender<()>,
 }
 
 impl Service {
     fn start(address: SocketAddr) -> Self {
-        let (stand_still, told) = channel::<()>();
-        let (standing, stands_still) = channel();
+        let (halt, told) = channel::<()>();
+        let (halting, halted) = channel();
         let (go_on, going_on) = channel::<()>();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -35,14 +35,14 @@ impl Service {
                 while !serving.is_finished() {
                     if told.try_recv().is_ok() {
                         // the whole runtime stands still with this thread
-                        let _ = standing.send(());
+                        let _ = halting.send(());
                         let _ = going_on.recv();
                     }
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             });
         });
-        Self { stand_still, stands_still, go_on }
+        Self { halt, halted, go_on }
     }
 }
 
@@ -62,8 +62,8 @@ async fn calls_that_were_given_up_while_a_service_stood_still_cut_off_no_other()
     testkit::eventually(testkit::SOON, "it answers", async || ask(&channel, Duration::from_secs(1)).await.is_ok())
         .await;
 
-    service.stand_still.send(()).expect("it runs");
-    service.stands_still.recv().expect("it stands still");
+    service.halt.send(()).expect("it runs");
+    service.halted.recv().expect("it stands still");
     let asking = (0..GIVEN_UP).map(|_| {
         let channel = channel.clone();
         tokio::spawn(async move { ask(&channel, Duration::from_millis(300)).await })
