@@ -162,7 +162,9 @@ impl Books {
     pub fn kept(&self, order: Uuid) -> i64 {
         let Some(charge) = self.charges.get(&order) else { return 0 };
         let captured = charge.captured_at().and(charge.terms.as_ref()).map_or(0, |terms| terms.amount.minor());
-        if charge.voided { 0 } else { i64::try_from(captured - charge.refunded_minor()).expect("small amounts") }
+        // less than nothing, if it was given back twice
+        let signed = |minor: u64| i64::try_from(minor).expect("small amounts");
+        if charge.voided { 0 } else { signed(captured) - signed(charge.refunded_minor()) }
     }
 
     /// What the ledger says that was kept of it.

@@ -167,11 +167,24 @@ impl Play<'_> {
             self.easy(Command::PlaceAgain { order: number(order), other_body: false }).await?;
         }
         self.come_to_rest().await?;
+        self.hear_all_again().await?;
+        self.come_to_rest().await?;
         rules::at_the_end(&self.model, &self.books).context("in the end")?;
         for row in self.books.orders.values() {
             self.tally.count(format!("ended {}", row.reason.as_ref().unwrap_or(&row.saga_state)));
         }
         Ok(())
+    }
+
+    /// Has every letter read again.
+    async fn hear_all_again(&mut self) -> Result<()> {
+        self.told.push("- every letter is read again".to_owned());
+        let before = self.books.clone();
+        for (reader, letter) in self.post.old_letters() {
+            let reading = self.read(reader, vec![letter], true);
+            self.until_still(&[reading]).await?;
+        }
+        self.look(&before).await
     }
 
     /// Has everything done that is left to do.
@@ -200,7 +213,13 @@ impl Play<'_> {
                 return Ok(());
             }
         }
-        bail!("it never comes to rest; late calls: {}, orders: {:?}", self.late.len(), self.books.orders.values())
+        bail!(
+            "it never comes to rest: {} calls are late, {} orders are to be charged, {} to be asked for, recovery has {:?}",
+            self.late.len(),
+            self.books.to_charge.len(),
+            self.books.to_ask.len(),
+            self.due()
+        )
     }
 
     async fn easy(&mut self, command: Command) -> Result<()> {

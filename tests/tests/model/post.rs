@@ -118,6 +118,11 @@ impl Post {
         self.read.extend(letters.into_iter().map(|letter| (reader, letter)));
     }
 
+    /// All letters that were read, in that order.
+    pub fn old_letters(&self) -> Vec<(Reader, Event)> {
+        self.read.clone()
+    }
+
     /// A letter that was read before.
     pub fn old_letter(&self, pick: u8) -> Option<(Reader, Event)> {
         self.read.get(usize::from(pick) % self.read.len().max(1)).cloned()

@@ -173,6 +173,8 @@ fn stock_money_and_parcel_go_with(asked: &Asked, now: &Books, row: &OrderRow) ->
     ensure!(!has_left || ["COMPLETED", "STOPPING"].contains(&state), "{state}, and its parcel has left");
     let refunds = now.charges.get(&row.order_id).map_or(0, |charge| charge.refunds.len());
     ensure!(refunds <= 1, "refunded {refunds} times");
+    let is_known = now.payments.contains_key(&row.order_id) || !now.charges.contains_key(&row.order_id);
+    ensure!(is_known, "the network was asked, and payment knows nothing of it");
     let captured = now.charges.get(&row.order_id).is_some_and(|charge| charge.captured_at().is_some());
     ensure!(captured || !now.transfers.contains_key(&row.order_id), "in the ledger, and not at the network");
     Ok(())

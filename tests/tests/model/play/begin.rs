@@ -177,7 +177,7 @@ impl Play<'_> {
         self.run(errand, self.platform.runtime(Service::Inventory).spawn(restocking))
     }
 
-    fn read(&mut self, reader: Reader, letters: Vec<Event>, again: bool) -> usize {
+    pub(super) fn read(&mut self, reader: Reader, letters: Vec<Event>, again: bool) -> usize {
         let (service, to_read) = (reader.service(), letters.clone());
         let deps: Deps = self.platform.deps(service);
         let reading = async move { Outcome::Read(post::read(deps, reader, to_read).await) };
