@@ -1,5 +1,7 @@
 //! The kill points that are in the sources, and whom each can kill.
 
+use std::path::Path;
+
 use postbox::manifest::Manifest;
 
 use crate::repository::{from_root, root, rust_files, text};
@@ -29,6 +31,12 @@ pub fn all() -> Vec<KillPoint> {
     }
     points.sort();
     points
+}
+
+/// Whether this program was built with kill points.
+pub fn are_in(program: &Path) -> bool {
+    const WORDS: &[u8] = b"killed at the kill point";
+    std::fs::read(program).is_ok_and(|program| program.windows(WORDS.len()).any(|words| words == WORDS))
 }
 
 impl KillPoint {

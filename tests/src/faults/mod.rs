@@ -6,7 +6,9 @@
 //! [`FaultRow`], named in [`rows::all`].
 
 pub mod audit;
+pub mod clock;
 pub mod load;
+pub mod proxy;
 pub mod report;
 pub mod rest;
 pub mod rows;

@@ -1,9 +1,12 @@
 //! The fault table, row by row.
 
+mod clocks;
 mod kills;
 mod letters;
+mod network;
 mod pools;
 mod servers;
+mod steps;
 
 use super::FaultRow;
 
@@ -13,6 +16,10 @@ pub fn all() -> Vec<Box<dyn FaultRow>> {
         Box::new(kills::KillEachService),
         Box::new(kills::RollingRestart),
         Box::new(kills::PauseEachService),
+        Box::new(steps::KillAtEachStep::default()),
+        Box::new(network::CutOffOrLate::default()),
+        Box::new(network::ChargedWithoutAnswer::default()),
+        Box::new(clocks::WrongClock::default()),
         Box::new(pools::PoolExhausted),
         Box::new(servers::PostgresRestart),
         Box::new(servers::BrokerAway),

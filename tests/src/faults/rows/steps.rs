@@ -1,0 +1,115 @@
+//! kill -9 between two steps of an order.
+
+use std::{cell::RefCell, time::Duration};
+
+use futures::future::LocalBoxFuture;
+use postbox::manifest;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    faults::{
+        FaultRow, Length, Wishes,
+        scene::{Outcome, Scene},
+        world::World,
+    },
+    kill_points,
+    repository::root,
+    shoppers::Shoppers,
+    site,
+};
+
+/// How long it may take until a service passes a point.
+const REACHED_WITHIN: Duration = Duration::from_mins(1);
+
+/// How often it is looked whether it has died.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The last moments at which the platform knows less, or more, than the customer or the card network.
+const SHORT: [&str; 5] = [
+    "order.placed.after-commit",
+    "order.completed.before-commit",
+    "payment.outcome.before-commit",
+    "inventory.reserved.after-commit",
+    "outbox.marked.before-commit",
+];
+
+/// A service dies once at each of its kill points. Beside the load there are customers who want all kinds of things, so that
+/// each point is passed.
+#[derive(Debug, Default)]
+pub struct KillAtEachStep {
+    shoppers: RefCell<Option<Shoppers>>,
+}
+
+impl FaultRow for KillAtEachStep {
+    fn name(&self) -> &'static str {
+        "kill -9 between two steps"
+    }
+
+    fn cannot_be_played(&self) -> Option<String> {
+        let order = site::programs().join("order");
+        let has_points = kill_points::are_in(&order);
+        (!has_points).then(|| format!("{} was built without kill points", order.display()))
+    }
+
+    fn wishes(&self, length: Length) -> Wishes {
+        // parcels that leave by themselves pass points as well
+        let settings = vec![("shipping", "DISPATCH_AFTER", "3")];
+        Wishes { settings, kill_points: true, ..Wishes::usual(length) }
+    }
+
+    fn prepare<'a>(&'a self, world: &'a mut World) -> LocalBoxFuture<'a, ()> {
+        Box::pin(async {
+            let shoppers = Shoppers::enter(&world.platform).await;
+            self.shoppers.replace(Some(shoppers));
+        })
+    }
+
+    fn play<'a>(&'a self, scene: &'a mut Scene<'_>) -> LocalBoxFuture<'a, ()> {
+        Box::pin(async {
+            for (service, point) in steps(scene.length) {
+                scene
+                    .strike(format!("kill -9 of {service} at {point}"), async |world| {
+                        die(world, &service, &point).await
+                    })
+                    .await;
+            }
+            let shoppers = self.shoppers.take().expect("they came in before the load");
+            shoppers.leave().await;
+        })
+    }
+}
+
+/// Which service dies where. Short: of what every service passes, order alone.
+fn steps(length: Length) -> Vec<(String, String)> {
+    let services = manifest::read_all(&root().join("services")).expect("the manifests are right");
+    let mut steps = Vec::new();
+    for point in kill_points::all() {
+        for service in services.iter().filter(|service| point.is_in(service)) {
+            let is_of_all = point.file.starts_with("crates/");
+            let is_short = SHORT.contains(&point.name.as_str()) && (!is_of_all || service.name == "order");
+            if length.choose(is_short, true) {
+                steps.push((service.name.clone(), point.name.clone()));
+            }
+        }
+    }
+    steps
+}
+
+async fn die(world: &mut World, service: &str, point: &str) -> Outcome {
+    let platform = &mut world.platform;
+    platform.set(service, "FAILPOINTS", Some(format!("{point}=1*return")));
+    platform.stop(service).await;
+    platform.start_soon(service);
+    platform.set(service, "FAILPOINTS", None);
+    let until = Instant::now() + REACHED_WITHIN;
+    while Instant::now() < until {
+        if platform.died().iter().any(|died| died == service) {
+            platform.start_soon(service);
+            return Outcome::nothing_else();
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    platform.kill(service).await;
+    platform.start_soon(service);
+    Outcome::Broken(format!("it was not passed in {} s", REACHED_WITHIN.as_secs()))
+}
