@@ -156,6 +156,8 @@ fn stock_money_and_parcel_go_with(asked: &Asked, now: &Books, row: &OrderRow) ->
         "COMPLETED" | "STOPPING" => {
             ensure!(has_pieces, "{state}, and its reservation is {reserved}");
             ensure!(kept == total, "{state}, and {kept} of {total} is kept");
+            let payment = now.payments.get(&row.order_id).map_or("NONE", |it| it.state.as_str());
+            ensure!(payment == "CAPTURED", "{state}, and its payment is {payment}");
             ensure!(row.total_minor == Some(total), "it costs {:?}, not {total}", row.total_minor);
         }
         "REFUNDING" | "REFUNDED" => {
