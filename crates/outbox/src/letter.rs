@@ -16,18 +16,28 @@ pub(crate) const ROUND_BYTES: usize = 4 * 1024 * 1024;
 /// The most waiting letters that are counted: counting costs about 0.1 ms for each thousand.
 const COUNTED_MAX: i64 = 100_000;
 
-/// A row of the outbox.
+/// A row of the outbox: the envelope as it will be sent, and where.
 #[derive(Debug, FromRow)]
-pub(crate) struct LetterRow {
+pub struct LetterRow {
+    /// Its place among all letters of the database.
     pub id: i64,
+    /// The topic's name, without the namespace.
     pub topic: String,
+    /// `ce_id`.
     pub event_id: Uuid,
+    /// The aggregate, `ce_subject`.
     pub key: String,
+    /// `ce_sequence`.
     pub sequence: i64,
+    /// `ce_type`.
     pub event_type: String,
+    /// `ce_source`.
     pub source: String,
+    /// `ce_time`.
     pub occurred_at: jiff_sqlx::Timestamp,
+    /// The trace in which it was written.
     pub traceparent: Option<String>,
+    /// Protobuf.
     pub payload: Vec<u8>,
 }
 

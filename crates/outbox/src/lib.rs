@@ -52,6 +52,7 @@ use sqlx::migrate::Migrator;
 
 pub use append::{Error, KEY_BYTES_MAX, LETTER_BYTES_MAX, append_in_tx, append_many_in_tx};
 pub use history::{Position, history};
+pub use letter::LetterRow;
 pub use relay::{InvalidDatabaseUrl, Relay, RelayConfig, STOP_DEADLINE, Waker};
 
 /// The outbox's tables, in the schema `public`, to be made by the role that owns the database. Its record is a table of

@@ -58,3 +58,10 @@ pub struct KafkaConfig {
     #[arg(long, env = "KAFKA_NAMESPACE", default_value = "")]
     pub kafka_namespace: String,
 }
+
+impl KafkaConfig {
+    /// The name of a topic, a group or a producer on the wire: in the namespace.
+    pub fn on_the_wire(&self, name: &str) -> String {
+        format!("{}{name}", self.kafka_namespace)
+    }
+}

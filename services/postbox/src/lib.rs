@@ -13,6 +13,7 @@ mod doctor;
 mod down;
 mod failure;
 mod gateway;
+mod http;
 mod identity;
 mod lag;
 mod letters;

@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::http;
 use crate::state::{ServiceAddress, State};
 
 /// The longest that a service takes to answer: a look at Kafka takes up to 8 s.
@@ -44,9 +45,7 @@ impl<T> Told<T> {
 impl Operator {
     /// An operator of this platform.
     pub fn of(state: &State) -> Self {
-        let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build();
-        let client = client.expect("a client without TLS can always be built");
-        Self { client, services: state.services.clone() }
+        Self { client: http::client(DEADLINE), services: state.services.clone() }
     }
 
     /// What each service answers to GET `path`.

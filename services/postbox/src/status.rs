@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::cli::Common;
 use crate::data::DataFolder;
 use crate::failure::Failure;
+use crate::http;
 use crate::state::State;
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
@@ -134,8 +135,7 @@ pub struct Probe {
 impl Probe {
     /// One for many questions.
     pub fn new() -> Self {
-        let client = reqwest::Client::builder().no_proxy().timeout(PROBE_DEADLINE).build();
-        Self { client: client.expect("a client without TLS can always be built") }
+        Self { client: http::client(PROBE_DEADLINE) }
     }
 
     /// Asks `/readyz`. Fails with the reason when the service is not ready or does not answer within two seconds.

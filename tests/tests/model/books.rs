@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use contracts::{event::Event, ids::OrderId};
+use outbox::LetterRow;
 use psp::charges::Charge;
 use sqlx::{PgConnection, Postgres, Transaction, postgres::PgRow, prelude::FromRow, types::Json};
 use uuid::Uuid;
@@ -150,7 +151,7 @@ impl Books {
     async fn read_letters(&mut self, service: Service, mut database: Transaction<'static, Postgres>) {
         let rows: Vec<LetterRow> = all(
             &mut database,
-            "SELECT topic, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload
+            "SELECT id, topic, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload
              FROM outbox ORDER BY id",
         )
         .await;
@@ -178,34 +179,6 @@ impl Books {
         let key = OrderId::from(order).to_string();
         let letters = self.letters.iter().filter(|(writer, _, letter)| *writer == service && letter.subject == key);
         letters.map(|(.., letter)| (letter.event_type.as_str(), letter.sequence)).collect()
-    }
-}
-
-#[derive(FromRow)]
-struct LetterRow {
-    topic: String,
-    event_id: Uuid,
-    key: String,
-    sequence: i64,
-    event_type: String,
-    source: String,
-    occurred_at: jiff_sqlx::Timestamp,
-    traceparent: Option<String>,
-    payload: Vec<u8>,
-}
-
-impl From<LetterRow> for Event {
-    fn from(row: LetterRow) -> Self {
-        Self {
-            id: row.event_id,
-            event_type: row.event_type,
-            source: row.source,
-            subject: row.key,
-            time: row.occurred_at.to_jiff(),
-            sequence: row.sequence,
-            traceparent: row.traceparent,
-            payload: row.payload,
-        }
     }
 }
 

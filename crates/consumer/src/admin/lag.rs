@@ -46,10 +46,7 @@ pub(super) struct Lag {
 }
 
 #[derive(Debug, Clone)]
-struct Brokers {
-    bootstrap: String,
-    namespace: String,
-}
+struct Brokers(KafkaConfig);
 
 /// How far a group is behind on one of its topics.
 #[derive(Debug, Serialize)]
@@ -67,9 +64,7 @@ type Positions = BTreeMap<(String, String), BTreeMap<i32, i64>>;
 
 impl Lag {
     pub fn new(pool: PgPool, kafka: &KafkaConfig, streams: &[Stream]) -> Self {
-        let brokers =
-            Brokers { bootstrap: kafka.kafka_bootstrap_servers.clone(), namespace: kafka.kafka_namespace.clone() };
-        Self { pool, streams: streams.to_vec(), brokers, looking: Arc::new(Semaphore::new(1)) }
+        Self { pool, streams: streams.to_vec(), brokers: Brokers(kafka.clone()), looking: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -77,7 +72,7 @@ pub(super) async fn of_consumers(State(lag): State<Lag>) -> Answer<Page<GroupLag
     uncut(async move {
         let positions = positions(&lag.pool).await?;
         let until = Instant::now() + LOOK_DEADLINE;
-        let bootstrap = lag.brokers.bootstrap.clone();
+        let bootstrap = lag.brokers.0.kafka_bootstrap_servers.clone();
         let looking = async {
             let permit = lag.looking.acquire_owned().await.expect("nobody closes it");
             let look = tokio::task::spawn_blocking(move || {
@@ -95,13 +90,10 @@ pub(super) async fn of_consumers(State(lag): State<Lag>) -> Answer<Page<GroupLag
     .await
 }
 
-/// The positions of the groups that live on letters as they come; a replay tells its own progress.
+/// The positions of the groups that live on letters as they come; a replay has its own in a schema of its own.
 async fn positions(pool: &PgPool) -> Result<Positions, sqlx::Error> {
-    let rows: Vec<(String, String, i32, i64)> = sqlx::query_as(
-        r#"SELECT "group", topic, partition, next FROM consumer_position WHERE "group" NOT LIKE '%@replay'"#,
-    )
-    .fetch_all(pool)
-    .await?;
+    let query = r#"SELECT "group", topic, partition, next FROM consumer_position"#;
+    let rows: Vec<(String, String, i32, i64)> = sqlx::query_as(query).fetch_all(pool).await?;
     let mut positions = Positions::new();
     for (group, topic, partition, next) in rows {
         positions.entry((group, topic)).or_default().insert(partition, next);
@@ -140,7 +132,7 @@ impl Brokers {
     fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, String> {
         let told = |error: KafkaError| error.to_string();
         let member = self.reader(group).map_err(told)?;
-        let topic = self.on_the_wire(topic);
+        let topic = self.0.on_the_wire(topic);
         let metadata = member.fetch_metadata(Some(&topic), BROKER_DEADLINE).map_err(told)?;
         let mut asked = TopicPartitionList::new();
         for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
@@ -156,7 +148,7 @@ impl Brokers {
 
     /// The first offset and the one after the last, of each partition.
     fn ends(&self, reader: &BaseConsumer, topic: &str) -> Result<BTreeMap<i32, (i64, i64)>, String> {
-        let topic = self.on_the_wire(topic);
+        let topic = self.0.on_the_wire(topic);
         let told = |error: KafkaError| error.to_string();
         let metadata = reader.fetch_metadata(Some(&topic), BROKER_DEADLINE).map_err(told)?;
         let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
@@ -173,7 +165,7 @@ impl Brokers {
         let told = |error: KafkaError| error.to_string();
         // of its own, so that nothing comes that was asked for before
         let reader = self.reader(LAG).map_err(told)?;
-        let topic = self.on_the_wire(topic);
+        let topic = self.0.on_the_wire(topic);
         let mut places = TopicPartitionList::new();
         for (&partition, Behind { next, .. }) in &behind {
             places.add_partition_offset(&topic, partition, Offset::Offset(*next)).map_err(told)?;
@@ -204,8 +196,8 @@ impl Brokers {
     /// A consumer that fetches little. It never joins the group: librdkafka demands one all the same.
     fn reader(&self, group: &str) -> Result<BaseConsumer, KafkaError> {
         ClientConfig::new()
-            .set("bootstrap.servers", &self.bootstrap)
-            .set("group.id", self.on_the_wire(group))
+            .set("bootstrap.servers", &self.0.kafka_bootstrap_servers)
+            .set("group.id", self.0.on_the_wire(group))
             .set("enable.auto.commit", "false")
             // the letter at the position may have been deleted meanwhile
             .set("auto.offset.reset", "earliest")
@@ -214,10 +206,6 @@ impl Brokers {
             .set("fetch.message.max.bytes", "65536")
             .set("fetch.wait.max.ms", "100")
             .create()
-    }
-
-    fn on_the_wire(&self, name: &str) -> String {
-        format!("{}{name}", self.namespace)
     }
 }
 

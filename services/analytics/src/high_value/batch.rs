@@ -83,7 +83,12 @@ impl Batch {
                     .iter()
                     .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }));
                 let (key, payload) = (Some(event.subject.into_bytes()), Some(event.payload));
-                self.push(Record { topic: settings.on_the_wire(HIGH_VALUE_ORDERS.name()), key, headers, payload });
+                self.push(Record {
+                    topic: settings.kafka.on_the_wire(HIGH_VALUE_ORDERS.name()),
+                    key,
+                    headers,
+                    payload,
+                });
                 "applied"
             }
             Err(refusal) => {
@@ -116,9 +121,9 @@ impl Batch {
 
 /// The copy of a dead letter.
 fn copy(settings: &Settings, partition: i32, letter: &Letter, error: &str) -> Record {
-    let from = settings.on_the_wire(ORDERS.name());
+    let from = settings.kafka.on_the_wire(ORDERS.name());
     let topic = dead_letter_topic(&from, GROUP);
-    let group = settings.on_the_wire(GROUP);
+    let group = settings.kafka.on_the_wire(GROUP);
     let size = letter.bytes();
     if size <= COPY_BYTES_MAX {
         let copy = DeadLetterCopy { letter, topic: &from, partition, group: &group, error, retry_count: 0 };

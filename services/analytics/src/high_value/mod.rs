@@ -58,13 +58,6 @@ pub(crate) struct Settings {
     pub threshold: Threshold,
 }
 
-impl Settings {
-    /// The name of a topic or group on the wire.
-    pub fn on_the_wire(&self, name: &str) -> String {
-        format!("{}{name}", self.kafka.kafka_namespace)
-    }
-}
-
 /// Picks until it is cancelled, then finishes what is under way, 8 s at the most. On a thread of its own: Kafka's
 /// transactions block.
 pub(crate) async fn run(settings: Settings, cancel: CancellationToken) {

@@ -49,7 +49,7 @@ impl Reader {
         let consumer: BaseConsumer<Context> = ClientConfig::new()
             .set("bootstrap.servers", &settings.kafka.kafka_bootstrap_servers)
             .set("client.id", "analytics")
-            .set("group.id", settings.on_the_wire(GROUP))
+            .set("group.id", settings.kafka.on_the_wire(GROUP))
             // nothing of a transaction that is open or was aborted
             .set("isolation.level", "read_committed")
             // a member that was killed is missed after this time; the least that brokers take by default
@@ -72,7 +72,7 @@ impl Reader {
             .set("reconnect.backoff.max.ms", "1000")
             .set("statistics.interval.ms", "5000")
             .create_with_context(Context::default())?;
-        let topic = settings.on_the_wire(ORDERS.name());
+        let topic = settings.kafka.on_the_wire(ORDERS.name());
         consumer.subscribe(&[&topic])?;
         Ok(Self { topic, consumer: Some(consumer) })
     }

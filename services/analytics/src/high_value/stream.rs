@@ -100,7 +100,7 @@ impl Stream<'_> {
     }
 
     fn make_dead_letter_topic(&mut self) -> Result<(), BrokenOff> {
-        let topic = dead_letter_topic(&self.settings.on_the_wire(ORDERS.name()), GROUP);
+        let topic = dead_letter_topic(&self.settings.kafka.on_the_wire(ORDERS.name()), GROUP);
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", &self.settings.kafka.kafka_bootstrap_servers).set("client.id", "analytics");
         let making = make_dead_letter_topic(&client, &topic, TOPIC_DEADLINE);

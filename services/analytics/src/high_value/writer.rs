@@ -38,7 +38,7 @@ impl Writer {
             .set("bootstrap.servers", &settings.kafka.kafka_bootstrap_servers)
             .set("client.id", "analytics")
             // idempotence and acks=all come with it
-            .set("transactional.id", format!("{}.{lowest_partition}", settings.on_the_wire(GROUP)))
+            .set("transactional.id", format!("{}.{lowest_partition}", settings.kafka.on_the_wire(GROUP)))
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
             // the partition of a key is the same as for Java clients, and so the same as on the topic that is read
             .set("partitioner", "murmur2_random")

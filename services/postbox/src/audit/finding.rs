@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Suspects of one promise that are kept. Beyond them the promise is broken so badly that nobody reads the rest.
-const SUSPECTS_MAX: usize = 100_000;
+pub const SUSPECTS_MAX: usize = 100_000;
 
 /// Something that looks wrong. It may only be under way: the databases are read one after another.
 #[derive(Debug, Clone, PartialEq, Eq)]

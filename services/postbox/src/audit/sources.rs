@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::failure::Failure;
+use crate::http;
 use crate::state::{ServiceAddress, State};
 
 /// How long a connection to a database may take.
@@ -44,10 +45,9 @@ impl Sources {
                 .map_err(|error| Failure::usage(format!("the state has a bad database URL: {error}")))
         };
         let databases = state.databases.iter().map(|(name, urls)| Ok((name.clone(), connect(&urls.audit)?)));
-        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_DEADLINE).build();
         Ok(Self {
             databases: databases.collect::<Result<_, Failure>>()?,
-            http: http.expect("a client without TLS can always be built"),
+            http: http::client(ANSWER_DEADLINE),
             bootstrap: state.bootstrap.clone(),
             namespace: namespace.to_owned(),
             services: state.services.clone(),

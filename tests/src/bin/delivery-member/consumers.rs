@@ -21,12 +21,12 @@ pub async fn run(cli: &Cli) -> anyhow::Result<()> {
     let mut database = PgConnection::connect(&cli.database_url).await?;
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &cli.kafka.kafka_bootstrap_servers)
-        .set("group.id", cli.on_the_wire("delivery"))
+        .set("group.id", cli.kafka.on_the_wire("delivery"))
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
         .create()?;
     let mut place = TopicPartitionList::new();
-    place.add_partition_offset(&cli.on_the_wire(ORDERS.name()), 0, Offset::Stored)?;
+    place.add_partition_offset(&cli.kafka.on_the_wire(ORDERS.name()), 0, Offset::Stored)?;
     // there is one partition and one member: nothing to share out, and nobody who would be waited for when it is dead
     consumer.assign(&place)?;
     loop {

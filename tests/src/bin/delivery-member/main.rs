@@ -65,13 +65,6 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-impl Cli {
-    /// The name of a topic, a group or a producer on the wire.
-    fn on_the_wire(&self, name: &str) -> String {
-        format!("{}{name}", self.kafka.kafka_namespace)
-    }
-}
-
 /// Says that the moment has come, and waits in it for as long as whoever started this process lives.
 fn wait_to_be_killed() -> ! {
     println!("now");

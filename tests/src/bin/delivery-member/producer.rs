@@ -15,10 +15,10 @@ const BROKERS: Duration = Duration::from_secs(20);
 
 /// Ends what a former process of the same name left open, then writes.
 pub async fn run(cli: &Cli) -> anyhow::Result<()> {
-    let (cli_stop, topic) = (cli.stop, cli.on_the_wire(ORDERS.name()));
+    let (cli_stop, topic) = (cli.stop, cli.kafka.on_the_wire(ORDERS.name()));
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &cli.kafka.kafka_bootstrap_servers)
-        .set("transactional.id", cli.on_the_wire("delivery"))
+        .set("transactional.id", cli.kafka.on_the_wire("delivery"))
         .create()?;
     let writing = tokio::task::spawn_blocking(move || {
         producer.init_transactions(BROKERS)?;
