@@ -3,6 +3,7 @@
 //! whatever has no answer is asked again under the same key.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -27,7 +28,11 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const ANSWERED_WITHIN: Duration = Duration::from_mins(1);
 
 /// An order that is not decided after so long, however often its services die meanwhile, is stuck.
-const DECIDED_WITHIN: Duration = Duration::from_mins(3);
+const DECIDED_WITHIN: Duration = Duration::from_mins(5);
+
+/// How many of his orders one of them leaves undecided before he orders again: those by letter. With no bound, what is left to do when
+/// nobody dies any more is as much as the machine is slow, and how long it takes says nothing.
+const UNDECIDED_MAX: usize = 8;
 
 /// What somebody wants.
 #[derive(Debug, Clone, Copy)]
@@ -127,8 +132,12 @@ impl Shoppers {
             let shopper = Shopper { customer, operator: operator.clone(), acknowledged: Arc::clone(&acknowledged) };
             let stop = stop.clone();
             shopping.spawn(async move {
+                let mut undecided = VecDeque::new();
                 while !stop.is_cancelled() {
-                    shopper.shop(wish).await;
+                    undecided.push_back(shopper.shop(wish).await);
+                    if undecided.len() > UNDECIDED_MAX {
+                        shopper.ends(&undecided.pop_front().expect("it has some")).await;
+                    }
                     tokio::time::sleep(BETWEEN_ORDERS).await;
                 }
             });
@@ -154,7 +163,8 @@ impl Shoppers {
 }
 
 impl Shopper {
-    async fn shop(&self, wish: Wish) {
+    /// Gives the order's id.
+    async fn shop(&self, wish: Wish) -> String {
         let id = self.order(wish).await;
         match wish.then {
             Then::Wait => {}
@@ -166,6 +176,7 @@ impl Shopper {
             Then::Dispatch => self.dispatch(&id).await,
             Then::MoveHouse => self.move_house(&id).await,
         }
+        id
     }
 
     async fn move_house(&self, id: &str) {

@@ -5,6 +5,8 @@ use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::room;
+
 /// The largest letter, in bytes of key and payload together. Half of what a broker takes by default
 /// (`message.max.bytes`, 1 MiB), so that the headers fit as well: a letter that the broker refuses would hold back all
 /// letters after it.
@@ -92,7 +94,8 @@ pub async fn append_many_in_tx(conn: &mut PgConnection, topic: Topic, events: &[
     .bind(traceparents)
     .bind(payloads)
     .execute(conn)
-    .await?;
+    .await
+    .inspect_err(room::remember)?;
     Ok(())
 }
 

@@ -21,6 +21,8 @@
 //! ids that will never have a letter (`gap_rule`), and looks after the partitions (`partitions`). If anything fails, the
 //! session and the producer are thrown away and everything starts from what was written down (`relay`).
 //!
+//! A disk that is full is told by [`readiness`].
+//!
 //! # Metrics and routes
 //! `GET /lag/outbox` ([`admin`]) tells operators what waits, whichever replica is asked.
 //!
@@ -45,6 +47,7 @@ mod partitions;
 mod producer;
 mod progress;
 mod relay;
+mod room;
 
 use std::borrow::Cow;
 
@@ -54,6 +57,7 @@ pub use append::{Error, KEY_BYTES_MAX, LETTER_BYTES_MAX, append_in_tx, append_ma
 pub use history::{Position, history};
 pub use letter::LetterRow;
 pub use relay::{InvalidDatabaseUrl, Relay, RelayConfig, STOP_DEADLINE, Waker};
+pub use room::readiness;
 
 /// The outbox's tables, in the schema `public`, to be made by the role that owns the database. Its record is a table of
 /// its own, so that the service's migrations count for themselves.

@@ -3,6 +3,7 @@
 //! The mechanism crates and the service put their operator routes beside them: dead letters, lag, stuck orders.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -25,6 +26,9 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(1);
 /// How often metrics are folded; without it, histograms that nobody reads grow.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
+/// Something else that must work in the database, and why it does not, in words for operators.
+pub type DatabaseCheck = fn(PgPool) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
 /// What must work for the service to be ready. Kafka is not in it: letters wait in the outbox.
 #[derive(Debug, Clone)]
 pub enum Readiness {
@@ -32,6 +36,8 @@ pub enum Readiness {
     Always,
     /// Ready while its database answers.
     Database(PgPool),
+    /// Ready while its database answers and this passes.
+    DatabaseAnd(PgPool, DatabaseCheck),
     /// Ready once the flag is raised, and from then on.
     Flag {
         /// Raised by the part that waits.
@@ -45,19 +51,26 @@ impl Readiness {
     async fn check(&self) -> Result<(), String> {
         match self {
             Self::Always => Ok(()),
-            Self::Database(pool) => check_database(pool.clone()).await,
+            Self::Database(pool) => within_deadline(answers(pool.clone())).await,
+            Self::DatabaseAnd(pool, check) => {
+                within_deadline(answers(pool.clone())).await?;
+                within_deadline(check(pool.clone())).await
+            }
             Self::Flag { ready, .. } if ready.load(Ordering::Relaxed) => Ok(()),
             Self::Flag { waiting_for, .. } => Err(format!("waiting for {waiting_for}")),
         }
     }
 }
 
-async fn check_database(pool: PgPool) -> Result<(), String> {
+async fn answers(pool: PgPool) -> Result<(), String> {
+    let answer = sqlx::query("SELECT 1").execute(&pool).await;
+    answer.map(drop).map_err(|error| format!("the database does not answer: {error}"))
+}
+
+async fn within_deadline(check: impl Future<Output = Result<(), String>> + Send + 'static) -> Result<(), String> {
     // spawned: a check that is dropped in the middle would poison the connection that it borrowed
-    let asking = tokio::spawn(async move { sqlx::query("SELECT 1").execute(&pool).await });
-    match tokio::time::timeout(CHECK_DEADLINE, asking).await {
-        Ok(Ok(Ok(_))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(format!("the database does not answer: {error}")),
+    match tokio::time::timeout(CHECK_DEADLINE, tokio::spawn(check)).await {
+        Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Err(format!("the check failed: {error}")),
         Err(_) => Err(format!("the database did not answer in {CHECK_DEADLINE:?}")),
     }

@@ -43,7 +43,7 @@ use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
 use service_runtime::{
     Error, Shutdown, database,
-    ops::{self, Readiness},
+    ops,
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -55,7 +55,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/inventory");
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
+    ops::serve(&config.ops, outbox::readiness(pool.clone()), operators, &shutdown).await?;
     let routes = start(&config, pool, &shutdown)?;
     rpc::server::serve(config.listen_addr, routes, &shutdown).await
 }

@@ -35,7 +35,7 @@ use service_runtime::{
     Error, Shutdown,
     clock::Clock,
     database,
-    ops::{self, Readiness},
+    ops,
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -96,6 +96,6 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let operators = consumer::admin::routes(pool.clone(), &config.kafka)
         .merge(outbox::admin::routes(pool.clone()))
         .merge(stuck::routes(deps.clone()));
-    ops::serve(&config.ops, Readiness::Database(pool), operators, &shutdown).await?;
+    ops::serve(&config.ops, outbox::readiness(pool), operators, &shutdown).await?;
     rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
 }

@@ -36,7 +36,7 @@ use service_runtime::{
     Error, Shutdown,
     clock::Clock,
     database,
-    ops::{self, Readiness},
+    ops,
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -71,7 +71,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let pool = database::connect(&config.database).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
+    ops::serve(&config.ops, outbox::readiness(pool.clone()), operators, &shutdown).await?;
     let deps =
         Deps { pool: pool.clone(), psp, order, relay: relay.waker(), clock: Clock::System, shutdown: shutdown.clone() };
     let new_work = Arc::new(Notify::new());

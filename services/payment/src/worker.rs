@@ -25,9 +25,9 @@ const REPEATED_AT_ONCE: usize = 24;
 /// same order, and nothing breaks: see [`attempt`].)
 const LEASE: Duration = Duration::from_secs(10);
 
-/// The longest pause between two attempts. An order is attempted until it is done with, however often that is: only
-/// order gives up.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// The longest pause between two attempts: short enough for an order to end within half a minute of the end of whatever kept
+/// it. An order is attempted until it is done with, however often that is: only order gives up.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Attempts new work, as soon as `wake` tells of some, until the end of the process is requested.
 pub async fn attempt_new(deps: Deps, wake: Arc<Notify>) {

@@ -34,7 +34,7 @@ use contracts::{
 use outbox::{Relay, Waker};
 use service_runtime::{
     Error, Shutdown, database,
-    ops::{self, Readiness},
+    ops,
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -77,7 +77,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("questions", questions::run(deps.clone()));
     shutdown.spawn_part("timed moves", timed_moves::run(deps.clone()));
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
-    ops::serve(&config.ops, Readiness::Database(pool), operators, &shutdown).await?;
+    ops::serve(&config.ops, outbox::readiness(pool), operators, &shutdown).await?;
     rpc::server::serve(config.listen_addr, routes(deps), &shutdown).await
 }
 
