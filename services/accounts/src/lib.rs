@@ -21,13 +21,7 @@ use std::sync::Arc;
 
 use contracts::accounts::v1::accounts_service_server::AccountsServiceServer;
 use outbox::{Relay, Waker};
-use service_runtime::{
-    Error, Shutdown,
-    clock::Clock,
-    config::OpsConfig,
-    database,
-    ops,
-};
+use service_runtime::{Error, Shutdown, clock::Clock, config::OpsConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 

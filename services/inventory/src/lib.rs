@@ -41,10 +41,7 @@ pub use take_back::take_back_in_tx;
 
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
-use service_runtime::{
-    Error, Shutdown, database,
-    ops,
-};
+use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use metrics::counter;
 use service_runtime::{kill_point, worker::Worker};
 use tracing::{Instrument, error, info, info_span, warn};
@@ -19,6 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long a claimed message is nobody else's: longer than asking accounts (3 s) and sending (21 s) can take.
 const LEASE: Duration = Duration::from_secs(40);
+
+/// How long it is tried to note that a message was sent, while the database is away: what is left of the lease then. Whoever
+/// does not know it sends the message again.
+const NOTED_WITHIN: Duration = Duration::from_secs(15);
 
 /// How often a message is tried that is refused for good, until it is FAILED. Some refusals are somebody's mistake, and
 /// mended soon.
@@ -61,7 +66,7 @@ async fn deliver(deps: &Deps, message: DueMessage) {
         Ok(()) => {
             count("sent");
             kill_point!("notification.sent.before-commit");
-            let marked = store::mark_sent(&deps.pool, message.id).await;
+            let marked = mark_sent(deps, &message).await;
             kill_point!("notification.sent.after-commit");
             marked.inspect(|()| info!("sent"))
         }
@@ -75,6 +80,15 @@ async fn deliver(deps: &Deps, message: DueMessage) {
     if let Err(error) = noted {
         warn!(%error, "what came of the message could not be noted, it is tried again when its lease ends");
     }
+}
+
+async fn mark_sent(deps: &Deps, message: &DueMessage) -> Result<(), sqlx::Error> {
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(1))
+        .with_total_delay(Some(NOTED_WITHIN))
+        .without_max_times();
+    (|| store::mark_sent(&deps.pool, message.id)).retry(pauses).await
 }
 
 async fn send(deps: &Deps, message: &DueMessage) -> Result<(), Undelivered> {

@@ -31,12 +31,7 @@ use std::{sync::Arc, time::Duration};
 
 use contracts::order::v1::order_service_server::OrderServiceServer;
 use outbox::{Relay, Waker};
-use service_runtime::{
-    Error, Shutdown,
-    clock::Clock,
-    database,
-    ops,
-};
+use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
 use tonic::service::Routes;

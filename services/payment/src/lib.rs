@@ -32,12 +32,7 @@ use std::sync::Arc;
 
 use contracts::payment::v1::payment_service_server::PaymentServiceServer;
 use outbox::{Relay, Waker};
-use service_runtime::{
-    Error, Shutdown,
-    clock::Clock,
-    database,
-    ops,
-};
+use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
 use tonic::service::Routes;

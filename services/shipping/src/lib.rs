@@ -32,10 +32,7 @@ use contracts::{
     shipping::v1::shipping_service_server::ShippingServiceServer,
 };
 use outbox::{Relay, Waker};
-use service_runtime::{
-    Error, Shutdown, database,
-    ops,
-};
+use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
 use tonic::{service::Routes, transport::Channel};

@@ -14,6 +14,7 @@ pub mod rest;
 pub mod rows;
 pub mod run;
 pub mod scene;
+pub mod small_disk;
 pub mod world;
 
 use std::time::Duration;

@@ -17,13 +17,17 @@ const POLL: Duration = Duration::from_millis(200);
 /// How long one broker may take to answer.
 const BROKER: Duration = Duration::from_secs(5);
 
+/// Every order is decided so soon after the last was placed.
+const DECIDED_WITHIN: Duration = Duration::from_secs(30);
+
+/// And all else has happened so soon after that: a message whose sender had died is anybody's again after 40 s.
+const QUIET_WITHIN: Duration = Duration::from_mins(1);
+
+const UNDECIDED: &str =
+    "SELECT count(*) FROM orders WHERE saga_state NOT IN ('COMPLETED', 'REJECTED', 'CANCELLED', 'REFUNDED')";
+
 /// What is under way in a service's own tables: a database, what to call it, and how to count it.
-const UNDER_WAY: [(&str, &str, &str); 4] = [
-    (
-        "orders",
-        "orders are not decided",
-        "SELECT count(*) FROM orders WHERE saga_state NOT IN ('COMPLETED', 'REJECTED', 'CANCELLED', 'REFUNDED')",
-    ),
+const UNDER_WAY: [(&str, &str, &str); 3] = [
     ("payments", "charges wait", "SELECT count(*) FROM charge_work"),
     ("shipping", "parcels wait for an address", "SELECT count(*) FROM address_question WHERE attempt_at IS NOT NULL"),
     ("notifications", "messages wait", "SELECT count(*) FROM message WHERE state = 'DUE'"),
@@ -31,21 +35,31 @@ const UNDER_WAY: [(&str, &str, &str); 4] = [
 
 const UNPUBLISHED: &str = "SELECT count(*) FROM outbox, outbox_progress WHERE id > floor AND NOT published @> id";
 
-/// Waits until all is at rest. Gives how long that took, or what was still under way at the deadline.
-pub async fn at_rest(world: &World, deadline: Duration) -> Result<Duration, String> {
-    let began = Instant::now();
-    loop {
-        match under_way(world).await {
-            None => return Ok(began.elapsed()),
-            Some(what) if began.elapsed() > deadline => {
-                return Err(format!("{what} {} s after the last order", deadline.as_secs()));
-            }
-            Some(_) => sleep(POLL).await,
-        }
-    }
+/// Waits until all is at rest. Fails with what was still under way at its deadline.
+pub async fn at_rest(world: &World) -> Result<(), String> {
+    until_nothing_is_left(DECIDED_WITHIN, async || {
+        let undecided = count(world.platform.database("orders"), UNDECIDED).await;
+        (undecided > 0).then(|| format!("{undecided} orders are not decided"))
+    })
+    .await?;
+    until_nothing_is_left(QUIET_WITHIN, async || under_way(world).await).await
 }
 
-/// The first thing that is still under way.
+async fn until_nothing_is_left(
+    deadline: Duration,
+    mut left: impl AsyncFnMut() -> Option<String>,
+) -> Result<(), String> {
+    let began = Instant::now();
+    while let Some(what) = left().await {
+        if began.elapsed() > deadline {
+            return Err(format!("{what} after {} s of rest", deadline.as_secs()));
+        }
+        sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// The first thing that is still under way, apart from orders.
 async fn under_way(world: &World) -> Option<String> {
     for (database, what, query) in UNDER_WAY {
         let count = count(world.platform.database(database), query).await;

@@ -3,16 +3,12 @@
 use std::{
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::{FaultRow, Length, Wishes, audit::audit, load::Load, report::Line, rest, scene::Scene, world::World};
-
-/// Everything is at rest so soon after the last order.
-const TERMINAL_MAX: Duration = Duration::from_secs(30);
 
 /// How many findings are told one by one.
 const TOLD_MAX: usize = 5;
@@ -88,7 +84,7 @@ async fn play(
     row.play(&mut scene).await;
     let (mut load, mut lines) = scene.end();
     let report = load.end().await;
-    let rest = rest::at_rest(&world, TERMINAL_MAX).await;
+    let rest = rest::at_rest(&world).await;
     let findings = audit(&world, load.journal()).await;
     let mut complaints: Vec<String> = findings.told.iter().take(TOLD_MAX).cloned().collect();
     complaints.extend(rest.err());

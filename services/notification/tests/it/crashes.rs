@@ -1,4 +1,4 @@
-//! kill -9 at the moments that matter.
+//! kill -9, or a database that is away, at the moments that matter.
 
 use contracts::ids::OrderId;
 use sqlx::{Postgres, Transaction};
@@ -48,6 +48,22 @@ async fn killed_before_the_mail_was_taken() {
     assert_eq!(mail_server.mails().len(), 1);
 }
 
+#[tokio::test]
+async fn a_mail_is_not_sent_again_because_the_database_was_away_when_it_was_to_be_noted() {
+    let (accounts, mail_server) = (Accounts::start().await, MailServer::start().await);
+    let desk = Desk::with_mail(&accounts, &mail_server).await;
+    let letter = completed(OrderId::new(), accounts.register("Ada", "ada@example.com").await);
+    mail_server.behave(Step::End, Manner::Wait);
+    desk.post(&letter).await;
+    mail_server.mails_until(1).await;
+    let lock = lock_messages(&desk).await;
+    mail_server.be_well();
+    break_connection_at_the_lock(&desk, lock).await;
+    // sooner than the lease ends
+    desk.until_state(&letter, "SENT").await;
+    assert_eq!(mail_server.mails().len(), 1);
+}
+
 /// What 40 s do.
 async fn end_leases(desk: &Desk) {
     sqlx::query("UPDATE message SET attempt_at = now()").execute(&desk.database.owner).await.unwrap();
@@ -62,16 +78,26 @@ async fn lock_messages(desk: &Desk) -> Transaction<'static, Postgres> {
 
 /// Waits until notification wants to note that the mail was taken, and kills it there.
 async fn die_at_the_lock(desk: &mut Desk, lock: Transaction<'static, Postgres>) {
-    eventually(SOON, "notification waits to note that the mail was taken", async || !waiting(desk).await.is_empty())
-        .await;
+    until_it_waits(desk).await;
     desk.kill();
     // the database does not notice that its client is dead, and would commit for it once the lock is gone
+    break_connection_at_the_lock(desk, lock).await;
+}
+
+/// Waits until notification wants to note that the mail was taken, and breaks its connection to the database.
+async fn break_connection_at_the_lock(desk: &Desk, lock: Transaction<'static, Postgres>) {
+    until_it_waits(desk).await;
     for pid in waiting(desk).await {
         let gone = sqlx::query_scalar("SELECT pg_terminate_backend($1, 10000)").bind(pid);
         let gone: bool = gone.fetch_one(&desk.database.app).await.unwrap();
         assert!(gone);
     }
     lock.rollback().await.unwrap();
+}
+
+async fn until_it_waits(desk: &Desk) {
+    let what = "notification waits to note that the mail was taken";
+    eventually(SOON, what, async || !waiting(desk).await.is_empty()).await;
 }
 
 /// The database's processes that work for notification and wait for a lock. Asked as its role, which sees its own.

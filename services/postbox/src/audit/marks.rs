@@ -8,6 +8,7 @@ use super::case::Letter;
 use super::dead_letters::{self, Copy};
 use super::outboxes::{self, FOLLOWERS, OUTBOXES};
 use super::sources::{Sources, unread};
+use super::streams::{self, Share};
 use crate::failure::Failure;
 
 /// Refused letters that are read of one database. Consumers park no more than that.
@@ -64,6 +65,7 @@ impl Marks {
             marks.read_parked(sources, database).await?;
         }
         marks.copies = dead_letters::copies(sources).await?;
+        marks.read_stream_positions(sources).await?;
         let parked = marks.parked.iter().filter_map(|letter| {
             Some((outboxes::place(&letter.topic)?, letter.partition, letter.offset, letter.group.clone()))
         });
@@ -86,6 +88,22 @@ impl Marks {
         let known = rows
             .into_iter()
             .filter_map(|(group, topic, partition, next)| Some(((group, outboxes::place(&topic)?, partition), next)));
+        self.positions.extend(known);
+        Ok(())
+    }
+
+    /// A group with dead letters and no position here is a stream: Kafka knows how far it has come.
+    async fn read_stream_positions(&mut self, sources: &Sources) -> Result<(), Failure> {
+        let known: BTreeSet<&String> = self.positions.keys().map(|(group, ..)| group).collect();
+        let shares = self.copies.iter().filter(|copy| !known.contains(&copy.group)).map(|copy| Share {
+            group: copy.group.clone(),
+            topic: copy.topic.clone(),
+            partition: copy.partition,
+        });
+        let positions = streams::positions(sources, shares.collect()).await?;
+        let known = positions.into_iter().filter_map(|(Share { group, topic, partition }, next)| {
+            Some(((group, outboxes::place(&topic)?, partition), next))
+        });
         self.positions.extend(known);
         Ok(())
     }

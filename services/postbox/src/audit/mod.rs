@@ -18,6 +18,7 @@ mod report;
 mod rules;
 mod sorter;
 mod sources;
+mod streams;
 mod topics;
 mod walk;
 mod watch;

@@ -1,6 +1,7 @@
 //! The fault table, row by row.
 
 mod clocks;
+mod disks;
 mod kills;
 mod letters;
 mod network;
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Box<dyn FaultRow>> {
         Box::new(letters::SlowFollower),
         Box::new(letters::RebalanceStorm),
         Box::new(letters::Poison),
+        Box::new(disks::OutboxDiskFull::default()),
         Box::new(servers::OneBrokerOfThree),
     ]
 }
