@@ -69,6 +69,40 @@ mod tests {
         String::from_utf8_lossy(&said).trim().parse().expect("seconds")
     }
 
+    /// Waits for a second, as librdkafka's threads do, and returns how long that took, in seconds.
+    const WAITER: &str = r#"
+        #include <threads.h>
+        #include <time.h>
+        int main(void) {
+            cnd_t never; mtx_t mutex; struct timespec until, began, ended;
+            cnd_init(&never); mtx_init(&mutex, mtx_plain); mtx_lock(&mutex);
+            clock_gettime(CLOCK_MONOTONIC, &began);
+            clock_gettime(CLOCK_REALTIME, &until);
+            until.tv_sec += 1;
+            cnd_timedwait(&never, &mutex, &until);
+            clock_gettime(CLOCK_MONOTONIC, &ended);
+            return (int)(ended.tv_sec - began.tv_sec + (ended.tv_nsec > began.tv_nsec ? 0 : -1));
+        }"#;
+
+    #[test]
+    fn whoever_waits_until_a_time_of_day_waits_as_long_as_ever() {
+        if ShiftedClock::is_missing().is_some() {
+            return;
+        }
+        let clock = ShiftedClock::compile();
+        let (source, program) = (clock.folder.path().join("waiter.c"), clock.folder.path().join("waiter"));
+        std::fs::write(&source, WAITER).expect("the temporary folder can be written");
+        let compiled = Command::new("cc").arg("-o").arg(&program).arg(&source).status().expect("there is a compiler");
+        assert!(compiled.success());
+        for seconds in ["0", "300", "-300"] {
+            let mut waiter = Command::new("timeout");
+            waiter.arg("20").arg(&program).env("SHIFT_CLOCK_SECONDS", seconds);
+            waiter.env("LD_PRELOAD", clock.folder.path().join("shifted_clock.so"));
+            let waited = waiter.status().expect("there is timeout").code().expect("it ends by itself");
+            assert!((1..5).contains(&waited), "shifted by {seconds} s it waits for {waited} s");
+        }
+    }
+
     #[test]
     fn a_program_reads_the_shifted_time_and_others_the_right_one() {
         if ShiftedClock::is_missing().is_some() {

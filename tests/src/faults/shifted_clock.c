@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 
 static long shift;
@@ -38,4 +39,19 @@ time_t time(time_t *kept) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (kept) *kept = now.tv_sec;
     return now.tv_sec;
+}
+
+/* Who waits until a time of day has computed it from what it reads here, and the kernel compares it with the right time: on a
+ * machine whose clock is wrong both are wrong alike. */
+static struct timespec right(const struct timespec *shifted) {
+    struct timespec time = *shifted;
+    time.tv_sec -= shift;
+    return time;
+}
+
+int cnd_timedwait(cnd_t *restrict condition, mtx_t *restrict mutex, const struct timespec *restrict until) {
+    static int (*real)(cnd_t *, mtx_t *, const struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "cnd_timedwait");
+    struct timespec time = right(until);
+    return real(condition, mutex, &time);
 }
