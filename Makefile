@@ -15,8 +15,8 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 # the package of the journeys switches kill points on in all that is built along with it: no release is
-build: ## every program; RELEASE=1: optimised
-	cargo build --locked $(if $(RELEASE),--release --exclude journeys) --workspace --bins
+build: ## every program; RELEASE=1: optimised; BUILT=1: what is there will do
+	$(if $(BUILT),,cargo build --locked $(if $(RELEASE),--release --exclude journeys) --workspace --bins)
 
 up: build ## the whole platform on this machine; DETACH=1: in the background
 	$(POSTBOX) up $(UP) $(WHERE)

@@ -18,9 +18,6 @@ use crate::{
     platform::Platform,
 };
 
-/// How long one of them looks around between two orders.
-const BETWEEN_ORDERS: Duration = Duration::from_millis(200);
-
 /// How long one of them waits before he asks again.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -117,8 +114,8 @@ struct Shopper {
 }
 
 impl Shoppers {
-    /// Lets them in.
-    pub async fn enter(platform: &Platform) -> Self {
+    /// Lets them in. Each looks around for so long between two orders.
+    pub async fn enter(platform: &Platform, between_orders: Duration) -> Self {
         let (stop, acknowledged) = (CancellationToken::new(), Arc::default());
         let operator = Customer::operator(platform).await;
         let settled = Customer::register(platform).await;
@@ -138,7 +135,7 @@ impl Shoppers {
                     if undecided.len() > UNDECIDED_MAX {
                         shopper.ends(&undecided.pop_front().expect("it has some")).await;
                     }
-                    tokio::time::sleep(BETWEEN_ORDERS).await;
+                    tokio::time::sleep(between_orders).await;
                 }
             });
         }

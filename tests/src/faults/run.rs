@@ -84,16 +84,24 @@ async fn play(
     row.play(&mut scene).await;
     let (mut load, mut lines) = scene.end();
     let report = load.end().await;
+    let harmed = Instant::now();
     let rest = rest::at_rest(&world).await;
+    let rested = harmed.elapsed();
     let findings = audit(&world, load.journal()).await;
+    let audited = harmed.elapsed() - rested;
     let mut complaints: Vec<String> = findings.told.iter().take(TOLD_MAX).cloned().collect();
     complaints.extend(rest.err());
     if report.failed > 0 {
         complaints.push(format!("{} orders were not acknowledged: {:?}", report.failed, report.attempts));
     }
     println!(
-        "  {} orders: {} lost, {} doubled, {} promises broken",
-        report.orders, findings.lost, findings.doubled, findings.broken
+        "  {} orders: {} lost, {} doubled, {} promises broken; at rest after {:.1} s, audited in {:.1} s",
+        report.orders,
+        findings.lost,
+        findings.doubled,
+        findings.broken,
+        rested.as_secs_f64(),
+        audited.as_secs_f64()
     );
     for line in &mut lines {
         (line.lost, line.doubled, line.broken) = (findings.lost, findings.doubled, findings.broken);

@@ -19,6 +19,9 @@ const REACHED_WITHIN: Duration = Duration::from_mins(2);
 /// How long an acknowledged order may take to end once nobody dies any more.
 const TERMINAL_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long each shopper looks around between two orders.
+const BETWEEN_ORDERS: Duration = Duration::from_millis(200);
+
 /// How often it is looked who has died.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -26,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 async fn killed_once_at_every_point_no_order_is_lost_doubled_or_left_undecided() {
     let settings = [("shipping", "DISPATCH_AFTER", "2")];
     let mut platform = Platform::start_with(testkit::kafka(), &settings).await;
-    let mut shoppers = Shoppers::enter(&platform).await;
+    let mut shoppers = Shoppers::enter(&platform, BETWEEN_ORDERS).await;
 
     let mut storm = Storm::begin(&mut platform).await;
     while !storm.is_over() {

@@ -71,7 +71,7 @@ impl FaultRow for PauseEachService {
 
     fn play<'a>(&'a self, scene: &'a mut Scene<'_>) -> LocalBoxFuture<'a, ()> {
         Box::pin(async {
-            let time = Duration::from_secs(scene.length.choose(2, 8));
+            let time = Duration::from_secs(scene.length.choose(1, 8));
             for service in scene.world.platform.names() {
                 scene
                     .strike(format!("SIGSTOP of {service} for {} s", time.as_secs()), async |world| {

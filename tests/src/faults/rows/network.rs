@@ -110,7 +110,7 @@ impl FaultRow for CutOffOrLate {
 
     fn play<'a>(&'a self, scene: &'a mut Scene<'_>) -> LocalBoxFuture<'a, ()> {
         Box::pin(async {
-            let time = Duration::from_secs(scene.length.choose(6, 20));
+            let time = Duration::from_secs(scene.length.choose(5, 20));
             let harmed = self.harmed.take();
             let customer = Customer::register(&scene.world.platform).await;
             for Harmed { line: (_, _, callee), proxy, .. } in &harmed {
