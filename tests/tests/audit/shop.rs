@@ -1,6 +1,6 @@
 //! A platform where something of everything has happened, and its audit.
 
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 use journeys::{
     command_line::CommandLine,
@@ -10,13 +10,16 @@ use journeys::{
 use serde_json::{Value, json};
 use testkit::{SOON, eventually};
 
-/// What the platform is given to settle when nothing is expected to be wrong; as for everybody.
+/// What the platform is given to settle; as for everybody.
 const GRACE_MS: &str = "30000";
 
-/// A platform, who bought there, and what of each kind was bought.
+/// A platform, who bought there, and what was bought.
 pub struct Shop {
     pub platform: Platform,
     pub command_line: CommandLine,
+    pub customer: Customer,
+    /// The order that was cancelled before it was charged.
+    pub cancelled: String,
     /// What was acknowledged, as `postbox load` writes it down.
     pub journal: tempfile::NamedTempFile,
 }
@@ -28,7 +31,8 @@ pub struct Rows(Vec<Value>);
 impl Shop {
     /// Opens, and has orders of all kinds through both doors.
     pub async fn open() -> Self {
-        let mut platform = Platform::start().await;
+        // no parcel leaves while somebody looks
+        let mut platform = Platform::start_with(testkit::kafka(), &[("shipping", "DISPATCH_AFTER", "86400")]).await;
         let customer = Customer::register(&platform).await;
         let mut journal = tempfile::NamedTempFile::new().expect("a temporary file can be made");
         let customer_id = customer.account_id().await;
@@ -74,7 +78,7 @@ impl Shop {
             customer.order_with_status(id, "CANCELLED").await;
         }
         let command_line = CommandLine::of(&platform);
-        Self { platform, command_line, journal }
+        Self { platform, command_line, customer, cancelled, journal }
     }
 
     /// Audits as anybody does, until all is right.
@@ -84,6 +88,14 @@ impl Shop {
         Rows::read(&audit.succeeds().await)
     }
 
+    /// Audits something that is broken, and gives the rows.
+    pub async fn broken(&self, more: &[&str]) -> Rows {
+        let mut arguments = vec!["audit", "--json", "--grace-ms", GRACE_MS];
+        arguments.extend(more);
+        let audit = self.command_line.start(&arguments);
+        Rows::read(&audit.prints_and_fails_with(1).await)
+    }
+
     /// Changes a database as its owner may.
     pub async fn sql(&self, database: &str, sql: &str) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
@@ -91,10 +103,21 @@ impl Shop {
             .await
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
+
+    /// Asks a database for one text or number.
+    pub async fn ask<T>(&self, database: &str, sql: &str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
+            .fetch_one(self.platform.database(database))
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
 }
 
 /// Cancels; on a busy machine the answer may be to ask again with the same key.
-async fn cancel(customer: &Customer, order: &str) {
+pub async fn cancel(customer: &Customer, order: &str) {
     let key = new_key();
     eventually(SOON, "the cancel is taken", async || customer.cancel(&key, order).await.status.is_success()).await;
 }
@@ -108,5 +131,22 @@ impl Rows {
     /// Every row.
     pub fn all(&self) -> &[Value] {
         &self.0
+    }
+
+    /// The numbers of the promises.
+    pub fn numbers(&self) -> BTreeSet<u64> {
+        self.0.iter().filter_map(|row| row["number"].as_u64()).collect()
+    }
+
+    /// Every finding, with the number of the promise that it breaks.
+    pub fn findings(&self) -> Vec<(u64, String)> {
+        let mut findings = Vec::new();
+        for row in &self.0 {
+            let number = row["number"].as_u64().expect("a row has a number");
+            let found = row["found"].as_array().expect("a row lists what was found");
+            assert_eq!(row["violations"], found.len(), "more was found than is listed: {row:#}");
+            findings.extend(found.iter().filter_map(Value::as_str).map(|found| (number, found.to_owned())));
+        }
+        findings
     }
 }

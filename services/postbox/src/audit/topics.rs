@@ -10,6 +10,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use uuid::Uuid;
 
@@ -85,6 +86,8 @@ pub fn consumer(bootstrap: &str) -> Result<BaseConsumer, Failure> {
         .set("enable.auto.commit", "false")
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")
+        // what is there is all that is read: a broker that waits for more keeps the next question waiting as well
+        .set("fetch.wait.max.ms", "10")
         .create()
         .map_err(|error| refused(&error))
 }
@@ -96,13 +99,11 @@ pub fn drain(
     begins: &BTreeMap<i32, i64>,
     mut take: impl FnMut(&BorrowedMessage<'_>) -> Result<(), Failure>,
 ) -> Result<BTreeMap<i32, i64>, Failure> {
-    let mut ends = BTreeMap::new();
+    let ends = offsets(consumer, topic, begins.keys().copied(), Offset::End)?;
     let mut places = TopicPartitionList::new();
     let mut left = HashSet::new();
     for (&partition, &begin) in begins {
-        let (_, end) = consumer.fetch_watermarks(topic, partition, BROKER_DEADLINE).map_err(|error| refused(&error))?;
-        ends.insert(partition, end);
-        if begin < end {
+        if begin < ends[&partition] {
             places.add_partition_offset(topic, partition, Offset::Offset(begin)).map_err(|error| refused(&error))?;
             left.insert(partition);
         }
@@ -132,6 +133,31 @@ pub fn drain(
     Ok(ends)
 }
 
+/// Where the beginning, the end, or a time in milliseconds since 1970 is in each of these partitions. Asked for all of them at
+/// once: each question may wait behind a fetch. A time that nothing is newer than is nowhere: `i64::MAX`.
+fn offsets(
+    consumer: &BaseConsumer,
+    topic: &str,
+    partitions: impl Iterator<Item = i32>,
+    at: Offset,
+) -> Result<BTreeMap<i32, i64>, Failure> {
+    let mut places = TopicPartitionList::new();
+    for partition in partitions {
+        places.add_partition_offset(topic, partition, at).map_err(|error| refused(&error))?;
+    }
+    // ListOffsets of Kafka's protocol takes -1 and -2, which are the client's end and beginning, for times
+    let found = consumer.offsets_for_times(places, BROKER_DEADLINE).map_err(|error| refused(&error))?;
+    let offset = |element: TopicPartitionListElem<'_>| {
+        element.error().map_err(|error| refused(&error))?;
+        let offset = match element.offset() {
+            Offset::Offset(offset) => offset,
+            _ => i64::MAX,
+        };
+        Ok((element.partition(), offset))
+    };
+    found.elements().into_iter().map(offset).collect()
+}
+
 struct Reading {
     which: Which,
     sorter: Sorter<RECORD>,
@@ -159,36 +185,21 @@ impl Reading {
     }
 
     fn begins(&mut self, consumer: &BaseConsumer, place: u8, topic: &str) -> Result<BTreeMap<i32, i64>, Failure> {
-        let mut begins = BTreeMap::new();
-        for partition in 0..PARTITIONS {
-            if matches!(self.which, Which::None) {
-                begins.insert(partition, i64::MAX);
-                continue;
+        let partitions = 0..PARTITIONS;
+        match self.which {
+            Which::None => Ok(partitions.map(|partition| (partition, i64::MAX)).collect()),
+            Which::Since(Some(since)) => {
+                self.since.insert(place, seconds(since) + CLOCKS_SECONDS);
+                offsets(consumer, topic, partitions, Offset::Offset(since))
             }
-            let (begin, _) =
-                consumer.fetch_watermarks(topic, partition, BROKER_DEADLINE).map_err(|error| refused(&error))?;
-            begins.insert(partition, begin);
+            Which::Since(None) | Which::About(_) => {
+                let begins = offsets(consumer, topic, partitions, Offset::Beginning)?;
+                self.since.insert(place, 0.0);
+                let cut = begins.iter().filter(|(_, begin)| **begin > 0).map(|(partition, _)| (place, *partition));
+                self.cut.extend(cut);
+                Ok(begins)
+            }
         }
-        let Which::Since(Some(since)) = self.which else {
-            self.since.insert(place, 0.0);
-            self.cut.extend(begins.iter().filter(|(_, begin)| **begin > 0).map(|(partition, _)| (place, *partition)));
-            return Ok(begins);
-        };
-        self.since.insert(place, seconds(since) + CLOCKS_SECONDS);
-        let mut times = TopicPartitionList::new();
-        for &partition in begins.keys() {
-            times.add_partition_offset(topic, partition, Offset::Offset(since)).map_err(|error| refused(&error))?;
-        }
-        let found = consumer.offsets_for_times(times, BROKER_DEADLINE).map_err(|error| refused(&error))?;
-        for element in found.elements() {
-            let begin = match element.offset() {
-                Offset::Offset(offset) => offset,
-                // nothing is so new
-                _ => i64::MAX,
-            };
-            begins.insert(element.partition(), begin);
-        }
-        Ok(begins)
     }
 
     fn take(&mut self, topic: u8, message: &BorrowedMessage<'_>) -> Result<(), Failure> {
