@@ -9,7 +9,7 @@ use std::{
 };
 
 use service_runtime::ops::Readiness;
-use sqlx::PgPool;
+use sqlx::{PgPool, error::DatabaseError};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -71,5 +71,5 @@ async fn try_one(pool: &PgPool) -> Result<(), Error> {
 }
 
 fn is_disk_full(failure: &sqlx::Error) -> bool {
-    failure.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == DISK_FULL)
+    failure.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == DISK_FULL)
 }

@@ -70,7 +70,7 @@ mod tests {
     }
 
     /// Waits for a second, as librdkafka's threads do, and returns how long that took, in seconds.
-    const WAITER: &str = r#"
+    const WAITER: &str = r"
         #include <threads.h>
         #include <time.h>
         int main(void) {
@@ -82,7 +82,7 @@ mod tests {
             cnd_timedwait(&never, &mutex, &until);
             clock_gettime(CLOCK_MONOTONIC, &ended);
             return (int)(ended.tv_sec - began.tv_sec + (ended.tv_nsec > began.tv_nsec ? 0 : -1));
-        }"#;
+        }";
 
     #[test]
     fn whoever_waits_until_a_time_of_day_waits_as_long_as_ever() {
@@ -98,8 +98,8 @@ mod tests {
             let mut waiter = Command::new("timeout");
             waiter.arg("20").arg(&program).env("SHIFT_CLOCK_SECONDS", seconds);
             waiter.env("LD_PRELOAD", clock.folder.path().join("shifted_clock.so"));
-            let waited = waiter.status().expect("there is timeout").code().expect("it ends by itself");
-            assert!((1..5).contains(&waited), "shifted by {seconds} s it waits for {waited} s");
+            let seconds_waited = waiter.status().expect("there is timeout").code().expect("it ends by itself");
+            assert!((1..5).contains(&seconds_waited), "shifted by {seconds} s it waits for {seconds_waited} s");
         }
     }
 
