@@ -27,7 +27,7 @@ struct Cli {
     /// Only the rows whose name contains this
     #[arg(long, value_name = "ROW")]
     only: Option<String>,
-    /// Write the table into this document, below its marker line
+    /// Write the table into this document, below its marker line; with --only, these rows of it
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Take the services' programs from here [default: where this program lies]
@@ -71,7 +71,7 @@ async fn play(cli: Cli) -> ExitCode {
     drop(run);
     println!("\n{}", report::table(&lines));
     if let Some(document) = &cli.report
-        && let Err(error) = report::write(document, &lines)
+        && let Err(error) = report::write(document, &lines, cli.only.is_none())
     {
         eprintln!("faults: cannot write {}: {error}", document.display());
         return ExitCode::from(69);

@@ -108,11 +108,26 @@ pub fn table(lines: &[Line]) -> String {
     text
 }
 
-/// Puts the table into a document, below what was written by hand.
-pub fn write(document: &Path, lines: &[Line]) -> std::io::Result<()> {
+/// Puts the table into a document, below what was written by hand. Where only some rows were played, the others keep what is
+/// told of them.
+pub fn write(document: &Path, lines: &[Line], is_whole: bool) -> std::io::Result<()> {
     let text = std::fs::read_to_string(document)?;
-    let by_hand = text.split(MARKER).next().unwrap_or_default();
-    std::fs::write(document, format!("{by_hand}{MARKER}\n\n{}", table(lines)))
+    let (by_hand, before) = text.split_once(MARKER).unwrap_or((&text, ""));
+    let told = if is_whole { table(lines) } else { update(before, lines) };
+    std::fs::write(document, format!("{by_hand}{MARKER}\n\n{told}"))
+}
+
+/// The table with these lines in the places of those that tell of the same faults, or at its end.
+fn update(before: &str, lines: &[Line]) -> String {
+    let fault = |row: &str| row.split('|').nth(1).map(|cell| cell.trim().to_owned());
+    let mut rows: Vec<String> = before.lines().filter(|row| row.starts_with("| ")).skip(1).map(str::to_owned).collect();
+    for line in lines {
+        match rows.iter_mut().find(|row| fault(row).as_ref() == Some(&line.fault)) {
+            Some(row) => *row = line.in_table(),
+            None => rows.push(line.in_table()),
+        }
+    }
+    rows.iter().fold(table(&[]), |text, row| text + row + "\n")
 }
 
 fn percent(share: f64) -> String {
@@ -133,12 +148,26 @@ mod tests {
         let document = folder.path().join("reliability.md");
         std::fs::write(&document, format!("# By hand\n{MARKER}\nold figures\n")).expect("it is writable");
         let lines = [Line { fault: "kill -9 order".to_owned(), ..Line::default() }];
-        write(&document, &lines).expect("it is writable");
-        write(&document, &lines).expect("it is writable");
+        write(&document, &lines, true).expect("it is writable");
+        write(&document, &lines, true).expect("it is writable");
         let text = std::fs::read_to_string(&document).expect("it is readable");
         assert!(text.starts_with("# By hand\n"), "{text}");
         assert!(!text.contains("old figures"), "{text}");
         assert_eq!(text.matches("| kill -9 order | 0 | 0 | 0 |").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn where_some_rows_were_played_the_others_stay() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let document = folder.path().join("reliability.md");
+        std::fs::write(&document, format!("# By hand\n{MARKER}\n")).expect("it is writable");
+        let line = |fault: &str, lost| Line { fault: fault.to_owned(), lost, ..Line::default() };
+        write(&document, &[line("one", 0), line("two", 0)], true).expect("it is writable");
+        write(&document, &[line("three", 3), line("one", 1)], false).expect("it is writable");
+        let text = std::fs::read_to_string(&document).expect("it is readable");
+        let told: Vec<&str> = text.lines().filter(|row| row.starts_with("| ")).skip(1).map(|row| &row[..12]).collect();
+        assert_eq!(told, ["| one | 1 | ", "| two | 0 | ", "| three | 3 "], "{text}");
+        assert!(text.starts_with("# By hand\n"), "{text}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub fn all() -> Vec<Box<dyn FaultRow>> {
         Box::new(kills::RollingRestart),
         Box::new(kills::PauseEachService),
         Box::new(steps::KillAtEachStep::default()),
-        Box::new(network::CutOffOrLate::default()),
+        Box::new(network::CutOffOrLate),
         Box::new(network::ChargedWithoutAnswer::default()),
         Box::new(clocks::WrongClock::default()),
         Box::new(pools::PoolExhausted),

@@ -59,79 +59,57 @@ impl Harmed {
     }
 }
 
-/// Puts proxies into these lines.
-async fn harm(world: &mut World, lines: &[Line]) -> Vec<Harmed> {
-    let mut harmed = Vec::new();
-    for line in lines {
-        harmed.push(Harmed::begin(world, *line).await);
-    }
-    start_again(world, lines).await;
+/// Puts a proxy into this line.
+async fn harm(world: &mut World, line: Line) -> Harmed {
+    let harmed = Harmed::begin(world, line).await;
+    start_again(world, line).await;
     harmed
 }
 
-/// Takes them out again.
-async fn mend(world: &mut World, harmed: Vec<Harmed>) {
-    let lines: Vec<Line> = harmed.iter().map(|harmed| harmed.line).collect();
-    for harmed in harmed {
-        harmed.end(world);
-    }
-    start_again(world, &lines).await;
+/// Takes it out again.
+async fn mend(world: &mut World, harmed: Harmed) {
+    let line = harmed.line;
+    harmed.end(world);
+    start_again(world, line).await;
 }
 
-/// Who calls over these lines.
-async fn start_again(world: &mut World, lines: &[Line]) {
-    let mut callers: Vec<&str> = lines.iter().map(|(caller, ..)| *caller).collect();
-    callers.sort_unstable();
-    callers.dedup();
-    for caller in callers {
-        world.platform.stop(caller).await;
-        world.platform.start_again(caller).await;
-    }
+/// Who calls over this line.
+async fn start_again(world: &mut World, (caller, ..): Line) {
+    world.platform.stop(caller).await;
+    world.platform.start_again(caller).await;
 }
 
 /// A service cannot be reached, or answers half a second late.
-#[derive(Debug, Default)]
-pub struct CutOffOrLate {
-    harmed: RefCell<Vec<Harmed>>,
-}
+#[derive(Debug)]
+pub struct CutOffOrLate;
 
 impl FaultRow for CutOffOrLate {
     fn name(&self) -> &'static str {
         "service cut off or late"
     }
 
-    fn prepare<'a>(&'a self, world: &'a mut World) -> LocalBoxFuture<'a, ()> {
-        Box::pin(async {
-            let lines = world.length.choose(&SHORT[..], &LONG[..]);
-            let harmed = harm(world, lines).await;
-            self.harmed.replace(harmed);
-        })
-    }
-
     fn play<'a>(&'a self, scene: &'a mut Scene<'_>) -> LocalBoxFuture<'a, ()> {
         Box::pin(async {
-            let time = Duration::from_secs(scene.length.choose(5, 20));
-            let harmed = self.harmed.take();
+            let time = Duration::from_secs(scene.length.choose(5, 10));
             let customer = Customer::register(&scene.world.platform).await;
-            for Harmed { line: (_, _, callee), proxy, .. } in &harmed {
+            for &line in scene.length.choose(&SHORT[..], &LONG[..]) {
+                // one at a time: whatever passes a proxy is a little later
+                let harmed = harm(scene.world, line).await;
                 for (what, passing) in [("cut off", Passing::Nothing), ("500 ms late", Passing::AnswersLate(LATE))] {
+                    let (_, _, callee) = line;
                     let fault = format!("{callee} {what} for {} s", time.as_secs());
                     scene
                         .strike(fault, async |_| {
-                            proxy.pass(passing);
+                            harmed.proxy.pass(passing);
                             let longest = longest_request(&customer, time).await;
-                            proxy.pass(Passing::All);
+                            harmed.proxy.pass(Passing::All);
                             Outcome::of(longest <= LONGEST, format!("longest request {:.1} s", longest.as_secs_f64()))
                         })
                         .await;
                 }
+                mend(scene.world, harmed).await;
             }
-            self.harmed.replace(harmed);
         })
-    }
-
-    fn tidy<'a>(&'a self, world: &'a mut World) -> LocalBoxFuture<'a, ()> {
-        Box::pin(async { mend(world, self.harmed.take()).await })
     }
 }
 
@@ -152,7 +130,7 @@ async fn longest_request(customer: &Customer, time: Duration) -> Duration {
 /// The card network charges, and payment never hears of it.
 #[derive(Debug, Default)]
 pub struct ChargedWithoutAnswer {
-    harmed: RefCell<Vec<Harmed>>,
+    harmed: RefCell<Option<Harmed>>,
 }
 
 impl FaultRow for ChargedWithoutAnswer {
@@ -168,31 +146,35 @@ impl FaultRow for ChargedWithoutAnswer {
 
     fn prepare<'a>(&'a self, world: &'a mut World) -> LocalBoxFuture<'a, ()> {
         Box::pin(async {
-            let harmed = harm(world, &[("payment", "PSP_URL", "the card network")]).await;
-            self.harmed.replace(harmed);
+            let harmed = harm(world, ("payment", "PSP_URL", "the card network")).await;
+            self.harmed.replace(Some(harmed));
         })
     }
 
     fn play<'a>(&'a self, scene: &'a mut Scene<'_>) -> LocalBoxFuture<'a, ()> {
         Box::pin(async {
             let time = Duration::from_secs(scene.length.choose(6, 20));
-            let harmed = self.harmed.take();
+            let harmed = self.harmed.take().expect("it was put in before the load");
             scene
                 .strike(format!("card network's answers lost for {} s", time.as_secs()), async |world| {
-                    harmed[0].proxy.pass(Passing::NoAnswers);
+                    harmed.proxy.pass(Passing::NoAnswers);
                     sleep(time).await;
-                    harmed[0].proxy.pass(Passing::All);
+                    harmed.proxy.pass(Passing::All);
                     // that each order has one capture at most, and completed ones have theirs, is checked at rest
                     let unknown = unknown_charges(world).await;
                     Outcome::of(unknown > 0, format!("{unknown} charges unknown at the end of it"))
                 })
                 .await;
-            self.harmed.replace(harmed);
+            self.harmed.replace(Some(harmed));
         })
     }
 
     fn tidy<'a>(&'a self, world: &'a mut World) -> LocalBoxFuture<'a, ()> {
-        Box::pin(async { mend(world, self.harmed.take()).await })
+        Box::pin(async {
+            if let Some(harmed) = self.harmed.take() {
+                mend(world, harmed).await;
+            }
+        })
     }
 }
 
