@@ -84,24 +84,16 @@ async fn play(
     row.play(&mut scene).await;
     let (mut load, mut lines) = scene.end();
     let report = load.end().await;
-    let harmed = Instant::now();
-    let rest = rest::at_rest(&world).await;
-    let rested = harmed.elapsed();
-    let findings = audit(&world, load.journal()).await;
-    let audited = harmed.elapsed() - rested;
+    let (rest, rested) = timed(rest::at_rest(&world)).await;
+    let (findings, audited) = timed(audit(&world, load.journal())).await;
     let mut complaints: Vec<String> = findings.told.iter().take(TOLD_MAX).cloned().collect();
     complaints.extend(rest.err());
     if report.failed > 0 {
         complaints.push(format!("{} orders were not acknowledged: {:?}", report.failed, report.attempts));
     }
     println!(
-        "  {} orders: {} lost, {} doubled, {} promises broken; at rest after {:.1} s, audited in {:.1} s",
-        report.orders,
-        findings.lost,
-        findings.doubled,
-        findings.broken,
-        rested.as_secs_f64(),
-        audited.as_secs_f64()
+        "  {} orders: {} lost, {} doubled, {} promises broken; at rest after {rested:.1} s, audited in {audited:.1} s",
+        report.orders, findings.lost, findings.doubled, findings.broken
     );
     for line in &mut lines {
         (line.lost, line.doubled, line.broken) = (findings.lost, findings.doubled, findings.broken);
@@ -114,4 +106,11 @@ async fn play(
     }
     row.tidy(&mut world).await;
     (lines, world)
+}
+
+/// What comes of it, and how long it takes, in seconds.
+async fn timed<T>(doing: impl Future<Output = T>) -> (T, f64) {
+    let began = Instant::now();
+    let done = doing.await;
+    (done, began.elapsed().as_secs_f64())
 }
