@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults chaos servers bench check advisories
+.PHONY: help build up down demo test test-faults chaos servers bench check k8s-check advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -12,7 +12,7 @@ WHERE = $(if $(DATA),--data $(DATA))
 POSTBOX = target/$(if $(RELEASE),release,debug)/postbox
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 # the package of the journeys switches kill points on in all that is built along with it: no release is
 build: ## every program; RELEASE=1: optimised; BUILT=1: what is there will do
@@ -62,6 +62,11 @@ check: ## format, lints, licences, unused dependencies, protos
 	scripts/tool cargo-machete
 	scripts/tool cargo-deny --locked check bans licenses sources
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# apart from check: it needs Go, and the schemas and rules are 460 MB in the cache
+k8s-check: ## the manifests in k8s/, without a cluster; then the checks themselves
+	scripts/tool k8s-python scripts/k8s-check
+	scripts/tool k8s-python scripts/k8s-check --self-test
 
 # apart from check: the advisory database is a git repository on github.com, which not every network reaches
 advisories: ## known vulnerabilities and yanked versions among the dependencies; needs github.com
