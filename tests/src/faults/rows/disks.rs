@@ -44,7 +44,7 @@ impl FaultRow for OutboxDiskFull {
 
     fn play<'a>(&'a self, scene: &'a mut Scene<'_>) -> LocalBoxFuture<'a, ()> {
         Box::pin(async {
-            let time = Duration::from_secs(scene.length.choose(4, 20));
+            let time = Duration::from_secs(scene.length.choose(4, 10));
             let disk = self.disk.take().expect("it was mounted before the load");
             scene
                 .strike(format!("disk of order's outbox full for {} s", time.as_secs()), async |world| {
