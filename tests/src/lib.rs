@@ -16,3 +16,4 @@ pub mod platform;
 pub mod repository;
 pub mod shoppers;
 pub mod site;
+pub mod undecided;

@@ -277,20 +277,30 @@ impl Platform {
         service.process = Some(service.launch.spawn().unwrap_or_else(|error| panic!("{error}")));
     }
 
+    /// Whether a service says that it is ready.
+    pub async fn is_ready(&self, service: &str) -> bool {
+        says_ready(self.ops_url(service)).await
+    }
+
     /// Waits until a service that was started is ready.
     pub async fn ready(&mut self, name: &str) {
         let service = self.services.get_mut(name).expect("a service of the repository");
         let process = service.process.as_mut().expect("it was started");
-        let url = format!("{}/readyz", service.ops_url);
+        let ops_url = &service.ops_url;
         let log = self.data.path().join(format!("{name}.log"));
         testkit::eventually(READY, &format!("{name} is ready; see {}", log.display()), async || {
             if let Err(ended) = process.check_alive() {
                 panic!("{ended}");
             }
-            reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success())
+            says_ready(ops_url).await
         })
         .await;
     }
+}
+
+async fn says_ready(ops_url: &str) -> bool {
+    let ready = reqwest::get(format!("{ops_url}/readyz")).await;
+    ready.is_ok_and(|answer| answer.status().is_success())
 }
 
 impl Drop for Platform {

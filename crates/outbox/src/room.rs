@@ -13,8 +13,6 @@ use sqlx::{PgPool, error::DatabaseError};
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::append::Error;
-
 /// SQLSTATE disk_full.
 const DISK_FULL: &str = "53100";
 
@@ -28,7 +26,7 @@ static FULL: AtomicBool = AtomicBool::new(false);
 /// Remembers a write that failed for want of room.
 pub(crate) fn remember(failure: &sqlx::Error) {
     if is_disk_full(failure) && !FULL.swap(true, Ordering::Relaxed) {
-        warn!("no room for letters: {failure}; free the disk of the database");
+        warn!("{}", told(failure));
     }
 }
 
@@ -48,12 +46,16 @@ async fn has_room(pool: &PgPool) -> Result<(), String> {
             FULL.store(false, Ordering::Relaxed);
             Ok(())
         }
-        Err(failure) => Err(format!("no room for letters: {failure}; free the disk of the database")),
+        Err(failure) => Err(told(&failure)),
     }
 }
 
+fn told(failure: &sqlx::Error) -> String {
+    format!("no room for letters: {failure}; free the disk of the database")
+}
+
 /// Writes a letter that takes a page of its own, and takes it back: nobody ever sees it.
-async fn try_one(pool: &PgPool) -> Result<(), Error> {
+async fn try_one(pool: &PgPool) -> Result<(), sqlx::Error> {
     // Postgres compresses what can be compressed
     let payload: Vec<u8> = iter::repeat_with(|| Uuid::now_v7().into_bytes()).flatten().take(TRIED_BYTES).collect();
     let mut tx = pool.begin().await?;
@@ -66,8 +68,7 @@ async fn try_one(pool: &PgPool) -> Result<(), Error> {
     .bind(payload)
     .execute(&mut *tx)
     .await?;
-    tx.rollback().await?;
-    Ok(())
+    tx.rollback().await
 }
 
 fn is_disk_full(failure: &sqlx::Error) -> bool {

@@ -11,6 +11,7 @@ use testkit::TestKafka;
 use tokio::time::{Instant, sleep};
 
 use super::world::World;
+use crate::undecided;
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -22,9 +23,6 @@ const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// And all else has happened so soon after that: a message whose sender had died is anybody's again after 40 s.
 const QUIET_WITHIN: Duration = Duration::from_mins(1);
-
-const UNDECIDED: &str =
-    "SELECT count(*) FROM orders WHERE saga_state NOT IN ('COMPLETED', 'REJECTED', 'CANCELLED', 'REFUNDED')";
 
 /// What is under way in a service's own tables: a database, what to call it, and how to count it.
 const UNDER_WAY: [(&str, &str, &str); 3] = [
@@ -38,8 +36,8 @@ const UNPUBLISHED: &str = "SELECT count(*) FROM outbox, outbox_progress WHERE id
 /// Waits until all is at rest. Fails with what was still under way at its deadline.
 pub async fn at_rest(world: &World) -> Result<(), String> {
     until_nothing_is_left(DECIDED_WITHIN, async || {
-        let undecided = count(world.platform.database("orders"), UNDECIDED).await;
-        (undecided > 0).then(|| format!("{undecided} orders are not decided"))
+        let undecided = undecided::orders(&world.platform).await;
+        undecided.first().map(|first| format!("{} orders are not decided, like {first},", undecided.len()))
     })
     .await?;
     until_nothing_is_left(QUIET_WITHIN, async || under_way(world).await).await

@@ -7,7 +7,7 @@ use std::{
 };
 
 use contracts::topics;
-use journeys::{kill_points, letters, network, platform::Platform, repository::root, shoppers::Shoppers};
+use journeys::{kill_points, letters, network, platform::Platform, repository::root, shoppers::Shoppers, undecided};
 use postbox::manifest;
 use testkit::eventually;
 use tokio::time::Instant;
@@ -118,37 +118,13 @@ async fn end(platform: &Platform, orders: &[String]) {
     .expect("order has its table");
     assert!(missing.is_empty(), "acknowledged and lost: {missing:?}");
     let began = Instant::now();
-    let mut going = unfinished(platform).await;
+    let mut going = undecided::orders(platform).await;
     while !going.is_empty() {
         assert!(began.elapsed() < TERMINAL_WITHIN, "{} orders have not ended: {:#?}", going.len(), going);
         tokio::time::sleep(LOOK_EVERY).await;
-        going = unfinished(platform).await;
+        going = undecided::orders(platform).await;
     }
     println!("all had ended after {:.1} s", began.elapsed().as_secs_f64());
-}
-
-/// The orders that have not ended yet, and what they wait for.
-async fn unfinished(platform: &Platform) -> Vec<String> {
-    let orders: Vec<(String, String)> = sqlx::query_as(
-        "SELECT order_id::text, concat_ws(' ', saga_state, 'version', version, 'of', created_at, 'attempts', attempts,
-             'next', attempt_at, 'last error', last_error, 'at', now())
-         FROM orders WHERE saga_state NOT IN ('COMPLETED', 'REJECTED', 'CANCELLED', 'REFUNDED')",
-    )
-    .fetch_all(platform.database("orders"))
-    .await
-    .expect("order has its table");
-    let work: Vec<(String, String)> = sqlx::query_as(
-        "SELECT order_id::text, concat_ws(' ', 'charge attempts', attempts, 'next', attempt_at) FROM charge_work",
-    )
-    .fetch_all(platform.database("payments"))
-    .await
-    .expect("payment has its table");
-    let mut work: BTreeMap<String, String> = work.into_iter().collect();
-    let told = |(id, state): (String, String)| {
-        let charge = work.remove(&id).unwrap_or_default();
-        format!("{id} {state} {charge}")
-    };
-    orders.into_iter().map(told).collect()
 }
 
 /// Whatever still follows has followed: nothing waits in a database, nothing is reserved, every piece is somewhere, and every

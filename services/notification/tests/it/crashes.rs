@@ -1,6 +1,6 @@
 //! kill -9, or a database that is away, at the moments that matter.
 
-use contracts::ids::OrderId;
+use contracts::{event::Event, ids::OrderId};
 use sqlx::{Postgres, Transaction};
 use testkit::{SOON, eventually};
 
@@ -16,11 +16,7 @@ async fn killed_after_the_mail_was_taken_and_before_that_was_noted() {
     let (accounts, mail_server) = (Accounts::start().await, MailServer::start().await);
     let mut desk = Desk::with_mail(&accounts, &mail_server).await;
     let letter = completed(OrderId::new(), accounts.register("Ada", "ada@example.com").await);
-    mail_server.behave(Step::End, Manner::Wait);
-    desk.post(&letter).await;
-    mail_server.mails_until(1).await;
-    let lock = lock_messages(&desk).await;
-    mail_server.be_well();
+    let lock = take_but_keep_from_noting(&desk, &mail_server, &letter).await;
     die_at_the_lock(&mut desk, lock).await;
     assert_eq!(desk.find(&letter).await.unwrap().state, "DUE");
     end_leases(&desk).await;
@@ -53,11 +49,7 @@ async fn a_mail_is_not_sent_again_because_the_database_was_away_when_it_was_to_b
     let (accounts, mail_server) = (Accounts::start().await, MailServer::start().await);
     let desk = Desk::with_mail(&accounts, &mail_server).await;
     let letter = completed(OrderId::new(), accounts.register("Ada", "ada@example.com").await);
-    mail_server.behave(Step::End, Manner::Wait);
-    desk.post(&letter).await;
-    mail_server.mails_until(1).await;
-    let lock = lock_messages(&desk).await;
-    mail_server.be_well();
+    let lock = take_but_keep_from_noting(&desk, &mail_server, &letter).await;
     break_connection_at_the_lock(&desk, lock).await;
     // sooner than the lease ends
     desk.until_state(&letter, "SENT").await;
@@ -67,6 +59,20 @@ async fn a_mail_is_not_sent_again_because_the_database_was_away_when_it_was_to_b
 /// What 40 s do.
 async fn end_leases(desk: &Desk) {
     sqlx::query("UPDATE message SET attempt_at = now()").execute(&desk.database.owner).await.unwrap();
+}
+
+/// The mail is taken, and whoever wants to note that has to wait.
+async fn take_but_keep_from_noting(
+    desk: &Desk,
+    mail_server: &MailServer,
+    letter: &Event,
+) -> Transaction<'static, Postgres> {
+    mail_server.behave(Step::End, Manner::Wait);
+    desk.post(letter).await;
+    mail_server.mails_until(1).await;
+    let lock = lock_messages(desk).await;
+    mail_server.be_well();
+    lock
 }
 
 /// Locks the messages, so that whoever wants to note something has to wait.

@@ -8,7 +8,7 @@ use super::case::Letter;
 use super::dead_letters::{self, Copy};
 use super::outboxes::{self, FOLLOWERS, OUTBOXES};
 use super::sources::{Sources, unread};
-use super::streams::{self, Share};
+use super::streams;
 use crate::failure::Failure;
 
 /// Refused letters that are read of one database. Consumers park no more than that.
@@ -95,16 +95,16 @@ impl Marks {
     /// A group with dead letters and no position here is a stream: Kafka knows how far it has come.
     async fn read_stream_positions(&mut self, sources: &Sources) -> Result<(), Failure> {
         let known: BTreeSet<&String> = self.positions.keys().map(|(group, ..)| group).collect();
-        let shares = self.copies.iter().filter(|copy| !known.contains(&copy.group)).map(|copy| Share {
-            group: copy.group.clone(),
-            topic: copy.topic.clone(),
-            partition: copy.partition,
-        });
-        let positions = streams::positions(sources, shares.collect()).await?;
-        let known = positions.into_iter().filter_map(|(Share { group, topic, partition }, next)| {
-            Some(((group, outboxes::place(&topic)?, partition), next))
-        });
-        self.positions.extend(known);
+        let mut streams: BTreeMap<&str, BTreeSet<(String, i32)>> = BTreeMap::new();
+        for copy in self.copies.iter().filter(|copy| !known.contains(&copy.group)) {
+            streams.entry(&copy.group).or_default().insert((copy.topic.clone(), copy.partition));
+        }
+        for (group, partitions) in streams {
+            let positions = streams::positions(sources, group, partitions).await?;
+            self.positions.extend(positions.into_iter().filter_map(|((topic, partition), next)| {
+                Some(((group.to_owned(), outboxes::place(&topic)?, partition), next))
+            }));
+        }
         Ok(())
     }
 

@@ -79,10 +79,15 @@ pub async fn read(sources: &Sources, which: Which) -> Result<Post, Failure> {
 
 /// A consumer that belongs to no group. Of Kafka transactions it sees what was committed.
 pub fn consumer(bootstrap: &str) -> Result<BaseConsumer, Failure> {
+    // the client demands one, though nothing is stored under it
+    consumer_as(bootstrap, "postbox-cli")
+}
+
+/// As [`consumer`]; what it asks about offsets, it asks as this group, without joining it.
+pub fn consumer_as(bootstrap: &str, group: &str) -> Result<BaseConsumer, Failure> {
     ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
-        // the client demands one, though nothing is stored under it
-        .set("group.id", "postbox-cli")
+        .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")

@@ -50,12 +50,12 @@ impl FaultRow for OutboxDiskFull {
                 .strike(format!("disk of order's outbox full for {} s", time.as_secs()), async |world| {
                     disk.fill();
                     let full = Instant::now();
-                    eventually(SOON, "order is not ready", async || !is_ready(world).await).await;
+                    eventually(SOON, "order is not ready", async || !world.platform.is_ready("order").await).await;
                     let noticed = full.elapsed();
                     sleep(time.saturating_sub(noticed)).await;
-                    let was_ready = is_ready(world).await;
+                    let was_ready = world.platform.is_ready("order").await;
                     disk.make_room();
-                    eventually(SOON, "order is ready again", async || is_ready(world).await).await;
+                    eventually(SOON, "order is ready again", async || world.platform.is_ready("order").await).await;
                     let orphans = orphans(world).await;
                     let figure = format!("not ready after {:.1} s, {orphans} orphans", noticed.as_secs_f64());
                     Outcome::of(orphans == 0 && !was_ready, figure)
@@ -96,11 +96,6 @@ async fn superuser(world: &World) -> PgConnection {
     let mut url: reqwest::Url = world.postgres.server.superuser_url().parse().expect("a URL");
     url.set_path(&name);
     PgConnection::connect(url.as_str()).await.expect("Postgres answers")
-}
-
-async fn is_ready(world: &World) -> bool {
-    let ready = reqwest::get(format!("{}/readyz", world.platform.ops_url("order"))).await;
-    ready.is_ok_and(|answer| answer.status().is_success())
 }
 
 /// Orders whose newest version has no letter, and letters of no order.

@@ -69,8 +69,7 @@ async fn busy(world: &World, customer: &Customer, id: &str) -> Outcome {
         .collect();
     let mut shed: Vec<Duration> =
         asking.filter_map(async |(status, time)| (status == 503).then_some(time)).collect().await;
-    let ready = reqwest::get(format!("{}/readyz", world.platform.ops_url("order"))).await;
-    let is_ready = ready.is_ok_and(|answer| answer.status().is_success());
+    let is_ready = world.platform.is_ready("order").await;
     tokio::time::sleep_until(end).await;
     lock.rollback().await.expect("the end of the transaction");
 
