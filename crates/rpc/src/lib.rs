@@ -6,6 +6,7 @@
 pub mod client;
 pub mod server;
 
+mod observe;
 mod status;
 
 pub use client::{ask, ask_once, ask_one, channel};

@@ -25,11 +25,8 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let id = request_id.to_str().unwrap_or_default();
     let span = info_span!("request", method, route, request.id = id, trace_id = Empty);
-    if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
-        telemetry::set_parent(&span, traceparent);
-    }
     // what a problem tells its reader is what the log is searched for
-    span.record("trace_id", span.in_scope(telemetry::trace_id));
+    telemetry::join(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
     let mut response = next.run(request).instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, request_id);
     let labels = [("route", route), ("method", method.to_owned()), ("status", response.status().as_str().to_owned())];
