@@ -41,6 +41,7 @@ pub(crate) fn describe(group: &Group) {
     describe_gauge!("consumer_dead", "Letters that wait for redrive or discard");
     describe_gauge!("consumer_partitions", "Partitions of this member");
     describe_gauge!("consumer_partitions_stopped", "Partitions of this member that are stopped");
+    counter!("consumer_fenced_total", "group" => group.name).increment(0);
     for topic in group.topics() {
         for outcome in Outcome::ALL {
             add_events(group, topic, outcome, 0);

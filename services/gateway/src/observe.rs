@@ -6,7 +6,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use metrics::{counter, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use service_runtime::telemetry;
 use tokio::time::Instant;
 use tracing::{Instrument, field::Empty, info_span};
@@ -16,6 +16,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id that is taken over from a client.
 const REQUEST_ID_LENGTH_MAX: usize = 128;
+
+/// Tells what the metrics mean.
+pub fn describe() {
+    describe_counter!("http_requests_total", "Requests that were answered, by route, method and status");
+    describe_histogram!("http_request_seconds", "From a request to the head of its answer");
+    describe_gauge!("event_streams", "Streams of events that are open");
+    gauge!("event_streams").set(0.0);
+}
 
 /// Wraps every request.
 pub async fn observe(request: Request, next: Next) -> Response {
