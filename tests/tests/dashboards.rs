@@ -74,11 +74,13 @@ async fn every_metric_that_a_panel_or_a_rule_names_is_told_by_a_running_platform
 
 #[test]
 fn a_metric_that_nobody_tells_is_refused_and_so_is_a_label_that_it_does_not_have() {
-    let told = told_in("# TYPE outbox_depth gauge\noutbox_depth{topic=\"a b\"} 0\nup_to 1\n");
+    let told = told_in("# TYPE outbox_depth gauge\noutbox_depth{topic=\"a {b\"} 0\nup_to 1\n");
     let refused = |expression: &str| dead(&asked_in("x.json", expression), &told);
-    assert!(refused("sum by (topic) (outbox_depth{topic=\"x\"}) > up_to").is_empty());
+    assert!(refused("sum by (topic) (outbox_depth{topic=\"a {b\"}) > up_to").is_empty());
+    assert!(refused("outbox_depth{topic=~\"x|y\"}").is_empty());
+    assert_eq!(refused("outbox_depth{topic=\"x\"}"), ["outbox_depth has no label topic=\"x\": x.json"]);
     assert_eq!(refused("max(outbox_depht)"), ["outbox_depht: x.json"]);
-    assert_eq!(refused("outbox_depth{topik=\"a\"}"), ["outbox_depth has no label topik: x.json"]);
+    assert_eq!(refused("outbox_depth{topik!=\"a\"}"), ["outbox_depth has no label topik: x.json"]);
     assert!(refused("up{job=\"postbox\"} + outbox_depth{service=\"order\"}").is_empty());
 }
 
@@ -88,7 +90,7 @@ fn the_metrics_of_an_expression_are_found_among_its_functions_labels_and_numbers
                       (14.4 * slo:room:ratio) and x or vector(0) > 1e3";
     let found: Metrics = metrics_of(expression).into_iter().collect();
     let labels = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>();
-    let wanted = [("a_bucket", labels(&["b", "le"])), ("slo:room:ratio", labels(&[])), ("x", labels(&[]))];
+    let wanted = [("a_bucket", labels(&["b", "le", "le=\"2.5\""])), ("slo:room:ratio", labels(&[])), ("x", labels(&[]))];
     let wanted: Metrics = wanted.map(|(metric, labels)| (metric.to_owned(), labels)).into();
     assert_eq!(found, wanted);
 }
@@ -158,7 +160,8 @@ fn all_asked() -> Asked {
 fn asked_in(file: &str, expression: &str) -> Asked {
     let mut asked = Asked::new();
     for (metric, labels) in metrics_of(expression).into_iter().filter(|(metric, _)| metric != OF_PROMETHEUS) {
-        let ours = labels.into_iter().filter(|label| !LABELS_OF_PROMETHEUS.contains(&label.as_str()));
+        let is_ours = |label: &String| label.split('=').all(|part| !LABELS_OF_PROMETHEUS.contains(&part));
+        let ours = labels.into_iter().filter(is_ours);
         let with_file = ours.chain([String::new()]).map(|label| (label, file.to_owned()));
         asked.entry(metric).or_default().extend(with_file);
     }
@@ -267,14 +270,19 @@ fn metrics_of(expression: &str) -> Vec<(String, BTreeSet<String>)> {
     metrics
 }
 
-/// The names of the labels in the braces that the text begins with, if it does, and what is behind them.
+/// The labels in the braces that the text begins with, if it does, and what is behind them: their names, and `name="value"` of those
+/// that are to be this value and no other.
 fn labels_before(text: &str) -> (BTreeSet<String>, &str) {
     let mut labels = BTreeSet::new();
     let Some(mut rest) = text.strip_prefix('{') else { return (labels, text) };
     loop {
-        let (name, value) = rest.split_once('"').expect("a label has a value in quotes");
-        labels.insert(name.trim_matches(|character: char| !is_part(character)).to_owned());
-        let (_, behind) = value.split_once('"').expect("a value ends with a quote");
+        let (before, value) = rest.split_once('"').expect("a label has a value in quotes");
+        let (value, behind) = value.split_once('"').expect("a value ends with a quote");
+        let name = before.trim_matches(|character: char| !is_part(character));
+        if before.trim_start().strip_prefix(name) == Some("=") {
+            labels.insert(format!("{name}=\"{value}\""));
+        }
+        labels.insert(name.to_owned());
         match behind.strip_prefix(',') {
             Some(more) => rest = more,
             None => return (labels, behind.strip_prefix('}').expect("braces are closed")),
