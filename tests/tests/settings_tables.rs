@@ -37,7 +37,7 @@ async fn every_page_tells_each_setting_with_its_default() {
 
 #[test]
 fn a_setting_that_a_page_lacks_or_tells_otherwise_is_named() {
-    let settings: Settings = [("A_URL", "http://a"), ("B", NONE), ("C", EMPTY)].map(owned).into();
+    let settings = Settings::from([("A_URL", "http://a"), ("B", NONE), ("C", EMPTY)].map(owned));
     let page = "| variable | default | |\n|---|---|---|\n| `A_URL` | http://b | where a answers |\n| `C` | empty | |\n\
                 | `C` | empty | |\n| `D` | 1 | |\n\nText.\n| `B` | – | not in the table |\n";
     let wanted = ["A_URL is told as http://b and is http://a", "B is not told", "C is told twice", "D is no setting"];
@@ -49,7 +49,8 @@ fn settings_are_read_from_what_a_program_says_of_itself() {
     let help = "Serves\n\nOptions:\n      --a-url <A_URL>\n          Where a answers [env: A_URL=] [default: http://a]\n      \
                 --b <B>\n          A secret [env: B]\n      --c <C>\n          Text\n          \n          [env: C=]\n          \
                 [default: \"\"]\n  -h, --help\n          Print help\n";
-    assert_eq!(settings_in(help), [("A_URL", "http://a"), ("B", NONE), ("C", EMPTY)].map(owned).into());
+    let wanted = Settings::from([("A_URL", "http://a"), ("B", NONE), ("C", EMPTY)].map(owned));
+    assert_eq!(settings_in(help), wanted);
 }
 
 #[tokio::test]
@@ -59,7 +60,7 @@ async fn a_number_or_an_address_that_is_none_ends_with_64_and_the_name_of_its_va
         let is_parsed =
             |(variable, default): &(&String, &String)| variable.ends_with("_ADDR") || default.parse::<u64>().is_ok();
         for (variable, _) in settings.iter().filter(is_parsed) {
-            let ended = serve(&service, &[], &[(variable, "nonsense")]).await;
+            let ended = serve(&service, &[], &[(variable.as_str(), "nonsense")]).await;
             let said = String::from_utf8_lossy(&ended.stderr).into_owned();
             assert_eq!(ended.status.code(), Some(64), "{service} with {variable}=nonsense: {said}");
             assert!(said.contains(variable.as_str()) && said.trim_end().lines().count() == 1, "{service}: {said}");
@@ -71,7 +72,7 @@ async fn a_number_or_an_address_that_is_none_ends_with_64_and_the_name_of_its_va
 async fn a_database_that_is_no_url_ends_with_64_and_its_password_is_not_repeated() {
     for service in services() {
         if settings_of(&service).await.contains_key("DATABASE_URL") {
-            let ended = serve(&service, &[], &[("DATABASE_URL", "app:opensesame@nowhere")]).await;
+            let ended = serve(&service, &[], &[("DATABASE_URL", "opensesame@nowhere")]).await;
             let said = [ended.stdout, ended.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
             assert_eq!(ended.status.code(), Some(64), "{service}: {said}");
             assert!(!said.contains("opensesame"), "{service}: {said}");
