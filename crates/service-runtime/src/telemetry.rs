@@ -50,6 +50,13 @@ pub fn join(span: &Span, traceparent: Option<&str>) {
     span.record("trace_id", span.in_scope(trace_id));
 }
 
+/// As [`join`], for a trace of which the id alone was kept; 0 for none. Which span of it was the parent is not known any more, so one is
+/// named that nobody has seen.
+pub fn join_by_id(span: &Span, trace_id: u128) {
+    let id = format!("{trace_id:032x}");
+    join(span, Some(&format!("00-{id}-{}-01", &id[16..])));
+}
+
 /// Makes the span of a `traceparent` the parent of `span`. Text that is none is passed over: a trace is no reason to
 /// refuse work.
 fn set_parent(span: &Span, traceparent: &str) {

@@ -50,7 +50,7 @@ pub async fn run(deps: Deps, lane: Lane) {
     worker
         .run(shutdown, claim, move |due: Due| {
             let span = info_span!("recovery", order.id = %due.id, trace_id = Empty);
-            telemetry::join(&span, None);
+            telemetry::join_by_id(&span, due.trace_id);
             attempt(deps.clone(), due).instrument(span)
         })
         .await;
