@@ -220,17 +220,22 @@ async fn whole(
 
 /// Makes the effects of the slices.
 async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
+    let began = Instant::now();
     let mut tx = begin(&group, &slices).await?;
     let mut blocked = BlockedKeys::read_in_tx(&mut tx, &group, &slices).await?;
     let mut tally = Tally::new();
+    let mut applied = Vec::new();
     for slice in &slices {
         for letter in &slice.letters {
             let outcome = apply_one_in_tx(&mut tx, &group, slice.partition, letter, &mut blocked).await?;
             *tally.entry((slice.partition.topic, outcome)).or_default() += 1;
+            if outcome == Outcome::Applied {
+                applied.push((slice.partition.topic, letter.clone()));
+            }
         }
     }
     group::check_in_tx(&mut tx, &group).await?;
-    let has_effects = tally.keys().any(|(_, outcome)| *outcome == Outcome::Applied);
+    let has_effects = !applied.is_empty();
     if has_effects {
         kill_point!("consumer.applied.before-commit");
     }
@@ -242,6 +247,15 @@ async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
     }
     for ((topic, outcome), letters) in tally {
         metrics::add_events(&group, topic, outcome, letters);
+    }
+    metrics::add_batch(&group, began.elapsed());
+    // what is built anew is old by nature
+    if group.confined.is_none() {
+        for (topic, letter) in applied {
+            if let Some(written_at) = letter.time() {
+                metrics::add_fresh(&group, topic, written_at);
+            }
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use contracts::{event::Event, topics::Topic};
 use futures::FutureExt;
 use service_runtime::telemetry;
 use sqlx::{PgConnection, PgPool};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, field::Empty, info_span};
 
 use crate::{
     config::ConsumerConfig,
@@ -90,10 +90,14 @@ impl Group {
 
     /// Gives a letter to its handler, as a part of the letter's trace.
     pub async fn handle(&self, topic: &str, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
-        let span = info_span!("handle", group = self.name, event.id = %event.id, event.type = event.event_type);
-        if let Some(traceparent) = &event.traceparent {
-            telemetry::set_parent(&span, traceparent);
-        }
+        let span = info_span!(
+            "handle",
+            group = self.name,
+            event.id = %event.id,
+            event.type = event.event_type,
+            trace_id = Empty
+        );
+        telemetry::join(&span, event.traceparent.as_deref());
         let handled = async { self.handler(topic).handle(conn, event).await }.instrument(span);
         // a handler that panics on a letter must not stop its partition, or the retries of others
         AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|panic| {

@@ -13,6 +13,8 @@ pub(crate) struct Lane {
     pub committed: i64,
     /// Letters in their order, to be done from `next` on.
     pub queue: VecDeque<Arc<Letter>>,
+    /// The first letter of the batch that runs.
+    pub in_hand: Option<Arc<Letter>>,
     /// Set while nothing can be done with the first letter.
     pub stopped: Option<Pause>,
     /// Set until the position was read again; letters that come meanwhile are from the wrong place.
@@ -45,6 +47,7 @@ impl Lane {
             next,
             committed: next,
             queue: VecDeque::new(),
+            in_hand: None,
             stopped: None,
             is_rewinding: false,
             expected: (next > 0).then_some(next),

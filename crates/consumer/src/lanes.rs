@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::{backoff::Pause, batch::Slice, group::Partition, lane::Lane, watchdog::Fetched};
 
 /// The member's partitions.
@@ -46,7 +48,10 @@ impl Lanes {
             .iter_mut()
             .filter(|&(&partition, ref lane)| due.map_or(lane.stopped.is_none(), |due| due == partition))
             .filter(|(_, lane)| has_letters(lane))
-            .map(|(&partition, lane)| Slice { partition, from: lane.next, letters: lane.queue.drain(..).collect() })
+            .map(|(&partition, lane)| {
+                lane.in_hand = lane.queue.front().cloned();
+                Slice { partition, from: lane.next, letters: lane.queue.drain(..).collect() }
+            })
             .collect()
     }
 
@@ -78,5 +83,11 @@ impl Lanes {
     pub fn lag(&self, topic: &str, fetched: &BTreeMap<Partition, Fetched>) -> i64 {
         let of_topic = self.0.iter().filter(|(partition, _)| partition.topic == topic);
         of_topic.filter_map(|(partition, lane)| Some((fetched.get(partition)?.end - lane.next).max(0))).sum()
+    }
+
+    /// When the oldest letter of one topic that is here and not done was written, as it says itself.
+    pub fn oldest(&self, topic: &str) -> Option<Timestamp> {
+        let of_topic = self.0.iter().filter(|(partition, _)| partition.topic == topic);
+        of_topic.filter_map(|(_, lane)| lane.in_hand.as_ref().or(lane.queue.front())?.time()).min()
     }
 }

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use contracts::event::{Event, InvalidEvent};
+use jiff::Timestamp;
 use rdkafka::{Message, message::BorrowedMessage, message::Headers};
 
 /// A Kafka message in memory of its own, not yet read.
@@ -40,6 +41,12 @@ impl Letter {
         let size = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + size(value)).sum();
         size(&self.key) + headers + size(&self.payload)
+    }
+
+    /// When what it tells of happened, as it says itself.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        let (_, value) = self.headers.iter().find(|(name, _)| name == "ce_time")?;
+        std::str::from_utf8(value.as_deref()?).ok()?.parse().ok()
     }
 
     /// The letter's `traceparent`, when it looks like one.

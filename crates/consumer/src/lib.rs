@@ -34,6 +34,9 @@
 //! | `consumer_events_total{group,topic,outcome}` | letters: `applied`, `skipped` (a type that the handler does not want), `parked`, `dead`; a parked letter counts again when it is applied or dead |
 //! | `consumer_fenced_total{group}` | batches that another member had done already |
 //! | `consumer_lag_messages{group,topic}` | letters between the position and the end, of this member's partitions |
+//! | `consumer_lag_seconds{group,topic}` | age (`ce_time`) of the oldest letter that this member has fetched and not done; 0 when it has none |
+//! | `consumer_batch_seconds{group}` | transactions that were committed, each for some letters |
+//! | `consumer_freshness_seconds{group,topic}` | from a letter's `ce_time` to the commit of its effect; a replay counts none |
 //! | `consumer_parked{group}`, `consumer_dead{group}` | rows in the database: waiting or being retried; dead. The same from every member |
 //! | `consumer_partitions{group}` | partitions that this member has |
 //! | `consumer_partitions_stopped{group}` | of those, the ones that an outage or too many parked letters stop |

@@ -341,6 +341,7 @@ impl Member {
             }
             let lane = self.lanes.get_mut(partition).expect("what is given up is taken out of the running batch");
             lane.next = next;
+            lane.in_hand = None;
             for letter in left.into_iter().rev() {
                 lane.queue.push_front(letter);
             }
@@ -389,7 +390,7 @@ impl Member {
         metrics::set_partitions(&self.group, partitions.len(), self.lanes.count_stopped());
         let fetched = self.kafka.fetched();
         for topic in self.group.topics() {
-            metrics::set_lag(&self.group, topic, self.lanes.lag(topic, &fetched));
+            metrics::set_lag(&self.group, topic, self.lanes.lag(topic, &fetched), self.lanes.oldest(topic));
         }
         let may_come = self.has_room() && self.kafka.has_broker();
         let expected = if may_come { self.lanes.expecting(fetched) } else { BTreeMap::new() };

@@ -139,10 +139,10 @@ impl<'a> Leader<'a> {
     async fn publish(&mut self, letters: Vec<LetterRow>, cancel: &CancellationToken) -> Result<(), Interruption> {
         let mut sent = Vec::with_capacity(letters.len());
         for row in letters {
-            let id = row.id;
+            let (id, written_at) = (row.id, row.occurred_at.to_jiff());
             let topic = format!("{}{}", self.config.kafka_namespace, row.topic);
             match self.producer.send(&topic, &Event::from(row), sent.len()) {
-                Ok(()) => sent.push((id, topic)),
+                Ok(()) => sent.push((id, topic, written_at)),
                 Err(error) => return Err(Interruption::Undeliverable { topic, error }),
             }
         }
@@ -157,12 +157,12 @@ impl<'a> Leader<'a> {
         while waiting > 0 {
             tokio::select! {
                 report = self.producer.report() => {
-                    let (id, topic) = &sent[report.number];
+                    let (id, topic, written_at) = &sent[report.number];
                     if let Err(error) = report.outcome {
                         return Err(Interruption::Undeliverable { topic: topic.clone(), error });
                     }
                     self.progress.insert(*id);
-                    metrics::count_published();
+                    metrics::count_published(*written_at);
                     waiting -= 1;
                 }
                 _ = self.chores.tick() => {

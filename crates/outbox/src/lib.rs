@@ -32,6 +32,7 @@
 //! | `outbox_depth` | letters that wait, counted by the leader up to 100,000 |
 //! | `outbox_oldest_age_seconds` | age of the oldest letter that waits |
 //! | `outbox_published_total` | letters acknowledged by Kafka, repetitions included |
+//! | `relay_lag_seconds` | of each of those, the time from when it was written (`ce_time`) |
 
 pub mod admin;
 

@@ -1,6 +1,10 @@
 //! What a relay tells about itself. The names are documented at the crate's root.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use service_runtime::clock::Clock;
 
 use crate::letter::Backlog;
 
@@ -9,6 +13,7 @@ pub(crate) fn describe() {
     describe_gauge!("outbox_depth", "Letters that wait to be published, counted by the leader up to 100,000");
     describe_gauge!("outbox_oldest_age_seconds", "Age of the oldest letter that waits, by the database's clock");
     describe_counter!("outbox_published_total", "Letters that Kafka has acknowledged, repetitions included");
+    describe_histogram!("relay_lag_seconds", "From when a letter was written to Kafka's acknowledgement");
     counter!("outbox_published_total").increment(0);
     set_leader(false);
 }
@@ -28,6 +33,10 @@ pub(crate) fn set_backlog(backlog: &Backlog) {
     gauge!("outbox_oldest_age_seconds").set(backlog.oldest_age_seconds);
 }
 
-pub(crate) fn count_published() {
+/// Kafka has acknowledged a letter that was written then.
+pub(crate) fn count_published(written_at: Timestamp) {
     counter!("outbox_published_total").increment(1);
+    // the clocks of two replicas differ a little
+    let lag = Duration::try_from(Clock::System.now().duration_since(written_at)).unwrap_or_default();
+    histogram!("relay_lag_seconds").record(lag);
 }

@@ -11,9 +11,9 @@ use tonic::{
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
-use tracing::{Instrument, Span, error, info, info_span};
+use tracing::{Instrument, Span, error, field::Empty, info, info_span};
 
-use crate::status;
+use crate::{observe::Observe, status};
 
 /// The most items in one list call.
 pub const LIST_ITEMS_MAX: usize = 100;
@@ -53,6 +53,7 @@ pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown)
         .http2_max_pending_accept_reset_streams(Some(STREAMS_MAX as usize))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .trace_fn(span_of)
+        .layer(Observe::new())
         .add_routes(routes.add_service(health).add_service(reflection))
         .serve_with_incoming_shutdown(incoming, shutdown.clone().requested_owned());
     let overdue = async {
@@ -67,10 +68,9 @@ pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown)
 }
 
 fn span_of<B>(request: &tonic::codegen::http::Request<B>) -> Span {
-    let span = info_span!("call", rpc = request.uri().path());
-    if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
-        telemetry::set_parent(&span, traceparent);
-    }
+    let span = info_span!("call", rpc = request.uri().path(), trace_id = Empty);
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    telemetry::join(&span, traceparent);
     span
 }
 

@@ -11,7 +11,9 @@ pub mod ops;
 pub mod telemetry;
 pub mod worker;
 
+mod database_metrics;
 mod error;
+mod recorder;
 mod shutdown;
 mod start;
 

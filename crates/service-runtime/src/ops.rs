@@ -1,6 +1,16 @@
 //! `/livez`, `/readyz` and `/metrics`: what operators and supervisors ask a service, on a port that is never public.
 //!
 //! The mechanism crates and the service put their operator routes beside them: dead letters, lag, stuck orders.
+//!
+//! # Metrics
+//! Of a service with a database, whatever it does beside that:
+//!
+//! | name | what |
+//! |---|---|
+//! | `database_connections{state}`, `database_connections_max` | connections of this process, `in_use` and `idle`; the most it may have |
+//! | `database_size_bytes`, `database_sessions` | the whole database, the same from every replica |
+//! | `database_oldest_transaction_seconds` | age of the oldest transaction of this login |
+//! | `database_transactions_total{outcome}`, `database_blocks_total{from}`, `database_deadlocks_total` | as Postgres counts them: `committed` and `rolled_back`; from the `cache` and from the `disk` |
 
 use std::{
     pin::Pin,
@@ -13,12 +23,12 @@ use std::{
 
 pub use axum::Router;
 use axum::{extract::State, http::StatusCode, routing::get};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tracing::error;
 
-use crate::{Error, Shutdown, config::OpsConfig};
+use crate::{Error, Shutdown, config::OpsConfig, database_metrics, recorder::recorder};
 
 /// How long a readiness check may take.
 const CHECK_DEADLINE: Duration = Duration::from_secs(1);
@@ -85,9 +95,7 @@ struct Ops {
 /// Serves the ops endpoints and the operator's `routes` until the end of the process, also while it drains, so that a
 /// balancer sees it go. Panics when a route is there twice.
 pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shutdown: &Shutdown) -> Result<(), Error> {
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .map_err(|error| Error::other("installing the metrics recorder", error))?;
+    let metrics = recorder()?;
     let listener = TcpListener::bind(config.ops_addr)
         .await
         .map_err(|error| Error::Config(format!("OPS_ADDR {}: {error}", config.ops_addr)))?;
@@ -100,6 +108,9 @@ pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shu
             }
         }
     });
+    if let Readiness::Database(pool) | Readiness::DatabaseAnd(pool, _) = &readiness {
+        tokio::spawn(database_metrics::run(pool.clone()));
+    }
     let ops = Arc::new(Ops { readiness, metrics, shutdown: shutdown.clone() });
     let routes = Router::new()
         .route("/livez", get(|| async { "ok\n" }))

@@ -6,7 +6,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-use crate::{Error, Shutdown, kill_point, telemetry};
+use crate::{Error, Shutdown, kill_point, recorder::recorder, telemetry};
 
 /// Runs a service process: parses its command line and environment, starts telemetry, runs `service`, and when
 /// SIGTERM or SIGINT comes or the service returns, drains what is under way.
@@ -42,6 +42,10 @@ where
     };
     telemetry::init(name);
     if let Err(error) = kill_point::set_up() {
+        return fail(&error);
+    }
+    // before any part begins: what is counted without it is lost
+    if let Err(error) = recorder() {
         return fail(&error);
     }
     // two threads: the machines that a service is planned for have few cores, and nine services share them

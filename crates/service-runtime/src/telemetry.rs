@@ -40,9 +40,26 @@ pub fn traceparent() -> Option<String> {
     span.is_valid().then(|| format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags().to_u8()))
 }
 
+/// Makes `span`, which nobody has entered yet, a part of the trace that `traceparent` names, or the beginning of a trace, and
+/// writes the trace's id into its field `trace_id`: so the lines of a log within it can be found by what a customer was told.
+/// The span declares the field as [`tracing::field::Empty`].
+pub fn join(span: &Span, traceparent: Option<&str>) {
+    if let Some(traceparent) = traceparent {
+        set_parent(span, traceparent);
+    }
+    span.record("trace_id", span.in_scope(trace_id));
+}
+
+/// As [`join`], for a trace of which the id alone was kept; 0 for none. Which span of it was the parent is not known any more, so one is
+/// named that nobody has seen.
+pub fn join_by_id(span: &Span, trace_id: u128) {
+    let id = format!("{trace_id:032x}");
+    join(span, Some(&format!("00-{id}-{}-01", &id[16..])));
+}
+
 /// Makes the span of a `traceparent` the parent of `span`. Text that is none is passed over: a trace is no reason to
 /// refuse work.
-pub fn set_parent(span: &Span, traceparent: &str) {
+fn set_parent(span: &Span, traceparent: &str) {
     let carrier = std::collections::HashMap::from([("traceparent".to_owned(), traceparent.to_owned())]);
     let context = global::get_text_map_propagator(|propagator| propagator.extract(&carrier));
     if context.span().span_context().is_valid() {

@@ -108,6 +108,7 @@ impl Gateway {
 
 /// Serves until the end is requested and requests under way are answered.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    observe::describe();
     let gateway = Arc::new(Gateway::new(&config, &shutdown)?);
     // without keys it can authenticate nobody; once it has some it goes on with them, whatever becomes of accounts
     let readiness =

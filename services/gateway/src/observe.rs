@@ -6,7 +6,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use metrics::{counter, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use service_runtime::telemetry;
 use tokio::time::Instant;
 use tracing::{Instrument, field::Empty, info_span};
@@ -17,6 +17,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken over from a client.
 const REQUEST_ID_LENGTH_MAX: usize = 128;
 
+/// Tells what the metrics mean.
+pub fn describe() {
+    describe_counter!("http_requests_total", "Requests that were answered, by route, method and status");
+    describe_histogram!("http_request_seconds", "From a request to the head of its answer");
+    describe_gauge!("event_streams", "Streams of events that are open");
+    gauge!("event_streams").set(0.0);
+}
+
 /// Wraps every request.
 pub async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -25,11 +33,8 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let id = request_id.to_str().unwrap_or_default();
     let span = info_span!("request", method, route, request.id = id, trace_id = Empty);
-    if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok()) {
-        telemetry::set_parent(&span, traceparent);
-    }
     // what a problem tells its reader is what the log is searched for
-    span.record("trace_id", span.in_scope(telemetry::trace_id));
+    telemetry::join(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
     let mut response = next.run(request).instrument(span).await;
     response.headers_mut().insert(REQUEST_ID, request_id);
     let labels = [("route", route), ("method", method.to_owned()), ("status", response.status().as_str().to_owned())];

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use metrics::counter;
-use service_runtime::{kill_point, worker::Worker};
-use tracing::{Instrument, error, info, info_span, warn};
+use service_runtime::{kill_point, telemetry, worker::Worker};
+use tracing::{Instrument, error, field::Empty, info, info_span, warn};
 
 use crate::{Deps, contact, message::DueMessage, store};
 
@@ -53,7 +53,9 @@ pub async fn run(deps: Deps) {
     let shutdown = deps.shutdown.clone();
     worker
         .run(shutdown, claim, move |message: DueMessage| {
-            let span = info_span!("delivery", message.id = %message.id, order.id = %message.order);
+            let span =
+                info_span!("delivery", message.id = %message.id, order.id = %message.order, trace_id = Empty);
+            telemetry::join(&span, message.traceparent.as_deref());
             let deps = deps.clone();
             async move { deliver(&deps, message).await }.instrument(span)
         })

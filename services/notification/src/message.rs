@@ -23,6 +23,8 @@ pub(crate) struct NewMessage {
     pub event_type: String,
     /// What is told.
     pub text: Text,
+    /// The trace of the letter.
+    pub traceparent: Option<String>,
 }
 
 /// One that somebody has claimed to send it.
@@ -36,6 +38,8 @@ pub(crate) struct DueMessage {
     pub order: OrderId,
     /// What is told.
     pub text: Text,
+    /// The trace of the letter.
+    pub traceparent: Option<String>,
 }
 
 /// One as its customer sees it.

@@ -38,8 +38,8 @@ pub(crate) struct Backlog {
 /// Writes a message, due at once. One that is there already stays as it is.
 pub(crate) async fn insert_in_tx(conn: &mut PgConnection, message: &NewMessage) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO message (message_id, customer_id, order_id, event_type, subject, body)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO message (message_id, customer_id, order_id, event_type, subject, body, traceparent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (message_id) DO NOTHING",
     )
     .bind(message.id)
@@ -48,6 +48,7 @@ pub(crate) async fn insert_in_tx(conn: &mut PgConnection, message: &NewMessage) 
     .bind(&message.event_type)
     .bind(&message.text.subject)
     .bind(&message.text.body)
+    .bind(message.traceparent.as_deref())
     .execute(conn)
     .await?;
     Ok(())
@@ -101,24 +102,25 @@ pub(crate) async fn claim_due(
     messages_max: usize,
     lease: Duration,
 ) -> Result<Vec<DueMessage>, sqlx::Error> {
-    let rows: Vec<(Uuid, Uuid, Uuid, String, String)> = sqlx::query_as(
+    let rows: Vec<(Uuid, Uuid, Uuid, String, String, Option<String>)> = sqlx::query_as(
         // an array is made once; a join could run its query several times, and claim more than the limit
         "UPDATE message SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1, failure = NULL
          WHERE message_id = ANY (ARRAY (
              -- SKIP LOCKED: two processes take different messages instead of waiting for each other
              SELECT message_id FROM message WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1
              FOR UPDATE SKIP LOCKED))
-         RETURNING message_id, customer_id, order_id, subject, body",
+         RETURNING message_id, customer_id, order_id, subject, body, traceparent",
     )
     .bind(i64::try_from(messages_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
     .fetch_all(pool)
     .await?;
-    let due = rows.into_iter().map(|(id, customer, order, subject, body)| DueMessage {
+    let due = rows.into_iter().map(|(id, customer, order, subject, body, traceparent)| DueMessage {
         id,
         customer: AccountId::from(customer),
         order: OrderId::from(order),
         text: Text { subject, body },
+        traceparent,
     });
     Ok(due.collect())
 }

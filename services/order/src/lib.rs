@@ -6,6 +6,7 @@
 //! [`stuck`].
 
 pub mod answer;
+pub mod backlog;
 pub mod cancel_order;
 pub mod carry_on;
 pub mod config;
@@ -85,6 +86,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     for lane in Lane::ALL {
         shutdown.spawn_part("recovery", recovery::run(deps.clone(), lane));
     }
+    shutdown.spawn_part("backlog", backlog::run(deps.clone()));
     shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
     shutdown.spawn_part("old keys", cancel_order::forget_old_keys(deps.clone()));
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));

@@ -3,9 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use service_runtime::worker::Worker;
+use service_runtime::{telemetry, worker::Worker};
 use tokio::time::Instant;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, field::Empty, info, info_span, warn};
 
 use crate::{
     Deps,
@@ -49,7 +49,8 @@ pub async fn run(deps: Deps, lane: Lane) {
     let shutdown = deps.shutdown.clone();
     worker
         .run(shutdown, claim, move |due: Due| {
-            let span = info_span!("recovery", order.id = %due.id);
+            let span = info_span!("recovery", order.id = %due.id, trace_id = Empty);
+            telemetry::join_by_id(&span, due.trace_id);
             attempt(deps.clone(), due).instrument(span)
         })
         .await;

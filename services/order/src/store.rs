@@ -87,6 +87,8 @@ pub struct Due {
     pub id: OrderId,
     /// How long until `decide_by`; zero when it has passed.
     pub decide_in: Duration,
+    /// The trace in which it was placed; 0 when there was none.
+    pub trace_id: u128,
 }
 
 /// On whose behalf orders are read. Every read takes one.
@@ -286,7 +288,7 @@ pub async fn update_in_tx(
 /// Claims orders that nobody carries on, for `lease`. Whoever claims and then crashes loses the lease, nothing else. The
 /// orders are read one by one afterwards, so that one that cannot be read holds up no other.
 pub async fn claim_due(pool: &PgPool, lane: Lane, orders_max: usize, lease: Duration) -> Result<Vec<Due>, OrderError> {
-    let rows: Vec<(Uuid, f64)> = sqlx::query_as(
+    let rows: Vec<(Uuid, f64, String)> = sqlx::query_as(
         "UPDATE orders SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
          -- an array is made once, and its orders are found by their ids; a join may be planned as a scan of all orders
          WHERE order_id = ANY (ARRAY (
@@ -295,7 +297,7 @@ pub async fn claim_due(pool: &PgPool, lane: Lane, orders_max: usize, lease: Dura
              WHERE attempt_at <= now()
                  AND CASE WHEN saga_state = 'STOPPING' THEN 'PARCEL' WHEN attempts = 0 THEN 'FRESH' ELSE 'REPEATED' END = $3
              ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))
-         RETURNING order_id, greatest(extract(epoch FROM decide_by - now()), 0)::float8",
+         RETURNING order_id, greatest(extract(epoch FROM decide_by - now()), 0)::float8, trace_id",
     )
     .bind(i64::try_from(orders_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
@@ -306,7 +308,11 @@ pub async fn claim_due(pool: &PgPool, lane: Lane, orders_max: usize, lease: Dura
     })
     .fetch_all(pool)
     .await?;
-    let due = |(id, seconds): (Uuid, f64)| Due { id: id.into(), decide_in: Duration::from_secs_f64(seconds) };
+    let due = |(id, seconds, trace_id): (Uuid, f64, String)| Due {
+        id: id.into(),
+        decide_in: Duration::from_secs_f64(seconds),
+        trace_id: u128::from_str_radix(&trace_id, 16).unwrap_or_default(),
+    };
     Ok(rows.into_iter().map(due).collect())
 }
 

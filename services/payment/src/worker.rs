@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use service_runtime::{telemetry, worker::Worker};
 use tokio::sync::Notify;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, field::Empty, info_span, warn};
 
 use crate::{
     Deps,
@@ -60,10 +60,8 @@ async fn run(deps: Deps, queue: Queue, worker: Worker) {
 }
 
 async fn attempt_or_postpone(deps: &Deps, work: &Work) {
-    let span = info_span!("charge by letter", order.id = %work.order_id);
-    if let Some(traceparent) = &work.traceparent {
-        telemetry::set_parent(&span, traceparent);
-    }
+    let span = info_span!("charge by letter", order.id = %work.order_id, trace_id = Empty);
+    telemetry::join(&span, work.traceparent.as_deref());
     async {
         match attempt(deps, work).await {
             Ok(Attempt::Done) => return,

@@ -18,7 +18,7 @@ pub(crate) async fn create_in_tx(
     dispatch_after: Duration,
     traceparent: Option<&str>,
 ) -> Result<Option<Shipment>, ShippingError> {
-    let made = shipments::insert_in_tx(conn, new, dispatch_after).await?;
+    let made = shipments::insert_in_tx(conn, new, dispatch_after, traceparent).await?;
     if let Some(shipment) = &made {
         outbox::append_in_tx(conn, SHIPMENTS, &events::letter(shipment, traceparent)).await?;
     }
@@ -48,7 +48,7 @@ pub(crate) async fn tell_in_tx(
 }
 
 /// Tells each of the shipments `fact`, and gives those that moved, as they now stand. One that has changed since it was
-/// seen, or that stays where it is, is left out.
+/// seen, or that stays where it is, is left out. Without a trace of its own the change belongs to that of the shipment.
 pub(crate) async fn advance_in_tx(
     conn: &mut PgConnection,
     seen: &[Shipment],
@@ -64,7 +64,9 @@ pub(crate) async fn advance_in_tx(
         }
     }
     let moved = shipments::move_in_tx(conn, &steps, dispatch_after).await?;
-    let letters: Vec<Event> = moved.iter().map(|shipment| events::letter(shipment, traceparent)).collect();
+    let letter =
+        |shipment: &Shipment| events::letter(shipment, traceparent.or(shipment.traceparent.as_deref()));
+    let letters: Vec<Event> = moved.iter().map(letter).collect();
     outbox::append_many_in_tx(conn, SHIPMENTS, &letters).await?;
     Ok(moved)
 }

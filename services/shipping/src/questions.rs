@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::{accounts::v1::GetAddressRequest, ids::AccountId, problem::ProblemCode};
 use service_runtime::{telemetry, worker::Worker};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, field::Empty, info_span, warn};
 
 pub use crate::store::questions::Question;
 use crate::{Deps, ShippingError, answers, store::questions};
@@ -43,10 +43,8 @@ pub async fn run(deps: Deps) {
     let shutdown = deps.shutdown.clone();
     worker
         .run(shutdown, claim, move |question: Question| {
-            let span = info_span!("address", order.id = %question.order);
-            if let Some(traceparent) = &question.traceparent {
-                telemetry::set_parent(&span, traceparent);
-            }
+            let span = info_span!("address", order.id = %question.order, trace_id = Empty);
+            telemetry::join(&span, question.traceparent.as_deref());
             let deps = deps.clone();
             async move { attempt(&deps, &question).await }.instrument(span)
         })

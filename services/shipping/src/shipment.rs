@@ -24,6 +24,8 @@ pub struct Shipment {
     pub created_at: Timestamp,
     /// By the database's clock.
     pub updated_at: Timestamp,
+    /// The trace in which it was made; unknown of shipments from before this was kept.
+    pub traceparent: Option<String>,
 }
 
 impl Shipment {
@@ -201,6 +203,7 @@ mod tests {
             version: 1,
             created_at: time,
             updated_at: time,
+            traceparent: None,
         };
         assert_eq!(shipment.tracking_number(), "PBA3F10242AC120002");
     }

@@ -37,6 +37,7 @@ impl EventHandler for TellOfOrder {
             order: order_of(event, &order.order_id)?,
             event_type: event.event_type.clone(),
             text: write(&order).map_err(|error| HandlerError::reject(format!("a price of the order: {error}")))?,
+            traceparent: event.traceparent.clone(),
         };
         Ok(store::insert_in_tx(conn, &message).await?)
     }

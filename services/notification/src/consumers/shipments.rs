@@ -41,7 +41,14 @@ impl EventHandler for TellOfShipment {
             return Ok(());
         }
         let customer = customer(&shipment.customer_id)?;
-        let message = NewMessage { id: event.id, customer, order, event_type: event.event_type.clone(), text };
+        let message = NewMessage {
+            id: event.id,
+            customer,
+            order,
+            event_type: event.event_type.clone(),
+            text,
+            traceparent: event.traceparent.clone(),
+        };
         Ok(store::insert_in_tx(conn, &message).await?)
     }
 }

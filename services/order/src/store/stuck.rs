@@ -1,6 +1,6 @@
 //! Orders that have waited long: what operators see of them, and when they are taken up. All SQL of `stuck.rs`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use contracts::ids::OrderId;
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -79,6 +79,31 @@ pub async fn list(
         decide_by: row.decide_by.to_jiff(),
     });
     Ok(waiting.collect())
+}
+
+/// How many orders have something left to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Backlog {
+    /// Counted up to 100,000, over all states.
+    pub orders: i64,
+    /// How long the one of them has not changed that waits longest, in seconds.
+    pub oldest_age_seconds: f64,
+}
+
+/// Looks how many orders have something left to do, by the names of their states. It reads what recovery reads: most orders have
+/// nothing left to do and are not looked at.
+pub async fn backlog(pool: &PgPool) -> Result<BTreeMap<String, Backlog>, sqlx::Error> {
+    let rows: Vec<(String, i64, f64)> = sqlx::query_as(
+        "SELECT saga_state, count(*), coalesce(extract(epoch FROM now() - min(updated_at)), 0)::float8
+         FROM (SELECT saga_state, updated_at FROM orders WHERE attempt_at IS NOT NULL LIMIT 100000) AS unsettled
+         GROUP BY saga_state",
+    )
+    .fetch_all(pool)
+    .await?;
+    let backlog = rows.into_iter().map(|(state, orders, age)| {
+        (state, Backlog { orders, oldest_age_seconds: age.max(0.0) })
+    });
+    Ok(backlog.collect())
 }
 
 /// Makes an order due, as if for the first time. False when nothing is left to do for it. Whoever has it in work now goes on:

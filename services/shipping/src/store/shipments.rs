@@ -17,6 +17,7 @@ struct ShipmentRow {
     version: i64,
     created_at: jiff_sqlx::Timestamp,
     updated_at: jiff_sqlx::Timestamp,
+    traceparent: Option<String>,
 }
 
 impl TryFrom<ShipmentRow> for Shipment {
@@ -31,6 +32,7 @@ impl TryFrom<ShipmentRow> for Shipment {
             version: row.version,
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
+            traceparent: row.traceparent,
         })
     }
 }
@@ -44,18 +46,20 @@ pub(crate) async fn insert_in_tx(
     conn: &mut PgConnection,
     new: &NewShipment,
     dispatch_after: Duration,
+    traceparent: Option<&str>,
 ) -> Result<Option<Shipment>, sqlx::Error> {
     let row: Option<ShipmentRow> = sqlx::query_as(
-        "INSERT INTO shipment (order_id, shipment_id, customer_id, status, due_at)
-         VALUES ($1, $2, $3, $4, CASE WHEN $4 = 'PREPARING' THEN now() + make_interval(secs => $5) END)
+        "INSERT INTO shipment (order_id, shipment_id, customer_id, status, due_at, traceparent)
+         VALUES ($1, $2, $3, $4, CASE WHEN $4 = 'PREPARING' THEN now() + make_interval(secs => $5) END, $6)
          ON CONFLICT (order_id) DO NOTHING
-         RETURNING order_id, shipment_id, customer_id, status, version, created_at, updated_at",
+         RETURNING order_id, shipment_id, customer_id, status, version, created_at, updated_at, traceparent",
     )
     .bind(new.order.as_uuid())
     .bind(new.id.as_uuid())
     .bind(new.customer.as_uuid())
     .bind(new.status.word())
     .bind(dispatch_after.as_secs_f64())
+    .bind(traceparent)
     .fetch_optional(conn)
     .await?;
     row.map(Shipment::try_from).transpose()
@@ -64,7 +68,7 @@ pub(crate) async fn insert_in_tx(
 /// The shipment of an order.
 pub(crate) async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Shipment>, sqlx::Error> {
     let row: Option<ShipmentRow> = sqlx::query_as(
-        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at
+        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at, traceparent
          FROM shipment WHERE order_id = $1",
     )
     .bind(order.as_uuid())
@@ -76,7 +80,7 @@ pub(crate) async fn find(pool: &PgPool, order: OrderId) -> Result<Option<Shipmen
 /// The shipment of an order, which nobody else changes until the transaction ends.
 pub(crate) async fn lock_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<Option<Shipment>, sqlx::Error> {
     let row: Option<ShipmentRow> = sqlx::query_as(
-        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at
+        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at, traceparent
          FROM shipment WHERE order_id = $1
          FOR NO KEY UPDATE",
     )
@@ -89,7 +93,7 @@ pub(crate) async fn lock_in_tx(conn: &mut PgConnection, order: OrderId) -> Resul
 /// Locks shipments whose time has come, those that wait longest first. What another replica has locked is its own.
 pub(crate) async fn claim_due_in_tx(conn: &mut PgConnection, rows_max: usize) -> Result<Vec<Shipment>, sqlx::Error> {
     let rows: Vec<ShipmentRow> = sqlx::query_as(
-        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at
+        "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at, traceparent
          FROM shipment
          WHERE due_at <= now()
          ORDER BY due_at
@@ -118,7 +122,7 @@ pub(crate) async fn move_in_tx(
                            THEN now() + make_interval(secs => $4) END
          FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS move(order_id, seen, status)
          WHERE shipment.order_id = move.order_id AND shipment.version = move.seen
-         RETURNING shipment.order_id, shipment_id, customer_id, shipment.status, version, created_at, updated_at",
+         RETURNING shipment.order_id, shipment_id, customer_id, shipment.status, version, created_at, updated_at, traceparent",
     )
     .bind(orders)
     .bind(versions)

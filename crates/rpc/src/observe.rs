@@ -1,0 +1,144 @@
+//! What is seen of each call that is answered: how many there were, how they ended, and how long they took.
+
+use std::task::{Context, Poll};
+
+use http_body_util::BodyExt;
+use metrics::{counter, describe_counter, describe_histogram, histogram};
+use tokio::time::Instant;
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::{
+        BoxFuture,
+        http::{HeaderMap, Request, Response},
+    },
+};
+use tower::{Layer, Service};
+
+/// Wraps a server's routes.
+#[derive(Debug, Clone)]
+pub(crate) struct Observe;
+
+impl Observe {
+    /// Tells what the metrics mean.
+    pub fn new() -> Self {
+        describe_counter!("rpc_requests_total", "Calls that were answered, by method and code");
+        describe_histogram!("rpc_request_seconds", "From a call to the end of its answer, a stream's last outcome included");
+        Self
+    }
+}
+
+impl<S> Layer<S> for Observe {
+    type Service = Observed<S>;
+
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed { inner }
+    }
+}
+
+/// Routes whose calls are seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Observed<S> {
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Observed<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<Response<Body>, S::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut call = Call::begin(request.uri().path());
+        let answering = self.inner.call(request);
+        Box::pin(async move {
+            let response = answering.await?;
+            // a call that fails at once has its code here, every other one behind its last message
+            call.hear(response.headers());
+            Ok(response.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    if let Some(trailers) = frame.trailers_ref() {
+                        call.hear(trailers);
+                    }
+                    frame
+                }))
+            }))
+        })
+    }
+}
+
+/// A call under way. It counts when it is dropped: with its answer, or because the caller has hung up or waited long enough.
+struct Call {
+    rpc: String,
+    began: Instant,
+    code: Option<Code>,
+}
+
+impl Call {
+    fn begin(path: &str) -> Self {
+        Self { rpc: path.trim_start_matches('/').to_owned(), began: Instant::now(), code: None }
+    }
+
+    fn hear(&mut self, headers: &HeaderMap) {
+        if let Some(code) = headers.get(Status::GRPC_STATUS) {
+            self.code = Some(Code::from_bytes(code.as_bytes()));
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let code = self.code.unwrap_or(Code::Cancelled);
+        // what callers make up is all one, so that they cannot make up time series
+        let rpc = if code == Code::Unimplemented { "unknown".to_owned() } else { std::mem::take(&mut self.rpc) };
+        counter!("rpc_requests_total", "rpc" => rpc.clone(), "code" => word(code)).increment(1);
+        histogram!("rpc_request_seconds", "rpc" => rpc).record(self.began.elapsed());
+    }
+}
+
+/// The code as the specification of gRPC spells it.
+const fn word(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_read_where_it_is_and_a_call_without_one_was_cut_off() {
+        let mut call = Call::begin("/order.v1.OrderService/GetOrder");
+        assert_eq!((call.rpc.as_str(), call.code), ("order.v1.OrderService/GetOrder", None));
+        call.hear(&HeaderMap::new());
+        assert_eq!(call.code, None);
+        let mut headers = HeaderMap::new();
+        headers.insert(Status::GRPC_STATUS, "5".parse().expect("a header value"));
+        call.hear(&headers);
+        assert_eq!(call.code, Some(Code::NotFound));
+    }
+}
