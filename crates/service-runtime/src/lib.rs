@@ -12,6 +12,7 @@ pub mod telemetry;
 pub mod worker;
 
 mod error;
+mod health;
 mod shutdown;
 mod start;
 
