@@ -1,8 +1,8 @@
-# What a user of this repository types. Needs Rust, a C compiler, Java 17 and Maven; no Docker.
+# What a user of this repository types. Needs Rust, a C compiler, Java 17 and Maven; Docker for compose-test alone.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults chaos servers bench check k8s-check advisories
+.PHONY: help build up down demo test test-faults chaos servers bench check k8s-check compose-test advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -67,6 +67,10 @@ check: ## format, lints, licences, unused dependencies, protos
 k8s-check: ## the manifests in k8s/, without a cluster; then the checks themselves
 	scripts/tool k8s-python scripts/k8s-check
 	scripts/tool k8s-python scripts/k8s-check --self-test
+
+# the engine is the one that is there, or that POSTBOX_ENGINE names; without one it says so and tries nothing
+compose-test: ## the images and docker-compose.yml, live: built, started, ordered from, killed, audited; needs Docker
+	scripts/compose-test
 
 # apart from check: the advisory database is a git repository on github.com, which not every network reaches
 advisories: ## known vulnerabilities and yanked versions among the dependencies; needs github.com

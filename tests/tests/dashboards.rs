@@ -90,7 +90,8 @@ fn the_metrics_of_an_expression_are_found_among_its_functions_labels_and_numbers
                       (14.4 * slo:room:ratio) and x or vector(0) > 1e3";
     let found: Metrics = metrics_of(expression).into_iter().collect();
     let labels = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>();
-    let wanted = [("a_bucket", labels(&["b", "le", "le=\"2.5\""])), ("slo:room:ratio", labels(&[])), ("x", labels(&[]))];
+    let wanted =
+        [("a_bucket", labels(&["b", "le", "le=\"2.5\""])), ("slo:room:ratio", labels(&[])), ("x", labels(&[]))];
     let wanted: Metrics = wanted.map(|(metric, labels)| (metric.to_owned(), labels)).into();
     assert_eq!(found, wanted);
 }
@@ -194,8 +195,8 @@ fn rules() -> Vec<Rule> {
                     let is_alert = key == "- alert";
                     rules.push(Rule { name: value.to_owned(), is_alert, ..Rule::default() });
                 }
-                "expr" => last(&mut rules).expression = value.to_owned(),
-                "runbook_url" => last(&mut rules).page = value.to_owned(),
+                "expr" => value.clone_into(&mut last(&mut rules).expression),
+                "runbook_url" => value.clone_into(&mut last(&mut rules).page),
                 _ => {}
             }
         }

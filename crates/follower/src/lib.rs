@@ -68,7 +68,7 @@ pub fn run(
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &migrator]).await
         }
         Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &migrator]).await,
-        Cli::Serve(config) => serve(&manifest, config, handlers, shutdown).await,
+        Cli::Serve(config) => serve(&manifest, config, &migrator, handlers, shutdown).await,
         Cli::Replay(config) => {
             let handlers = |config, pool| handlers(ConsumerService::new(config, pool));
             replay::run(config, manifest.name, handlers, &shutdown).await
@@ -80,10 +80,15 @@ pub fn run(
 async fn serve(
     manifest: &Manifest<'_>,
     config: Serve,
+    migrator: &Migrator,
     handlers: impl FnOnce(ConsumerService) -> ConsumerService,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
+    if manifest.publishes() {
+        database::migrated(&pool, &[&outbox::MIGRATOR]).await?;
+    }
+    database::migrated(&pool, &[&consumer::MIGRATOR, migrator]).await?;
     let mut operators = consumer::admin::routes(pool.clone(), &config.kafka);
     if manifest.publishes() {
         operators = operators.merge(outbox::admin::routes(pool.clone()));

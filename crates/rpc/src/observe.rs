@@ -23,7 +23,10 @@ impl Observe {
     /// Tells what the metrics mean.
     pub fn new() -> Self {
         describe_counter!("rpc_requests_total", "Calls that were answered, by method and code");
-        describe_histogram!("rpc_request_seconds", "From a call to the end of its answer, a stream's last outcome included");
+        describe_histogram!(
+            "rpc_request_seconds",
+            "From a call to the end of its answer, a stream's last outcome included"
+        );
         Self
     }
 }

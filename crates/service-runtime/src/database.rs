@@ -4,10 +4,11 @@ use std::{io, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    Connection, PgConnection, PgPool,
+    AssertSqlSafe, Connection, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::Instant;
 use tracing::info;
 
 use crate::{
@@ -32,6 +33,36 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, Error> {
         // a ping on each acquire costs a round trip; a broken connection shows at its first statement as well
         .test_before_acquire(false)
         .connect_lazy_with(options))
+}
+
+/// Waits until the database has the tables that this version expects, `migrators` being those of [`migrate`]. A newer shape
+/// will do: migrations only expand. What starts together is migrated in any order; what is never migrated is given up.
+pub async fn migrated(pool: &PgPool, migrators: &[&Migrator]) -> Result<(), Error> {
+    let deadline = Instant::now() + CONNECT_DEADLINE;
+    for migrator in migrators {
+        while !is_migrated(pool, migrator).await? {
+            if Instant::now() > deadline {
+                let waited = CONNECT_DEADLINE.as_secs();
+                return Err(Error::Unreachable(format!(
+                    "DATABASE_URL: the database is not migrated, for {waited} s; run `migrate` as its owner"
+                )));
+            }
+            tokio::time::sleep(CONNECT_PAUSE).await;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the newest migration of one migrator was made, or a newer one.
+async fn is_migrated(pool: &PgPool, migrator: &Migrator) -> Result<bool, Error> {
+    let Some(newest) = migrator.iter().map(|migration| migration.version).max() else { return Ok(true) };
+    let record = format!("SELECT COALESCE(MAX(version), 0) FROM {} WHERE success", migrator.table_name);
+    match sqlx::query_scalar::<_, i64>(AssertSqlSafe(record)).fetch_one(pool).await {
+        Ok(made) => Ok(made >= newest),
+        // SQLSTATE undefined_table
+        Err(sqlx::Error::Database(refusal)) if refusal.code().is_some_and(|code| code == "42P01") => Ok(false),
+        Err(error) => Err(Error::Unreachable(format!("DATABASE_URL: {error}, asked for its migrations"))),
+    }
 }
 
 /// Brings the database to the shape that this version expects, as its owner: the tables of each mechanism that the

@@ -13,6 +13,7 @@ pub mod worker;
 
 mod database_metrics;
 mod error;
+mod health;
 mod recorder;
 mod shutdown;
 mod start;

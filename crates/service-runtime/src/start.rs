@@ -6,10 +6,12 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-use crate::{Error, Shutdown, kill_point, recorder::recorder, telemetry};
+use crate::{Error, Shutdown, health, kill_point, recorder::recorder, telemetry};
 
 /// Runs a service process: parses its command line and environment, starts telemetry, runs `service`, and when
 /// SIGTERM or SIGINT comes or the service returns, drains what is under way.
+///
+/// Asked for `health` it is no service: it asks the one that runs beside it whether it is ready, and ends with 0 or 1.
 ///
 /// Exit codes: 0 done, 64 bad configuration (one line that names the variable), 69 a dependency is unreachable, 75
 /// something is in the way, 1 anything else, a part that was lost among it.
@@ -28,6 +30,10 @@ where
     F: Future<Output = Result<(), Error>> + Send,
     S: FnOnce(C, Shutdown) -> F,
 {
+    // before the command line is looked at: it is the same for every service, and none has to name it
+    if health::is_asked_for() {
+        return health::ask();
+    }
     let cli = match cli {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {

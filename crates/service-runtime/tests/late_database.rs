@@ -1,4 +1,4 @@
-//! A database that comes later than the service is waited for; one that refuses the service is not.
+//! A database that comes later than the service, or is migrated later, is waited for; one that refuses the service is not.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,14 @@ use service_runtime::{
     config::{DatabaseConfig, MigrateConfig},
     database,
 };
+use sqlx::{
+    SqlStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
+    time::sleep,
 };
 
 #[derive(Parser)]
@@ -92,4 +97,38 @@ async fn a_database_that_never_comes_is_given_up_after_ten_seconds() {
     let Err(Error::Unreachable(line)) = database::connect(&serve(&never)).await else { panic!("nobody answered") };
     assert!(line.ends_with("for 10 s; is Postgres up?"), "{line}");
     assert!((10..15).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+fn migrate(url: &str) -> MigrateConfig {
+    Migrate::parse_from(["migrate", "--database-url", url]).database
+}
+
+fn one_table() -> Migrator {
+    let sql = SqlStr::from_static("CREATE TABLE parcel (id bigint PRIMARY KEY)");
+    let migrations = vec![Migration::new(1, "parcels".into(), MigrationType::Simple, sql, false)];
+    Migrator { migrations: migrations.into(), ..Migrator::DEFAULT }
+}
+
+#[tokio::test]
+async fn a_database_that_is_migrated_late_is_waited_for() {
+    let database = testkit::database("late", &[]).await;
+    let pool = database::connect(&serve(&database.app_url)).await.expect("it answers");
+    let (migrator, owner) = (one_table(), migrate(&database.owner_url));
+    let migrating = async {
+        sleep(Duration::from_millis(500)).await;
+        database::migrate(&owner, &[&migrator]).await
+    };
+    let migrators = [&migrator];
+    let (waited, made) = tokio::join!(database::migrated(&pool, &migrators), migrating);
+    made.expect("it can be migrated");
+    waited.expect("it is migrated");
+}
+
+#[tokio::test]
+async fn a_database_that_is_never_migrated_is_given_up_with_the_cure() {
+    let database = testkit::database("bare", &[]).await;
+    let pool = database::connect(&serve(&database.app_url)).await.expect("it answers");
+    let outcome = database::migrated(&pool, &[&one_table()]).await;
+    let Err(Error::Unreachable(line)) = outcome else { panic!("it has tables") };
+    assert!(line.ends_with("is not migrated, for 10 s; run `migrate` as its owner"), "{line}");
 }

@@ -49,6 +49,7 @@ pub struct Deps {
 pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     let signing_key = SigningKey::from_file(&config.accounts_signing_key_file)?;
     let pool = database::connect(&config.database).await?;
+    database::migrated(&pool, &[&outbox::MIGRATOR, &MIGRATOR]).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let ops = OpsConfig { ops_addr: config.ops_addr };
     let operators = outbox::admin::routes(pool.clone());

@@ -46,6 +46,7 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
+    database::migrated(&pool, &[&consumer::MIGRATOR, &MIGRATOR]).await?;
     let high_value = Stream { group: high_value::GROUP, topic: topics::ORDERS };
     let operators = consumer::admin::routes_with_streams(pool.clone(), &config.kafka, &[high_value]);
     ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;

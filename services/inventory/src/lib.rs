@@ -51,6 +51,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/inventory");
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
+    database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()), operators, &shutdown).await?;
     let routes = start(&config, pool, &shutdown)?;

@@ -53,8 +53,7 @@ pub async fn run(deps: Deps) {
     let shutdown = deps.shutdown.clone();
     worker
         .run(shutdown, claim, move |message: DueMessage| {
-            let span =
-                info_span!("delivery", message.id = %message.id, order.id = %message.order, trace_id = Empty);
+            let span = info_span!("delivery", message.id = %message.id, order.id = %message.order, trace_id = Empty);
             telemetry::join(&span, message.traceparent.as_deref());
             let deps = deps.clone();
             async move { deliver(&deps, message).await }.instrument(span)

@@ -58,6 +58,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     // settings first: what is wrong with them is told even while the database is away
     let mailer = Mailer::new(&config)?;
     let pool = database::connect(&config.database).await?;
+    database::migrated(&pool, &[&consumer::MIGRATOR, &MIGRATOR]).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka);
     ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
     let routes = start(&config, mailer, pool, &shutdown)?;

@@ -66,6 +66,7 @@ pub struct Deps {
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
+    database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let (watches, new_watches) = watch::watches();
     let deps = Deps {

@@ -65,6 +65,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let order = OrderDesk::new(rpc::channel(&config.order_url)?);
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let pool = database::connect(&config.database).await?;
+    database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()), operators, &shutdown).await?;
     let deps =

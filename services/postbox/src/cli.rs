@@ -26,6 +26,12 @@ pub struct Common {
     /// The workspace, a folder with services/ [default: found from the current folder, then from this program's]
     #[arg(long, global = true, env = "POSTBOX_ROOT", value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// A platform that something else looks after, like Docker Compose: the file that says where everything is
+    #[arg(long, global = true, env = "POSTBOX_PLATFORM", value_name = "FILE")]
+    pub platform: Option<PathBuf>,
+    /// Services of that platform whose processes can be seen from here; `demo` stops one for a while
+    #[arg(long, global = true, env = "POSTBOX_NEIGHBOURS", value_name = "NAME", value_delimiter = ',', hide = true)]
+    pub neighbours: Vec<String>,
     /// Print JSON
     #[arg(long, global = true)]
     pub json: bool,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use local_servers::Postgres;
 
 use crate::cli::Common;
+use crate::elsewhere;
 use crate::failure::Failure;
 use crate::secret::Secret;
 use crate::state::State;
@@ -19,6 +20,8 @@ pub struct DataFolder {
     /// Absolute.
     pub path: PathBuf,
     chosen: bool,
+    /// A platform that is looked after by something else, and its services whose processes can be seen.
+    elsewhere: Option<(PathBuf, Vec<String>)>,
 }
 
 impl DataFolder {
@@ -29,7 +32,8 @@ impl DataFolder {
             None => (Workspace::find(common.root.as_deref())?.root.join(".postbox"), false),
         };
         let path = std::path::absolute(&path).map_err(Failure::io("find", &path))?;
-        Ok(Self { path, chosen })
+        let elsewhere = common.platform.clone().map(|file| (file, common.neighbours.clone()));
+        Ok(Self { path, chosen, elsewhere })
     }
 
     /// Makes the folder when it is missing, and holds it for this process until the returned file is dropped.
@@ -47,8 +51,11 @@ impl DataFolder {
         Ok(file)
     }
 
-    /// What runs here; the failure says that nothing does.
+    /// What runs here, or elsewhere when that was said; the failure says that nothing does.
     pub fn running(&self) -> Result<State, Failure> {
+        if let Some((file, neighbours)) = &self.elsewhere {
+            return elsewhere::read(file, neighbours);
+        }
         let nothing = || Failure::unreachable(format!("nothing runs from {}: `postbox up`", self.path.display()));
         State::read(&self.state_file())?.filter(|state| state.supervisor.is_running()).ok_or_else(nothing)
     }
@@ -114,7 +121,7 @@ mod tests {
     use super::*;
 
     fn folder(path: &Path) -> DataFolder {
-        DataFolder { path: path.to_owned(), chosen: true }
+        DataFolder { path: path.to_owned(), chosen: true, elsewhere: None }
     }
 
     #[test]

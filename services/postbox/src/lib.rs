@@ -11,6 +11,7 @@ mod demo;
 mod dlq;
 mod doctor;
 mod down;
+mod elsewhere;
 mod failure;
 mod gateway;
 mod http;

@@ -10,6 +10,7 @@ fn postbox(arguments: &[&str], folder: &Path) -> Output {
         .current_dir(folder)
         .env_remove("POSTBOX_DATA")
         .env_remove("POSTBOX_ROOT")
+        .env_remove("POSTBOX_PLATFORM")
         .output()
         .expect("the program starts")
 }
@@ -109,4 +110,28 @@ fn the_log_of_nobody_is_refused_with_where_to_look() {
     let folder = data.path().to_str().expect("the path is text");
     let output = postbox(&["logs", "../secrets/customer", "--data", folder], data.path());
     assert_refused(&output, 64, "holds no log of `../secrets/customer`");
+}
+
+#[test]
+fn a_platform_that_something_else_looks_after_is_where_its_file_says() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let file = data.path().join("platform.json");
+    // nobody listens on port 1
+    let platform = r#"{
+        "bootstrap": "127.0.0.1:1", "postgres_url": "postgres://postgres@127.0.0.1:1/postgres", "databases": {},
+        "services": [{ "name": "order", "url": "http://127.0.0.1:1", "ops_url": "http://127.0.0.1:1" }]
+    }"#;
+    std::fs::write(&file, platform).expect("it is writable");
+    let (folder, file) = (data.path().to_str().expect("text"), file.to_str().expect("text"));
+    let output = postbox(&["status", "--json", "--data", folder, "--platform", file], data.path());
+    assert_refused(&output, 1, "not ready: order, kafka, postgres");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"reason\":\"it does not answer\""));
+}
+
+#[test]
+fn a_platform_without_its_file_is_unreachable() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let folder = data.path().to_str().expect("text");
+    let output = postbox(&["lag", "--data", folder, "--platform", "/nowhere/platform.json"], data.path());
+    assert_refused(&output, 69, "cannot read /nowhere/platform.json");
 }

@@ -64,8 +64,7 @@ pub(crate) async fn advance_in_tx(
         }
     }
     let moved = shipments::move_in_tx(conn, &steps, dispatch_after).await?;
-    let letter =
-        |shipment: &Shipment| events::letter(shipment, traceparent.or(shipment.traceparent.as_deref()));
+    let letter = |shipment: &Shipment| events::letter(shipment, traceparent.or(shipment.traceparent.as_deref()));
     let letters: Vec<Event> = moved.iter().map(letter).collect();
     outbox::append_many_in_tx(conn, SHIPMENTS, &letters).await?;
     Ok(moved)

@@ -43,6 +43,7 @@ async fn what_an_order_makes_others_do_belongs_to_the_trace_of_its_request() {
 async fn traces(database: &PgPool, query: &'static str, order: &str) -> BTreeSet<String> {
     let rows: Vec<Option<String>> =
         sqlx::query_scalar(query).bind(order).fetch_all(database).await.expect("the owner may read it");
-    let trace = |row: Option<String>| row.and_then(|text| text.split('-').nth(1).map(str::to_owned)).unwrap_or_default();
+    let trace =
+        |row: Option<String>| row.and_then(|text| text.split('-').nth(1).map(str::to_owned)).unwrap_or_default();
     rows.into_iter().map(trace).collect()
 }

@@ -100,9 +100,8 @@ pub async fn backlog(pool: &PgPool) -> Result<BTreeMap<String, Backlog>, sqlx::E
     )
     .fetch_all(pool)
     .await?;
-    let backlog = rows.into_iter().map(|(state, orders, age)| {
-        (state, Backlog { orders, oldest_age_seconds: age.max(0.0) })
-    });
+    let backlog =
+        rows.into_iter().map(|(state, orders, age)| (state, Backlog { orders, oldest_age_seconds: age.max(0.0) }));
     Ok(backlog.collect())
 }
 

@@ -40,7 +40,8 @@ pub async fn both_doors(state: &State, gateway: &Gateway, trace: &Trace) -> Resu
         letter.order(By::Letter, gateway).await?;
     }
 
-    let payment = state.processes.get("payment").ok_or_else(|| Failure::found("payment does not run"))?;
+    let missing = || Failure::found("payment does not run where it can be stopped for a while");
+    let payment = state.processes.get("payment").ok_or_else(missing)?;
     let stopped = Stopped::stop(payment.clone());
     let telephone_id = telephone.order_without_payment(By::Telephone, gateway).await?;
     let letter_id = letter.order_without_payment(By::Letter, gateway).await?;
