@@ -93,7 +93,7 @@ async fn serve(
     if manifest.publishes() {
         operators = operators.merge(outbox::admin::routes(pool.clone()));
     }
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
+    ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let KafkaConfig { kafka_bootstrap_servers, kafka_namespace } = config.kafka.clone();
     let settings = ConsumerConfig::new(kafka_bootstrap_servers, kafka_namespace, manifest.name);
     let mut letters = ConsumerService::new(settings, pool);

@@ -13,6 +13,7 @@ pub mod worker;
 
 mod database_metrics;
 mod error;
+mod first_contact;
 mod health;
 mod recorder;
 mod shutdown;

@@ -28,7 +28,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tracing::error;
 
-use crate::{Error, Shutdown, config::OpsConfig, database_metrics, recorder::recorder};
+use crate::{
+    Error, Shutdown,
+    config::{KafkaConfig, OpsConfig},
+    database_metrics,
+    first_contact::FirstContact,
+    recorder::recorder,
+};
 
 /// How long a readiness check may take.
 const CHECK_DEADLINE: Duration = Duration::from_secs(1);
@@ -39,7 +45,8 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// Something else that must work in the database, and why it does not, in words for operators.
 pub type DatabaseCheck = fn(PgPool) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// What must work for the service to be ready. Kafka is not in it: letters wait in the outbox.
+/// What must work for the service to be ready. Of Kafka only that it was there once, [`Readiness::and_kafka`]: letters wait in
+/// the outbox.
 #[derive(Debug, Clone)]
 pub enum Readiness {
     /// Ready as soon as it serves.
@@ -55,11 +62,32 @@ pub enum Readiness {
         /// What is told until then.
         waiting_for: &'static str,
     },
+    /// Ready while the first is, once the second was made.
+    AfterContact(Box<Self>, FirstContact),
 }
 
 impl Readiness {
+    /// Ready as before, and only once one of these brokers has accepted a connection since the process began.
+    #[must_use]
+    pub fn and_kafka(self, kafka: &KafkaConfig) -> Self {
+        Self::AfterContact(Box::new(self), FirstContact::with(kafka))
+    }
+
+    /// The database that is asked.
+    fn pool(&self) -> Option<&PgPool> {
+        match self {
+            Self::Database(pool) | Self::DatabaseAnd(pool, _) => Some(pool),
+            Self::AfterContact(first, _) => first.pool(),
+            Self::Always | Self::Flag { .. } => None,
+        }
+    }
+
     async fn check(&self) -> Result<(), String> {
         match self {
+            Self::AfterContact(first, contact) => {
+                contact.check()?;
+                Box::pin(first.check()).await
+            }
             Self::Always => Ok(()),
             Self::Database(pool) => within_deadline(answers(pool.clone())).await,
             Self::DatabaseAnd(pool, check) => {
@@ -108,8 +136,11 @@ pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shu
             }
         }
     });
-    if let Readiness::Database(pool) | Readiness::DatabaseAnd(pool, _) = &readiness {
+    if let Some(pool) = readiness.pool() {
         tokio::spawn(database_metrics::run(pool.clone()));
+    }
+    if let Readiness::AfterContact(_, contact) = &readiness {
+        tokio::spawn(contact.clone().make());
     }
     let ops = Arc::new(Ops { readiness, metrics, shutdown: shutdown.clone() });
     let routes = Router::new()

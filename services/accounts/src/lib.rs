@@ -53,7 +53,7 @@ pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let ops = OpsConfig { ops_addr: config.ops_addr };
     let operators = outbox::admin::routes(pool.clone());
-    ops::serve(&ops, outbox::readiness(pool.clone()), operators, &shutdown).await?;
+    ops::serve(&ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let deps = Deps { pool, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     let service = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));

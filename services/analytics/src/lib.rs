@@ -49,7 +49,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     database::migrated(&pool, &[&consumer::MIGRATOR, &MIGRATOR]).await?;
     let high_value = Stream { group: high_value::GROUP, topic: topics::ORDERS };
     let operators = consumer::admin::routes_with_streams(pool.clone(), &config.kafka, &[high_value]);
-    ops::serve(&config.ops, Readiness::Database(pool.clone()), operators, &shutdown).await?;
+    ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, Deps { pool, clock: Clock::System, shutdown: shutdown.clone() });
     rpc::server::serve(config.listen_addr, routes, &shutdown).await
 }

@@ -94,6 +94,6 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let operators = consumer::admin::routes(pool.clone(), &config.kafka)
         .merge(outbox::admin::routes(pool.clone()))
         .merge(stuck::routes(deps.clone()));
-    ops::serve(&config.ops, outbox::readiness(pool), operators, &shutdown).await?;
+    ops::serve(&config.ops, outbox::readiness(pool).and_kafka(&config.kafka), operators, &shutdown).await?;
     rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
 }

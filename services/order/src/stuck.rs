@@ -1,8 +1,10 @@
-//! Orders that have waited too long, and what an operator can do about one. `postbox sagas stuck` is made of it.
+//! Orders that have waited too long, and what an operator can do about one. `postbox sagas stuck` is made of it, and the last part of
+//! `postbox lag`.
 //!
 //! | route, on the ops port | |
 //! |---|---|
 //! | `GET /sagas/stuck?longer_than_seconds&limit&cursor` | orders with something left to do that have not changed for so long (30 s), with what they wait for |
+//! | `GET /lag/sagas` | how many orders have something left to do, by where their sagas stand |
 //! | `POST /sagas/{order_id}/retry` | recovery takes the order up now |
 //! | `POST /sagas/{order_id}/void` | the order's time is over now: it is given up and undone as if it had not been decided by `decide_by` |
 //!
@@ -42,6 +44,7 @@ const LONGER_THAN_SECONDS: u32 = 30;
 pub fn routes(deps: Deps) -> Router {
     Router::new()
         .route("/sagas/stuck", get(list))
+        .route("/lag/sagas", get(by_state))
         .route("/sagas/{order_id}/retry", post(retry))
         .route("/sagas/{order_id}/void", post(void))
         .with_state(deps)
@@ -71,6 +74,16 @@ struct StuckOrder {
     next_attempt_at: Timestamp,
     /// When it is given up, if it is not decided by then.
     decide_by: Timestamp,
+}
+
+/// The orders that have something left to do in one state.
+#[derive(Debug, Serialize)]
+struct InState {
+    state: String,
+    /// Counted up to 100,000, over all states.
+    orders: i64,
+    /// How long the one of them has not changed that waits longest.
+    oldest_age_seconds: f64,
 }
 
 /// An order that somebody did something about.
@@ -122,6 +135,16 @@ fn waits_for(placed_by: PlacedBy, state: State) -> &'static str {
         (None, State::AwaitingPayment) => "a letter of payment: whether it captured the charge",
         (None, _) => "nothing",
     }
+}
+
+async fn by_state(Given(deps): Given<Deps>) -> Answer<Page<InState>> {
+    let backlog = stuck::backlog(&deps.pool).await?;
+    let states = backlog.into_iter().map(|(state, stuck::Backlog { orders, oldest_age_seconds })| InState {
+        state,
+        orders,
+        oldest_age_seconds,
+    });
+    Ok(axum::Json(Page::whole(states.collect())))
 }
 
 async fn list(

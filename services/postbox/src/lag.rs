@@ -1,4 +1,4 @@
-//! How far everybody is behind: each consumer group on each topic, and each outbox.
+//! How far everybody is behind: each consumer group on each topic, each outbox, and the orders that are not at their end.
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -19,6 +19,9 @@ struct Line {
     group: Option<String>,
     lag_messages: i64,
     lag_seconds: f64,
+    /// Of a group: letters that wait to be tried again, and those behind them; letters that wait for redrive or discard.
+    parked: Option<i64>,
+    dead: Option<i64>,
 }
 
 impl Line {
@@ -32,6 +35,8 @@ impl Line {
             group: group.map(str::to_owned),
             lag_messages,
             lag_seconds,
+            parked: told["parked"].as_i64(),
+            dead: told["dead"].as_i64(),
         })
     }
 }
@@ -39,7 +44,11 @@ impl Line {
 /// Runs `postbox lag`. A lag is no failure; a service that cannot tell it is: 69.
 pub async fn run(common: &Common) -> Result<(), Failure> {
     let operator = Operator::of(&DataFolder::find(common)?.running()?);
-    let (outboxes, groups) = tokio::join!(operator.ask_all("/lag/outbox"), operator.list_all("/lag/consumers"));
+    let (outboxes, groups, sagas) = tokio::join!(
+        operator.ask_all("/lag/outbox"),
+        operator.list_all("/lag/consumers"),
+        operator.list_all("/lag/sagas")
+    );
     let mut lags = Vec::new();
     for (service, told) in &outboxes.by_service {
         lags.push(Line::new(service, None, "outbox", told)?);
@@ -53,21 +62,36 @@ pub async fn run(common: &Common) -> Result<(), Failure> {
     lags.sort_by(|one, other| {
         (&one.service, &one.group, &one.topic).cmp(&(&other.service, &other.group, &other.topic))
     });
-    print(&lags, common.json);
-    groups.verdict().and(outboxes.verdict())
+    let states: Vec<&Value> = sagas.by_service.iter().flat_map(|(_, states)| states).collect();
+    print(&lags, &states, common.json);
+    groups.verdict().and(outboxes.verdict()).and(sagas.verdict())
 }
 
-fn print(lags: &[Line], json: bool) {
+fn print(lags: &[Line], states: &[&Value], json: bool) {
     if json {
-        println!("{}", json!({ "items": lags }));
+        println!("{}", json!({ "items": lags, "sagas": states }));
         return;
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["service", "group", "topic", "letters", "oldest"]);
+    table.load_style(presets::NOTHING);
+    table.set_header(["service", "group", "topic", "letters", "oldest", "parked", "dead"]);
+    let count = |letters: Option<i64>| letters.map_or_else(|| "–".to_owned(), |letters| letters.to_string());
     for lag in lags {
         let oldest = if lag.lag_messages == 0 { "–".to_owned() } else { format!("{:.1} s", lag.lag_seconds) };
         let group = lag.group.as_deref().unwrap_or("–");
-        table.add_row([&lag.service, group, &lag.topic, &lag.lag_messages.to_string(), &oldest]);
+        let letters = lag.lag_messages.to_string();
+        table.add_row([&lag.service, group, &lag.topic, &letters, &oldest, &count(lag.parked), &count(lag.dead)]);
+    }
+    println!("{table}\n");
+    if states.is_empty() {
+        println!("No order has anything left to do.");
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["saga", "orders", "oldest"]);
+    for state in states {
+        let oldest = format!("{:.1} s", state["oldest_age_seconds"].as_f64().unwrap_or_default());
+        table.add_row([state["state"].as_str().unwrap_or_default(), &state["orders"].to_string(), &oldest]);
     }
     println!("{table}");
 }

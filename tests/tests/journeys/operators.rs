@@ -82,6 +82,10 @@ async fn a_dead_letter_is_found_looked_at_and_redriven_or_discarded() {
     assert!(id.starts_with("order-"), "{id}");
     let table = cli.start(&["dlq", "list"]).succeeds().await;
     assert!(table.contains(id) && table.contains("there is no order"), "{table}");
+    let lags = items(&cli, &["lag"]).await;
+    let group = lags.iter().find(|lag| lag["group"] == "order.saga" && lag["topic"] == topics::SHIPMENTS.name());
+    let group = group.expect("it has a line");
+    assert!(group["dead"] == 2 && group["parked"].as_i64() >= Some(2), "two are dead, others behind them: {group}");
     let said = cli.start(&["dlq", "show", id, "--json"]).succeeds().await;
     let shown: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!((&shown["id"], &shown["state"], &shown["retry_count"]), (&id.into(), &"dead".into(), &5.into()));
@@ -177,6 +181,8 @@ async fn an_order_that_waits_is_told_with_its_reason_and_taken_up_or_given_up() 
     .await;
     assert_eq!((&told["placed_by"], &told["attempts"]), (&"letter".into(), &0.into()), "{told}");
     assert!(told["waits_for"].as_str().is_some_and(|it| it.starts_with("a letter of payment")), "{told}");
+    let table = cli.start(&["lag"]).succeeds().await;
+    assert!(table.lines().any(|line| line.contains("AWAITING_PAYMENT") && line.contains(" 1 ")), "{table}");
     let complaint = cli.start(&["sagas", "stuck", "--retry", &by_letter]).fails_with(1).await;
     assert!(complaint.contains("only letters carry it on"), "{complaint}");
     let available = customer.available("mug").await;

@@ -57,10 +57,17 @@ pub(super) struct GroupLag {
     lag_messages: i64,
     /// How long ago Kafka took the oldest of them; 0 when there is none.
     lag_seconds: f64,
+    /// Letters that wait to be tried again, and those that wait behind them. 0 for a stream: it parks none.
+    parked: i64,
+    /// Letters that wait for redrive or discard.
+    dead: i64,
 }
 
 /// Where the groups are: by group and topic, the next offset of each partition that has had a member.
 type Positions = BTreeMap<(String, String), BTreeMap<i32, i64>>;
+
+/// By group and topic, how many letters are parked, and how many are dead.
+type Aside = BTreeMap<(String, String), (i64, i64)>;
 
 impl Lag {
     pub fn new(pool: PgPool, kafka: &KafkaConfig, streams: &[Stream]) -> Self {
@@ -71,13 +78,14 @@ impl Lag {
 pub(super) async fn of_consumers(State(lag): State<Lag>) -> Answer<Page<GroupLag>> {
     uncut(async move {
         let positions = positions(&lag.pool).await?;
+        let aside = aside(&lag.pool).await?;
         let until = Instant::now() + LOOK_DEADLINE;
         let bootstrap = lag.brokers.0.kafka_bootstrap_servers.clone();
         let looking = async {
             let permit = lag.looking.acquire_owned().await.expect("nobody closes it");
             let look = tokio::task::spawn_blocking(move || {
                 let _permit = permit;
-                lag.brokers.look(positions, &lag.streams, until)
+                lag.brokers.look(positions, &aside, &lag.streams, until)
             });
             look.await.unwrap_or_else(|panic| Err(panic.to_string()))
         };
@@ -101,8 +109,22 @@ async fn positions(pool: &PgPool) -> Result<Positions, sqlx::Error> {
     Ok(positions)
 }
 
+/// The letters that the groups have put aside, so that others may go on.
+async fn aside(pool: &PgPool) -> Result<Aside, sqlx::Error> {
+    let query = r#"SELECT "group", topic, count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'dead')
+                   FROM consumer_parked GROUP BY "group", topic"#;
+    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(query).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(|(group, topic, parked, dead)| ((group, topic), (parked, dead))).collect())
+}
+
 impl Brokers {
-    fn look(&self, mut positions: Positions, streams: &[Stream], until: Instant) -> Result<Vec<GroupLag>, String> {
+    fn look(
+        &self,
+        mut positions: Positions,
+        aside: &Aside,
+        streams: &[Stream],
+        until: Instant,
+    ) -> Result<Vec<GroupLag>, String> {
         let watermarks = self.reader(LAG).map_err(|error| error.to_string())?;
         for &Stream { group, topic } in streams {
             let next = self.committed(group, topic.name())?;
@@ -123,7 +145,10 @@ impl Brokers {
             let behind: BTreeMap<i32, Behind> = behind.collect();
             let (lag_messages, lag_seconds) =
                 if behind.is_empty() { (0, 0.0) } else { self.oldest(&topic, behind, until)? };
-            lags.push(GroupLag { group, topic, lag_messages, lag_seconds });
+            let of_group = (group, topic);
+            let (parked, dead) = aside.get(&of_group).copied().unwrap_or_default();
+            let (group, topic) = of_group;
+            lags.push(GroupLag { group, topic, lag_messages, lag_seconds, parked, dead });
         }
         Ok(lags)
     }

@@ -6,7 +6,7 @@
 //! | `GET /dead-letters/{id}` | one letter, whole; also while it is being retried after a redrive |
 //! | `POST /dead-letters/{id}/redrive` | [`crate::redrive`] |
 //! | `POST /dead-letters/{id}/discard` | [`crate::discard`] |
-//! | `GET /lag/consumers` | how far each group is behind on each of its topics |
+//! | `GET /lag/consumers` | how far each group is behind on each of its topics, and what it has put aside |
 //!
 //! Refusals are one line of text: 404 no such letter, 409 it is not dead, 503 the database or Kafka does not answer.
 
