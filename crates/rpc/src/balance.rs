@@ -38,7 +38,10 @@ use tonic::{
 };
 use tracing::{debug, warn};
 
-use crate::client::{CONNECT_DEADLINE, KEEPALIVE};
+use crate::{
+    client::{CONNECT_DEADLINE, KEEPALIVE},
+    tls::{Tls, Wire},
+};
 
 /// How often the name is looked up while somebody can be asked.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
@@ -69,9 +72,10 @@ pub(crate) struct Balance {
 
 impl Balance {
     /// Begins to look up and to connect. Must be called where tasks can be spawned.
-    pub fn begin(origin: Uri, look_up: LookUp) -> Self {
+    pub fn begin(origin: Uri, tls: Tls, look_up: LookUp) -> Self {
         let lines = Arc::new(Lines {
             origin,
+            tls,
             state: watch::Sender::new(State::default()),
             missed: watch::Sender::new(Instant::now()),
             turn: AtomicUsize::new(0),
@@ -120,6 +124,7 @@ impl fmt::Debug for Balance {
 /// What calls and tasks share.
 struct Lines {
     origin: Uri,
+    tls: Tls,
     state: watch::Sender<State>,
     /// When a call last found nobody.
     missed: watch::Sender<Instant>,
@@ -251,6 +256,20 @@ impl Lines {
         });
     }
 
+    async fn open(&self, address: SocketAddr) -> Result<(SendRequest<Body>, Connection), StdError> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let stream = self.tls.secured(self.origin.host().unwrap_or_default(), stream).await?;
+        let opened = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        Ok(opened)
+    }
+
     fn connected(&self, address: SocketAddr, sender: SendRequest<Body>) -> Arc<Line> {
         debug!(origin = %self.origin, %address, "connected");
         let line = Arc::new(Line { address, sender, under_way: AtomicUsize::new(0) });
@@ -316,7 +335,7 @@ async fn keep(lines: Arc<Lines>, address: SocketAddr) {
     let mut pause = shortest;
     loop {
         let began = Instant::now();
-        match timeout(CONNECT_DEADLINE, open(address)).await.unwrap_or_else(|late| Err(late.into())) {
+        match timeout(CONNECT_DEADLINE, lines.open(address)).await.unwrap_or_else(|late| Err(late.into())) {
             Ok((sender, connection)) => {
                 // on its own: calls under way outlive their address and the last clone of the channel
                 let ended = tokio::spawn(connection);
@@ -339,20 +358,7 @@ async fn keep(lines: Arc<Lines>, address: SocketAddr) {
     }
 }
 
-type Connection = http2::Connection<TokioIo<TcpStream>, Body, TokioExecutor>;
-
-async fn open(address: SocketAddr) -> Result<(SendRequest<Body>, Connection), StdError> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let opened = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
-        .keep_alive_while_idle(true)
-        .handshake(TokioIo::new(stream))
-        .await?;
-    Ok(opened)
-}
+type Connection = http2::Connection<TokioIo<Box<dyn Wire>>, Body, TokioExecutor>;
 
 /// The path of a call, at the origin that it goes to.
 fn at(origin: &Uri, path: &Uri) -> Result<Uri, StdError> {

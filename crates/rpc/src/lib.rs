@@ -1,6 +1,6 @@
 //! The telephone: gRPC between services.
 //!
-//! [`server`] answers, [`client`] asks, over the [`channel`] to a service, [`status`] turns an error code into a gRPC status and back. It knows no order,
+//! [`server`] answers, [`client`] asks, over the [`mod@channel`] to a service, [`Tls`] says whether by certificates, [`status`] turns an error code into a gRPC status and back. It knows no order,
 //! payment or stock.
 //!
 //! # Metrics
@@ -16,8 +16,10 @@ pub mod server;
 mod balance;
 mod observe;
 mod status;
+mod tls;
 
 pub use channel::{Channel, channel};
 pub use client::{ask, ask_once, ask_one};
 pub use server::{Outcomes, outcomes, uncut};
 pub use status::{problem_of, status};
+pub use tls::Tls;

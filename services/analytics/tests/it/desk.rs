@@ -16,7 +16,7 @@ use rpc::Channel;
 use service_runtime::{
     Shutdown,
     clock::Clock,
-    config::{DatabaseConfig, KafkaConfig, OpsConfig},
+    config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig},
 };
 use testkit::TestDatabase;
 use tonic::Status;
@@ -45,6 +45,7 @@ impl Desk {
         let [listen_addr] = testkit::free_addresses();
         let config = analytics::Config {
             listen_addr,
+            tls: TlsConfig::default(),
             ops: OpsConfig { ops_addr: listen_addr },
             database: DatabaseConfig {
                 database_url: database.app_url.clone().into(),
