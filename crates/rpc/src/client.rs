@@ -5,36 +5,20 @@ use std::{error::Error as _, future::Future, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use contracts::problem::ProblemCode;
-use service_runtime::{Error, telemetry};
+use service_runtime::telemetry;
 use tokio::time::{Instant, timeout_at};
-use tonic::{
-    Code, Request, Response, Status, Streaming,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Response, Status, Streaming, TimeoutExpired};
 
 use crate::status;
 
 /// How long opening a connection may take.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How often an idle connection is asked whether it still lives, and how long it may take to say so.
-const KEEPALIVE: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Tries of one call, the first included.
 const TRIES_MAX: usize = 3;
-
-/// A connection to the service at `url`, opened at the first call and again whenever it breaks.
-pub fn channel(url: &str) -> Result<Channel, Error> {
-    let endpoint = Endpoint::from_shared(url.to_owned())
-        .map_err(|error| Error::Config(format!("{url} is no URL like http://127.0.0.1:50051: {error}")))?;
-    Ok(endpoint
-        .connect_timeout(CONNECT_DEADLINE)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
-        .keep_alive_while_idle(true)
-        .connect_lazy())
-}
 
 /// Asks, and if the service cannot be reached asks again, three times in all and never beyond `budget`. For calls that may be
 /// repeated: reads, and changes that carry a key. A service that says itself that it is UNAVAILABLE is not asked again: it has
@@ -98,11 +82,17 @@ where
 /// whether it did what was asked.
 fn or_broken(status: Status) -> Status {
     match status.source() {
+        // the clock that tonic sets by the same deadline was a moment faster than ours
+        Some(cause) if began_with::<TimeoutExpired>(cause) => too_late(),
         Some(cause) if matches!(status.code(), Code::Unknown | Code::ResourceExhausted) => {
             Status::unavailable(format!("the connection broke before the answer: {}: {cause}", status.message()))
         }
         _ => status,
     }
+}
+
+fn began_with<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<E>() || error.source().is_some_and(began_with::<E>)
 }
 
 fn too_late() -> Status {

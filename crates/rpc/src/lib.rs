@@ -1,6 +1,6 @@
 //! The telephone: gRPC between services.
 //!
-//! [`server`] answers, [`client`] asks, [`status`] turns an error code into a gRPC status and back. It knows no order,
+//! [`server`] answers, [`client`] asks, over the [`mod@channel`] to a service, [`Tls`] says whether by certificates, [`status`] turns an error code into a gRPC status and back. It knows no order,
 //! payment or stock.
 //!
 //! # Metrics
@@ -9,12 +9,17 @@
 //! | `rpc_requests_total{rpc,code}` | calls that were answered, health and reflection among them; `CANCELLED`: the caller hung up, or its time was over |
 //! | `rpc_request_seconds{rpc}` | from a call to the end of its answer, of a stream to its last outcome |
 
+pub mod channel;
 pub mod client;
 pub mod server;
 
+mod balance;
 mod observe;
 mod status;
+mod tls;
 
-pub use client::{ask, ask_once, ask_one, channel};
+pub use channel::{Channel, channel};
+pub use client::{ask, ask_once, ask_one};
 pub use server::{Outcomes, outcomes, uncut};
 pub use status::{problem_of, status};
+pub use tls::Tls;

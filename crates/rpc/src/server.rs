@@ -1,19 +1,26 @@
 //! Answering calls: limits, health, reflection, the caller's trace, and work that a caller who hangs up cannot cut.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
 
 use contracts::problem::ProblemCode;
 use service_runtime::{Error, Shutdown, telemetry};
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::mpsc,
+};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{
     Response, Status,
     service::Routes,
-    transport::{Server, server::TcpIncoming},
+    transport::{
+        Server,
+        server::{Connected, TcpIncoming},
+    },
 };
 use tracing::{Instrument, Span, error, field::Empty, info, info_span};
 
-use crate::{observe::Observe, status};
+use crate::{Tls, observe::Observe, status};
 
 /// The most items in one list call.
 pub const LIST_ITEMS_MAX: usize = 100;
@@ -30,21 +37,37 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long after the end was requested callers may keep their connections.
 const HANG_UP_AFTER: Duration = Duration::from_secs(8);
 
-/// Serves `routes` with health (`grpc.health.v1`) and reflection until the end is requested and calls under way are
-/// answered.
+/// Serves `routes` in the clear. Services take [`Tls::serve`].
 pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown) -> Result<(), Error> {
-    let listener = TcpListener::bind(listen_addr)
-        .await
-        .map_err(|error| Error::Config(format!("LISTEN_ADDR {listen_addr}: {error}")))?;
-    // without it, Nagle and delayed acknowledgements cost 40 ms a call
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Tls::off().serve(listen_addr, routes, shutdown).await
+}
+
+impl Tls {
+    /// Serves `routes` with health (`grpc.health.v1`) and reflection until the end is requested and calls under way are
+    /// answered. With certificates nobody is heard who has not shown his.
+    pub async fn serve(&self, listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown) -> Result<(), Error> {
+        let listener = TcpListener::bind(listen_addr)
+            .await
+            .map_err(|error| Error::Config(format!("LISTEN_ADDR {listen_addr}: {error}")))?;
+        info!(address = %listen_addr, tls = self.is_on(), "answering calls");
+        match self.callers(listener) {
+            Ok(callers) => answer(callers, routes, shutdown).await,
+            // without it, Nagle and delayed acknowledgements cost 40 ms a call
+            Err(listener) => answer(TcpIncoming::from(listener).with_nodelay(Some(true)), routes, shutdown).await,
+        }
+    }
+}
+
+async fn answer<C>(callers: impl Stream<Item = io::Result<C>>, routes: Routes, shutdown: &Shutdown) -> Result<(), Error>
+where
+    C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     // serving at all is being healthy: the empty service name answers SERVING from the start
     let (_reporter, health) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(contracts::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| Error::other("building reflection", error))?;
-    info!(address = %listen_addr, "answering calls");
     let serving = Server::builder()
         .timeout(DEFAULT_DEADLINE)
         .max_concurrent_streams(STREAMS_MAX)
@@ -55,7 +78,7 @@ pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown)
         .trace_fn(span_of)
         .layer(Observe::new())
         .add_routes(routes.add_service(health).add_service(reflection))
-        .serve_with_incoming_shutdown(incoming, shutdown.clone().requested_owned());
+        .serve_with_incoming_shutdown(callers, shutdown.clone().requested_owned());
     let overdue = async {
         shutdown.requested().await;
         tokio::time::sleep(HANG_UP_AFTER).await;

@@ -16,6 +16,15 @@ pub struct OpsConfig {
     pub ops_addr: SocketAddr,
 }
 
+/// How services speak with each other.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TlsConfig {
+    /// Folder with `tls.crt`, `tls.key` and `ca.crt`, by which calls between services are made and answered; empty: in the
+    /// clear. Changed files are taken up without a restart.
+    #[arg(long, env = "TLS_DIR", default_value = "")]
+    pub tls_dir: String,
+}
+
 /// The database that the service serves from, as the login that may not change tables.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseConfig {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use service_runtime::config::{DatabaseConfig, KafkaConfig, MigrateConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, MigrateConfig, TlsConfig};
 
 /// `accounts <command>`.
 #[derive(Debug, Parser)]
@@ -37,6 +37,10 @@ pub struct ServeConfig {
     /// Address of `/livez`, `/readyz` and `/metrics`.
     #[arg(long, env = "OPS_ADDR", default_value = "127.0.0.1:9051")]
     pub ops_addr: SocketAddr,
+
+    /// How services speak with each other.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     /// The database.
     #[command(flatten)]

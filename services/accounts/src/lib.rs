@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use contracts::accounts::v1::accounts_service_server::AccountsServiceServer;
 use outbox::{Relay, Waker};
+use rpc::Tls;
 use service_runtime::{Error, Shutdown, clock::Clock, config::OpsConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -47,6 +48,7 @@ pub struct Deps {
 
 /// Serves until the end is requested.
 pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
+    let tls = Tls::open(&config.tls)?;
     let signing_key = SigningKey::from_file(&config.accounts_signing_key_file)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &[&outbox::MIGRATOR, &MIGRATOR]).await?;
@@ -57,5 +59,5 @@ pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     let deps = Deps { pool, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     let service = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
-    rpc::server::serve(config.listen_addr, Routes::new(service), &shutdown).await
+    tls.serve(config.listen_addr, Routes::new(service), &shutdown).await
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
 
 use crate::high_value::Threshold;
 
@@ -14,6 +14,10 @@ pub struct Config {
     /// Address that calls are answered on.
     #[arg(long, env = "LISTEN_ADDR", default_value = "127.0.0.1:50057")]
     pub listen_addr: SocketAddr,
+
+    /// How services speak with each other.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     /// Where the ops endpoints are.
     #[command(flatten)]

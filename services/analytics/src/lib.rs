@@ -20,6 +20,7 @@ pub use error::AnalyticsError;
 
 use consumer::admin::Stream;
 use contracts::{analytics::v1::analytics_service_server::AnalyticsServiceServer, topics};
+use rpc::Tls;
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -45,13 +46,14 @@ pub struct Deps {
 
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &[&consumer::MIGRATOR, &MIGRATOR]).await?;
     let high_value = Stream { group: high_value::GROUP, topic: topics::ORDERS };
     let operators = consumer::admin::routes_with_streams(pool.clone(), &config.kafka, &[high_value]);
     ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, Deps { pool, clock: Clock::System, shutdown: shutdown.clone() });
-    rpc::server::serve(config.listen_addr, routes, &shutdown).await
+    tls.serve(config.listen_addr, routes, &shutdown).await
 }
 
 /// Starts to read letters, and gives the calls that analytics answers.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Args, Parser};
+use service_runtime::config::TlsConfig;
 
 /// `gateway serve`.
 #[derive(Debug, Parser)]
@@ -59,4 +60,8 @@ pub struct Config {
     /// order takes 1,024 of these on one connection.
     #[arg(long, env = "SSE_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub sse_streams_max: u32,
+
+    /// How services speak with each other.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 }

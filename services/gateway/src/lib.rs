@@ -53,13 +53,13 @@ use contracts::{
     notification::v1::notification_service_client::NotificationServiceClient,
     order::v1::order_service_client::OrderServiceClient, shipping::v1::shipping_service_client::ShippingServiceClient,
 };
+use rpc::{Channel, Tls};
 use service_runtime::{
     Error, Shutdown,
     config::OpsConfig,
     ops::{self, Readiness, Router},
 };
 use tokio::{net::TcpListener, sync::Semaphore};
-use tonic::transport::Channel;
 
 use crate::{config::Config, keys::Keys};
 
@@ -89,16 +89,17 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway that has not called anybody yet. It ends its streams when the end is requested.
     pub fn new(config: &Config, shutdown: &Shutdown) -> Result<Self, Error> {
-        let accounts = AccountsServiceClient::new(rpc::channel(&config.accounts_url)?);
+        let tls = Tls::open(&config.tls)?;
+        let accounts = AccountsServiceClient::new(tls.channel(&config.accounts_url)?);
         Ok(Self {
             keys: Arc::new(Keys::new(accounts.clone())),
             accounts,
-            orders: OrderServiceClient::new(rpc::channel(&config.order_url)?),
-            watched_orders: OrderServiceClient::new(rpc::channel(&config.order_url)?),
-            inventory: InventoryServiceClient::new(rpc::channel(&config.inventory_url)?),
-            shipping: ShippingServiceClient::new(rpc::channel(&config.shipping_url)?),
-            notification: NotificationServiceClient::new(rpc::channel(&config.notification_url)?),
-            analytics: AnalyticsServiceClient::new(rpc::channel(&config.analytics_url)?),
+            orders: OrderServiceClient::new(tls.channel(&config.order_url)?),
+            watched_orders: OrderServiceClient::new(tls.channel(&config.order_url)?),
+            inventory: InventoryServiceClient::new(tls.channel(&config.inventory_url)?),
+            shipping: ShippingServiceClient::new(tls.channel(&config.shipping_url)?),
+            notification: NotificationServiceClient::new(tls.channel(&config.notification_url)?),
+            analytics: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?),
             requests: Semaphore::new(config.requests_max as usize),
             event_streams: Arc::new(Semaphore::new(config.sse_streams_max as usize)),
             shutdown: shutdown.clone(),

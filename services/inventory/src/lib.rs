@@ -41,6 +41,7 @@ pub use take_back::take_back_in_tx;
 
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
+use rpc::Tls;
 use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -50,12 +51,13 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/inventory");
 
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, pool, &shutdown)?;
-    rpc::server::serve(config.listen_addr, routes, &shutdown).await
+    tls.serve(config.listen_addr, routes, &shutdown).await
 }
 
 /// Starts all parts that go on by themselves, and gives the calls that inventory answers.

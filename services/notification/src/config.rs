@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use lettre::message::Mailbox;
 use secrecy::SecretString;
-use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
 
 /// Everything that `notification serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +27,10 @@ pub struct Config {
     /// Whom mail comes from, like `Postbox <post@example.com>`.
     #[arg(long, env = "SMTP_FROM")]
     pub smtp_from: Option<Mailbox>,
+
+    /// How services speak with each other.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     /// Where the ops endpoints are.
     #[command(flatten)]

@@ -25,13 +25,14 @@ use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
     notification::v1::notification_service_server::NotificationServiceServer,
 };
+use rpc::{Channel, Tls};
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
-use tonic::{service::Routes, transport::Channel};
+use tonic::service::Routes;
 
 use mailer::Mailer;
 
@@ -57,19 +58,20 @@ pub struct Deps {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     // settings first: what is wrong with them is told even while the database is away
     let mailer = Mailer::new(&config)?;
+    let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &[&consumer::MIGRATOR, &MIGRATOR]).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka);
     ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
-    let routes = start(&config, mailer, pool, &shutdown)?;
-    rpc::server::serve(config.listen_addr, routes, &shutdown).await
+    let routes = start(&config, &tls, mailer, pool, &shutdown)?;
+    tls.serve(config.listen_addr, routes, &shutdown).await
 }
 
 /// Starts all parts that go on by themselves, and gives the calls that notification answers.
-pub fn start(config: &Config, mailer: Mailer, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
+pub fn start(config: &Config, tls: &Tls, mailer: Mailer, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
     let deps = Deps {
         pool,
-        accounts: AccountsServiceClient::new(rpc::channel(&config.accounts_url)?),
+        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?),
         mailer: Arc::new(mailer),
         written: Arc::default(),
         shutdown: shutdown.clone(),

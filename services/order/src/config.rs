@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
 
 /// Everything that `order serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +28,10 @@ pub struct Config {
     /// How long an order by letter may take to be decided, in seconds, before it is unwound.
     #[arg(long, env = "DECIDE_LETTERS_WITHIN", default_value = "86400", value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     pub decide_letters_within: u32,
+
+    /// How services speak with each other.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     /// Where the ops endpoints are.
     #[command(flatten)]

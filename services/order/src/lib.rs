@@ -32,6 +32,7 @@ use std::{sync::Arc, time::Duration};
 
 use contracts::order::v1::order_service_server::OrderServiceServer;
 use outbox::{Relay, Waker};
+use rpc::Tls;
 use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -65,6 +66,7 @@ pub struct Deps {
 
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
@@ -72,9 +74,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let deps = Deps {
         pool: pool.clone(),
         telephone: Telephone::new(
-            rpc::channel(&config.inventory_url)?,
-            rpc::channel(&config.payment_url)?,
-            rpc::channel(&config.shipping_url)?,
+            tls.channel(&config.inventory_url)?,
+            tls.channel(&config.payment_url)?,
+            tls.channel(&config.shipping_url)?,
         ),
         relay: relay.waker(),
         recovery: Arc::new(Notify::new()),
@@ -95,5 +97,5 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         .merge(outbox::admin::routes(pool.clone()))
         .merge(stuck::routes(deps.clone()));
     ops::serve(&config.ops, outbox::readiness(pool).and_kafka(&config.kafka), operators, &shutdown).await?;
-    rpc::server::serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
+    tls.serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
 }

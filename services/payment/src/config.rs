@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
 
 /// Everything that `payment serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -20,6 +20,10 @@ pub struct Config {
     /// Where order answers.
     #[arg(long, env = "ORDER_URL", default_value = "http://127.0.0.1:50052")]
     pub order_url: String,
+
+    /// How services speak with each other.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     /// Where the ops endpoints are.
     #[command(flatten)]

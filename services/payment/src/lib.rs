@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use contracts::payment::v1::payment_service_server::PaymentServiceServer;
 use outbox::{Relay, Waker};
+use rpc::Tls;
 use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -61,8 +62,9 @@ pub struct Deps {
 
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let tls = Tls::open(&config.tls)?;
     let psp = PspClient::new(&config.psp_url)?;
-    let order = OrderDesk::new(rpc::channel(&config.order_url)?);
+    let order = OrderDesk::new(tls.channel(&config.order_url)?);
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
@@ -76,6 +78,5 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("new charge work", worker::attempt_new(deps.clone(), new_work));
     shutdown.spawn_part("repeated charge work", worker::attempt_again(deps.clone()));
     shutdown.spawn_part("backlog", backlog::run(pool, shutdown.clone()));
-    rpc::server::serve(config.listen_addr, Routes::new(PaymentServiceServer::new(PaymentApi::new(deps))), &shutdown)
-        .await
+    tls.serve(config.listen_addr, Routes::new(PaymentServiceServer::new(PaymentApi::new(deps))), &shutdown).await
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
-use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig};
+use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
 
 /// Everything that `shipping serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -20,6 +20,10 @@ pub struct Config {
     /// How long a parcel is prepared before it is dispatched by itself, in seconds; it is delivered as long after.
     #[arg(long, env = "DISPATCH_AFTER", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=31_536_000))]
     pub dispatch_after: u32,
+
+    /// How services speak with each other.
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     /// Where the ops endpoints are.
     #[command(flatten)]

@@ -32,10 +32,11 @@ use contracts::{
     shipping::v1::shipping_service_server::ShippingServiceServer,
 };
 use outbox::{Relay, Waker};
+use rpc::{Channel, Tls};
 use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
-use tonic::{service::Routes, transport::Channel};
+use tonic::service::Routes;
 
 /// The tables of shipping, beside those of the outbox and the consumer.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/shipping");
@@ -59,12 +60,13 @@ pub struct Deps {
 
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let deps = Deps {
         pool: pool.clone(),
-        accounts: AccountsServiceClient::new(rpc::channel(&config.accounts_url)?),
+        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?),
         relay: relay.waker(),
         new_questions: Arc::default(),
         dispatch_after: config.dispatch_after(),
@@ -76,7 +78,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("timed moves", timed_moves::run(deps.clone()));
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool).and_kafka(&config.kafka), operators, &shutdown).await?;
-    rpc::server::serve(config.listen_addr, routes(deps), &shutdown).await
+    tls.serve(config.listen_addr, routes(deps), &shutdown).await
 }
 
 /// The calls that shipping answers.

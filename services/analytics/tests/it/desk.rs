@@ -12,13 +12,14 @@ use contracts::{
     timestamp_to_proto,
 };
 use jiff::Timestamp;
+use rpc::Channel;
 use service_runtime::{
     Shutdown,
     clock::Clock,
-    config::{DatabaseConfig, KafkaConfig, OpsConfig},
+    config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig},
 };
 use testkit::TestDatabase;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{letters::time, post::Post};
 
@@ -44,6 +45,7 @@ impl Desk {
         let [listen_addr] = testkit::free_addresses();
         let config = analytics::Config {
             listen_addr,
+            tls: TlsConfig::default(),
             ops: OpsConfig { ops_addr: listen_addr },
             database: DatabaseConfig {
                 database_url: database.app_url.clone().into(),

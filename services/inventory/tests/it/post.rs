@@ -16,7 +16,7 @@ use rdkafka::{
 use service_runtime::{
     Shutdown,
     clock::Clock,
-    config::{DatabaseConfig, KafkaConfig, OpsConfig},
+    config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig},
 };
 use testkit::{SOON, TestDatabase, TestKafka};
 
@@ -53,6 +53,7 @@ impl Post {
         let [listen_addr] = testkit::free_addresses();
         let config = inventory::Config {
             listen_addr,
+            tls: TlsConfig::default(),
             ops: OpsConfig { ops_addr: listen_addr },
             database: DatabaseConfig {
                 database_url: database.app_url.clone().into(),

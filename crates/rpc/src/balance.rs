@@ -1,0 +1,368 @@
+//! One connection for each address that a name has, and every call over the one that has least to do.
+//!
+//! The name is looked up again every few seconds, and as soon as nobody is left who could be asked. Each address has a task that
+//! opens its connection and opens it anew when it ends. An address is given calls only while its connection stands, so a
+//! call never waits for one that is dead while another lives, and a call that finds a connection closing before it was sent goes
+//! to another, also if it must not be repeated. An address that left the name gets no call any more; those under way on it end in
+//! peace.
+//!
+//! Why not tonic's balancer: `docs/adr/0005-balancing-is-ours.md`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use http_body_util::BodyExt;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, sleep, timeout, timeout_at},
+};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{
+        BoxFuture, StdError,
+        http::{Request, Response, Uri, uri::PathAndQuery},
+    },
+};
+use tracing::{debug, warn};
+
+use crate::{
+    client::{CONNECT_DEADLINE, KEEPALIVE},
+    tls::{Tls, Wire},
+};
+
+/// How often the name is looked up while somebody can be asked.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(5);
+
+/// How often while nobody can be asked.
+const LOOK_UP_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long looking up may take. The system's resolver cannot be interrupted and keeps its thread until it gives up by itself, so
+/// this is no shorter than the time between two.
+const LOOK_UP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The most addresses of one name that are connected to.
+const ADDRESSES_MAX: usize = 64;
+
+/// The pauses between two attempts to connect to an address grow from the first to the second, or end when a call finds nobody, but
+/// never before the first.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// Gives the addresses that a name has now.
+pub(crate) type LookUp = Box<dyn Fn() -> BoxFuture<Vec<SocketAddr>, io::Error> + Send + Sync>;
+
+/// All connections to the service of one name. Its tasks end with its last clone.
+#[derive(Clone)]
+pub(crate) struct Balance {
+    lines: Arc<Lines>,
+    _looking_up: Arc<AbortOnDropHandle<()>>,
+}
+
+impl Balance {
+    /// Begins to look up and to connect. Must be called where tasks can be spawned.
+    pub fn begin(origin: Uri, tls: Tls, look_up: LookUp) -> Self {
+        let lines = Arc::new(Lines {
+            origin,
+            tls,
+            state: watch::Sender::new(State::default()),
+            missed: watch::Sender::new(Instant::now()),
+            turn: AtomicUsize::new(0),
+        });
+        let looking_up = tokio::spawn(follow_the_name(lines.clone(), look_up));
+        Self { lines, _looking_up: Arc::new(AbortOnDropHandle::new(looking_up)) }
+    }
+
+    /// Sends one call.
+    pub async fn call(self, mut request: Request<Body>) -> Result<Response<Body>, StdError> {
+        *request.uri_mut() = at(&self.lines.origin, request.uri())?;
+        let began = Instant::now();
+        loop {
+            let line = self.lines.find(began).await?;
+            let under_way = UnderWay::begin(line);
+            let mut sender = under_way.0.sender.clone();
+            match sender.try_send_request(request).await {
+                Ok(response) => {
+                    return Ok(response.map(|body| {
+                        Body::new(body.map_frame(move |frame| {
+                            // a stream is under way until its body is dropped
+                            let _ = &under_way;
+                            frame
+                        }))
+                    }));
+                }
+                Err(mut failed) => match failed.take_message() {
+                    // the connection was closing and nothing has left: another one may have it, whatever it asks for
+                    Some(unsent) => {
+                        self.lines.lose(&under_way.0);
+                        request = unsent;
+                    }
+                    None => return Err(failed.into_error().into()),
+                },
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Balance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Balance").field("origin", &self.lines.origin).finish_non_exhaustive()
+    }
+}
+
+/// What calls and tasks share.
+struct Lines {
+    origin: Uri,
+    tls: Tls,
+    state: watch::Sender<State>,
+    /// When a call last found nobody.
+    missed: watch::Sender<Instant>,
+    /// Who is looked at first: those with equally much to do take turns.
+    turn: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    addresses: BTreeMap<SocketAddr, Standing>,
+    /// The last time that looking up gave nothing, if it was the last time at all.
+    not_found: Option<Trouble>,
+}
+
+/// How things stand with one address.
+#[derive(Default)]
+struct Standing {
+    line: Option<Arc<Line>>,
+    /// The last attempt to connect that failed.
+    failed: Option<Trouble>,
+}
+
+struct Trouble {
+    at: Instant,
+    why: String,
+}
+
+impl Trouble {
+    fn now(why: impl fmt::Display) -> Self {
+        Self { at: Instant::now(), why: why.to_string() }
+    }
+}
+
+/// A connection that stands.
+struct Line {
+    address: SocketAddr,
+    sender: SendRequest<Body>,
+    under_way: AtomicUsize,
+}
+
+/// A call on a connection.
+struct UnderWay(Arc<Line>);
+
+impl UnderWay {
+    fn begin(line: Arc<Line>) -> Self {
+        line.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(line)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn lines(&self) -> impl Iterator<Item = &Arc<Line>> {
+        self.addresses.values().filter_map(|standing| standing.line.as_ref()).filter(|line| !line.sender.is_closed())
+    }
+
+    /// Why a call that began then need not wait any longer.
+    fn hopeless_since(&self, began: Instant) -> Option<&Trouble> {
+        if self.addresses.is_empty() {
+            // the name is not looked up for each call, so what was found a moment ago holds
+            return self.not_found.as_ref().filter(|trouble| trouble.at + LOOK_UP_PAUSE > began);
+        }
+        // and each address was tried since
+        let mut troubles = self.addresses.values().map(|standing| match &standing.line {
+            Some(_) => None,
+            None => standing.failed.as_ref().filter(|trouble| trouble.at > began),
+        });
+        let first = troubles.next().flatten()?;
+        troubles.all(|trouble| trouble.is_some()).then_some(first)
+    }
+}
+
+impl Lines {
+    /// The connection with least to do. Waits for one if there is none, but no longer than opening one may take.
+    async fn find(&self, began: Instant) -> Result<Arc<Line>, Status> {
+        if let Some(line) = self.least_busy(&self.state.borrow()) {
+            return Ok(line);
+        }
+        let mut state = self.state.subscribe();
+        self.missed.send_replace(Instant::now());
+        loop {
+            {
+                let state = state.borrow_and_update();
+                if let Some(line) = self.least_busy(&state) {
+                    return Ok(line);
+                }
+                if let Some(trouble) = state.hopeless_since(began) {
+                    return Err(Status::unavailable(format!("{} cannot be reached: {}", self.origin, trouble.why)));
+                }
+            }
+            // the sender of the state lives as long as this call
+            if timeout_at(began + CONNECT_DEADLINE, state.changed()).await.is_err() {
+                let why = format!("{} cannot be reached: no connection in {CONNECT_DEADLINE:?}", self.origin);
+                return Err(Status::unavailable(why));
+            }
+        }
+    }
+
+    fn least_busy(&self, state: &State) -> Option<Arc<Line>> {
+        let lines: Vec<_> = state.lines().collect();
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % lines.len().max(1);
+        let (before, after) = lines.split_at(first);
+        after.iter().chain(before).min_by_key(|line| line.under_way.load(Ordering::Relaxed)).map(|&line| line.clone())
+    }
+
+    /// Keeps the state of the addresses that were found, and begins that of new ones.
+    fn found(&self, found: &BTreeSet<SocketAddr>) {
+        self.state.send_modify(|state| {
+            state.not_found = None;
+            state.addresses.retain(|address, _| found.contains(address));
+            for &address in found {
+                state.addresses.entry(address).or_default();
+            }
+        });
+    }
+
+    /// A name that is not found may be a server of names that is away: whoever is known stays.
+    fn not_found(&self, why: impl fmt::Display) {
+        self.state.send_modify(|state| {
+            if state.not_found.is_none() {
+                warn!(origin = %self.origin, %why, "the name was not found, asking those who are known");
+            }
+            state.not_found = Some(Trouble::now(why));
+        });
+    }
+
+    async fn open(&self, address: SocketAddr) -> Result<(SendRequest<Body>, Connection), StdError> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let stream = self.tls.secured(self.origin.host().unwrap_or_default(), stream).await?;
+        let opened = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        Ok(opened)
+    }
+
+    fn connected(&self, address: SocketAddr, sender: SendRequest<Body>) -> Arc<Line> {
+        debug!(origin = %self.origin, %address, "connected");
+        let line = Arc::new(Line { address, sender, under_way: AtomicUsize::new(0) });
+        self.state.send_modify(|state| {
+            // it may have left the name meanwhile
+            if let Some(standing) = state.addresses.get_mut(&address) {
+                *standing = Standing { line: Some(line.clone()), failed: None };
+            }
+        });
+        line
+    }
+
+    fn lose(&self, line: &Arc<Line>) {
+        self.state.send_modify(|state| {
+            if let Some(standing) = state.addresses.get_mut(&line.address) {
+                standing.line.take_if(|current| Arc::ptr_eq(current, line));
+            }
+        });
+    }
+
+    fn failed(&self, address: SocketAddr, error: &StdError) {
+        debug!(origin = %self.origin, %address, %error, "not connected");
+        self.state.send_modify(|state| {
+            if let Some(standing) = state.addresses.get_mut(&address) {
+                standing.failed = Some(Trouble::now(format_args!("{address}: {error}")));
+            }
+        });
+    }
+}
+
+/// Looks the name up for ever, and has a task for each address that it has.
+async fn follow_the_name(lines: Arc<Lines>, look_up: LookUp) {
+    let mut kept = BTreeMap::new();
+    loop {
+        match timeout(LOOK_UP_DEADLINE, look_up()).await {
+            Ok(Ok(found)) if !found.is_empty() => {
+                // sorted first, so that of too many the same are left out each time
+                let found: BTreeSet<SocketAddr> =
+                    found.into_iter().collect::<BTreeSet<_>>().into_iter().take(ADDRESSES_MAX).collect();
+                lines.found(&found);
+                kept.retain(|address, _| found.contains(address));
+                for address in found {
+                    kept.entry(address)
+                        .or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(keep(lines.clone(), address))));
+                }
+            }
+            Ok(Ok(_)) => lines.not_found("it has no address"),
+            Ok(Err(error)) => lines.not_found(error),
+            Err(_) => lines.not_found(format_args!("no answer in {LOOK_UP_DEADLINE:?}")),
+        }
+        let began = Instant::now();
+        sleep(LOOK_UP_PAUSE).await;
+        let mut state = lines.state.subscribe();
+        let nobody = state.wait_for(|state| state.lines().next().is_none());
+        // over when nobody is left, or when it is time
+        let _ = timeout_at(began + LOOK_UP_EVERY, nobody).await.map(drop);
+    }
+}
+
+/// Keeps a connection to an address, for ever.
+async fn keep(lines: Arc<Lines>, address: SocketAddr) {
+    let (shortest, longest) = RETRY_PAUSES;
+    let mut pause = shortest;
+    loop {
+        let began = Instant::now();
+        match timeout(CONNECT_DEADLINE, lines.open(address)).await.unwrap_or_else(|late| Err(late.into())) {
+            Ok((sender, connection)) => {
+                // on its own: calls under way outlive their address and the last clone of the channel
+                let ended = tokio::spawn(connection);
+                let line = lines.connected(address, sender);
+                let ended = ended.await;
+                debug!(origin = %lines.origin, %address, ?ended, "the connection has ended");
+                lines.lose(&line);
+            }
+            Err(error) => lines.failed(address, &error),
+        }
+        if began.elapsed() > longest + CONNECT_DEADLINE {
+            pause = shortest;
+        }
+        let ended = Instant::now();
+        sleep(shortest).await;
+        let mut missed = lines.missed.subscribe();
+        let missed = missed.wait_for(|&at| at > ended);
+        let _ = timeout_at(ended + pause, missed).await.map(drop);
+        pause = (pause * 2).min(longest);
+    }
+}
+
+type Connection = http2::Connection<TokioIo<Box<dyn Wire>>, Body, TokioExecutor>;
+
+/// The path of a call, at the origin that it goes to.
+fn at(origin: &Uri, path: &Uri) -> Result<Uri, StdError> {
+    let mut parts = origin.clone().into_parts();
+    parts.path_and_query = Some(path.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")));
+    Ok(Uri::from_parts(parts)?)
+}

@@ -1,0 +1,351 @@
+//! Calls to a name that has several addresses: who gets them while services come, leave and die.
+//!
+//! Each service is a real one on an address of 127.0.0.0/8, all on the same port, as the pods of a Service are.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use contracts::inventory::v1::{GetProductRequest, inventory_service_client::InventoryServiceClient};
+use rpc::Channel;
+use service_runtime::Shutdown;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tonic::{
+    Code, Status,
+    body::Body,
+    codegen::{
+        BoxFuture, Service,
+        http::{Request, Response},
+    },
+    server::NamedService,
+    service::Routes,
+};
+
+/// Longer than two lookups are apart.
+const BUDGET: Duration = Duration::from_secs(30);
+
+/// Enough calls to see who gets them.
+const ROUND: usize = 20;
+
+/// The addresses that the name has, which a test changes, and how often they were looked up.
+#[derive(Clone, Default)]
+struct Name(Arc<Mutex<(Vec<SocketAddr>, usize)>>);
+
+impl Name {
+    fn of(addresses: &[SocketAddr]) -> Self {
+        let name = Self::default();
+        name.has(addresses);
+        name
+    }
+
+    fn has(&self, addresses: &[SocketAddr]) {
+        self.0.lock().expect("nobody panics with it").0 = addresses.to_vec();
+    }
+
+    fn lookups(&self) -> usize {
+        self.0.lock().expect("nobody panics with it").1
+    }
+
+    /// Whether anybody still looks it up.
+    fn is_followed(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    fn channel(&self) -> Channel {
+        let name = self.clone();
+        let look_up = move || {
+            let found = {
+                let mut name = name.0.lock().expect("nobody panics with it");
+                name.1 += 1;
+                name.0.clone()
+            };
+            async move { if found.is_empty() { Err(io::Error::other("no such name")) } else { Ok(found) } }
+        };
+        rpc::Tls::off().channel_found_by("http://pods.test:80", look_up).expect("it is a URL")
+    }
+}
+
+/// Addresses with one free port: 127.0.0.1, 127.0.0.2 and so on.
+fn addresses<const COUNT: usize>() -> [SocketAddr; COUNT] {
+    let [first] = testkit::free_addresses();
+    std::array::from_fn(|index| {
+        let last = u8::try_from(index + 1).expect("a test needs few addresses");
+        (Ipv4Addr::new(127, 0, 0, last), first.port()).into()
+    })
+}
+
+/// Says of each call who took it: NOT_FOUND, with its address. Waits for a permit before.
+#[derive(Clone)]
+struct Desk {
+    address: SocketAddr,
+    permits: Arc<Semaphore>,
+}
+
+impl NamedService for Desk {
+    const NAME: &'static str = "inventory.v1.InventoryService";
+}
+
+impl Service<Request<Body>> for Desk {
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = BoxFuture<Response<Body>, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        let desk = self.clone();
+        Box::pin(async move {
+            let _permit = desk.permits.acquire().await.expect("it is never closed");
+            Ok(Status::not_found(desk.address.to_string()).into_http())
+        })
+    }
+}
+
+/// A service on a runtime of its own, so that it can be killed with all its connections.
+struct Pod {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    permits: Arc<Semaphore>,
+    runtime: Option<Runtime>,
+}
+
+impl Pod {
+    async fn start(address: SocketAddr) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let shutdown = Shutdown::new();
+        let permits = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        let desk = Desk { address, permits: permits.clone() };
+        let until = shutdown.clone();
+        runtime.spawn(async move { rpc::server::serve(address, Routes::new(desk), &until).await });
+        let pod = Self { address, shutdown, permits, runtime: Some(runtime) };
+        testkit::eventually(testkit::SOON, "it listens", async || {
+            tokio::net::TcpStream::connect(address).await.is_ok()
+        })
+        .await;
+        pod
+    }
+
+    /// As kill -9 does.
+    fn kill(&mut self) {
+        self.runtime.take().expect("it is killed once").shutdown_background();
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Whom `answered` comes from.
+fn taken_by(answered: Result<impl std::fmt::Debug, Status>) -> Result<SocketAddr, Status> {
+    let status = answered.expect_err("nobody finds anything");
+    if status.code() == Code::NotFound { Ok(status.message().parse().expect("an address")) } else { Err(status) }
+}
+
+/// A call that must not be repeated.
+async fn once(channel: &Channel) -> Result<SocketAddr, Status> {
+    let call = |request| {
+        let mut desk = InventoryServiceClient::new(channel.clone());
+        async move { desk.get_product(request).await }
+    };
+    taken_by(rpc::ask_once(BUDGET, GetProductRequest { sku: "mug".to_owned() }, call).await)
+}
+
+/// A call that may be repeated.
+async fn repeatable(channel: &Channel) -> Result<SocketAddr, Status> {
+    let call = |request| {
+        let mut desk = InventoryServiceClient::new(channel.clone());
+        async move { desk.get_product(request).await }
+    };
+    taken_by(rpc::ask(BUDGET, GetProductRequest { sku: "mug".to_owned() }, call).await)
+}
+
+/// Who took how many of a round of calls that must not be repeated. None of them may fail.
+async fn round(channel: &Channel) -> BTreeMap<SocketAddr, usize> {
+    let mut taken = BTreeMap::new();
+    for _ in 0..ROUND {
+        let by = once(channel).await.unwrap_or_else(|status| panic!("a call failed: {status:?}"));
+        *taken.entry(by).or_default() += 1;
+    }
+    taken
+}
+
+/// Waits until each of these takes its part of a round, and nobody else any.
+async fn shared_by(channel: &Channel, addresses: &[SocketAddr]) {
+    let what = format!("{addresses:?} and nobody else take calls");
+    testkit::eventually(testkit::SOON, &what, async || {
+        let taken = round(channel).await;
+        let even = ROUND / addresses.len();
+        taken.len() == addresses.len() && addresses.iter().all(|address| taken.get(address) == Some(&even))
+    })
+    .await;
+}
+
+/// Lets `pod` answer nobody until it is given permits, and brings one call to it. `channel` leads to it and to another.
+async fn hold_one(pod: &Pod, channel: &Channel) -> JoinSet<Result<SocketAddr, Status>> {
+    pod.permits.forget_permits(Semaphore::MAX_PERMITS);
+    let mut asked = JoinSet::new();
+    for _ in 0..2 {
+        let channel = channel.clone();
+        asked.spawn(async move { once(&channel).await });
+    }
+    // of two at once each takes one, and the other one is answered
+    let answered = asked.join_next().await.expect("two were asked").expect("asking does not panic");
+    assert_ne!(answered.expect("it is answered"), pod.address);
+    asked
+}
+
+#[tokio::test]
+async fn every_address_of_a_name_takes_its_part_of_the_calls() {
+    let both = addresses::<2>();
+    let _pods = (Pod::start(both[0]).await, Pod::start(both[1]).await);
+    shared_by(&Name::of(&both).channel(), &both).await;
+}
+
+#[tokio::test]
+async fn an_address_that_joins_the_name_takes_calls() {
+    let both = addresses::<2>();
+    let name = Name::of(&both[..1]);
+    let channel = name.channel();
+    let _first = Pod::start(both[0]).await;
+    shared_by(&channel, &both[..1]).await;
+    let _second = Pod::start(both[1]).await;
+    name.has(&both);
+    shared_by(&channel, &both).await;
+}
+
+#[tokio::test]
+async fn an_address_that_leaves_the_name_takes_no_call() {
+    let both = addresses::<2>();
+    let name = Name::of(&both);
+    let _pods = (Pod::start(both[0]).await, Pod::start(both[1]).await);
+    let channel = name.channel();
+    shared_by(&channel, &both).await;
+    name.has(&both[..1]);
+    shared_by(&channel, &both[..1]).await;
+}
+
+#[tokio::test]
+async fn a_call_under_way_on_an_address_that_leaves_the_name_is_answered() {
+    let both = addresses::<2>();
+    let name = Name::of(&both);
+    let (_stays, leaves) = (Pod::start(both[0]).await, Pod::start(both[1]).await);
+    let channel = name.channel();
+    shared_by(&channel, &both).await;
+    let mut held = hold_one(&leaves, &channel).await;
+    name.has(&both[..1]);
+    let before = name.lookups();
+    // what the first of two found has been heeded when the second comes
+    testkit::eventually(testkit::SOON, "the name is looked up again", async || name.lookups() >= before + 2).await;
+    leaves.permits.add_permits(ROUND);
+    let answered = held.join_next().await.expect("one is held").expect("asking does not panic");
+    assert_eq!(answered.expect("it is answered"), both[1]);
+}
+
+#[tokio::test]
+async fn the_one_with_less_to_do_takes_the_call() {
+    let both = addresses::<2>();
+    let (_free, busy) = (Pod::start(both[0]).await, Pod::start(both[1]).await);
+    let channel = Name::of(&both).channel();
+    shared_by(&channel, &both).await;
+    let _held = hold_one(&busy, &channel).await;
+    assert_eq!(round(&channel).await, BTreeMap::from([(both[0], ROUND)]));
+}
+
+#[tokio::test]
+async fn when_one_of_two_is_killed_no_call_that_may_be_repeated_fails() {
+    let both = addresses::<2>();
+    let (_lives, mut dies) = (Pod::start(both[0]).await, Pod::start(both[1]).await);
+    let channel = Name::of(&both).channel();
+    shared_by(&channel, &both).await;
+    let mut asking = JoinSet::new();
+    for asker in 0..8 {
+        let channel = channel.clone();
+        asking.spawn(async move {
+            for call in 0..200 {
+                repeatable(&channel).await.unwrap_or_else(|status| panic!("call {call} of {asker} failed: {status:?}"));
+            }
+        });
+    }
+    // in the middle of it
+    repeatable(&channel).await.expect("it is answered");
+    dies.kill();
+    while let Some(asked) = asking.join_next().await {
+        asked.expect("no call fails");
+    }
+    assert_eq!(round(&channel).await, BTreeMap::from([(both[0], ROUND)]));
+}
+
+#[tokio::test]
+async fn when_one_of_two_ends_in_order_no_call_fails() {
+    let both = addresses::<2>();
+    let (_stays, ends) = (Pod::start(both[0]).await, Pod::start(both[1]).await);
+    let channel = Name::of(&both).channel();
+    shared_by(&channel, &both).await;
+    let mut asking = JoinSet::new();
+    for asker in 0..8 {
+        let channel = channel.clone();
+        asking.spawn(async move {
+            for call in 0..200 {
+                once(&channel).await.unwrap_or_else(|status| panic!("call {call} of {asker} failed: {status:?}"));
+            }
+        });
+    }
+    once(&channel).await.expect("it is answered");
+    ends.shutdown.request();
+    while let Some(asked) = asking.join_next().await {
+        asked.expect("no call fails");
+    }
+    assert_eq!(round(&channel).await, BTreeMap::from([(both[0], ROUND)]));
+}
+
+#[tokio::test]
+async fn a_dead_address_takes_no_call_that_must_not_be_repeated_until_it_lives_again() {
+    let both = addresses::<2>();
+    let _lives = Pod::start(both[0]).await;
+    let channel = Name::of(&both).channel();
+    assert_eq!(round(&channel).await, BTreeMap::from([(both[0], ROUND)]));
+    let _risen = Pod::start(both[1]).await;
+    shared_by(&channel, &both).await;
+}
+
+#[tokio::test]
+async fn where_nobody_answers_a_call_is_unavailable_long_before_its_deadline() {
+    let both = addresses::<2>();
+    let channel = Name::of(&both).channel();
+    let nameless = Name::default().channel();
+    for channel in [&channel, &nameless, &channel, &nameless] {
+        let began = Instant::now();
+        let status = once(channel).await.expect_err("nobody is there");
+        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+        assert!(began.elapsed() < BUDGET / 10, "after {:?}: {status:?}", began.elapsed());
+    }
+    let _risen = Pod::start(both[0]).await;
+    assert_eq!(repeatable(&channel).await.expect("somebody is there"), both[0]);
+}
+
+#[tokio::test]
+async fn a_name_is_followed_as_long_as_somebody_may_call() {
+    let name = Name::of(&addresses::<1>());
+    let channel = name.channel();
+    let clone = channel.clone();
+    drop(channel);
+    testkit::eventually(testkit::SOON, "the clone fails to reach anybody", async || once(&clone).await.is_err()).await;
+    assert!(name.is_followed());
+    drop(clone);
+    testkit::eventually(testkit::SOON, "nobody follows the name", async || !name.is_followed()).await;
+}
