@@ -13,7 +13,9 @@ pub mod worker;
 
 mod database_metrics;
 mod error;
+mod export;
 mod health;
+mod log_fields;
 mod recorder;
 mod shutdown;
 mod start;
