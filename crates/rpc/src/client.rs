@@ -7,12 +7,9 @@ use backon::{ExponentialBuilder, Retryable};
 use contracts::problem::ProblemCode;
 use service_runtime::{Error, telemetry};
 use tokio::time::{Instant, timeout_at};
-use tonic::{
-    Code, Request, Response, Status, Streaming,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Response, Status, Streaming, transport::Endpoint};
 
-use crate::status;
+use crate::{Channel, status};
 
 /// How long opening a connection may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
@@ -27,13 +24,14 @@ const TRIES_MAX: usize = 3;
 pub fn channel(url: &str) -> Result<Channel, Error> {
     let endpoint = Endpoint::from_shared(url.to_owned())
         .map_err(|error| Error::Config(format!("{url} is no URL like http://127.0.0.1:50051: {error}")))?;
-    Ok(endpoint
+    let channel = endpoint
         .connect_timeout(CONNECT_DEADLINE)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE)
         .keep_alive_while_idle(true)
-        .connect_lazy())
+        .connect_lazy();
+    Ok(Channel::over(channel))
 }
 
 /// Asks, and if the service cannot be reached asks again, three times in all and never beyond `budget`. For calls that may be

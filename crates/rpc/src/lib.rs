@@ -12,9 +12,11 @@
 pub mod client;
 pub mod server;
 
+mod channel;
 mod observe;
 mod status;
 
+pub use channel::Channel;
 pub use client::{ask, ask_once, ask_one, channel};
 pub use server::{Outcomes, outcomes, uncut};
 pub use status::{problem_of, status};

@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
+use rpc::Channel;
 use service_runtime::Shutdown;
-use tonic::{Code, Response, Status, service::Routes, transport::Channel};
+use tonic::{Code, Response, Status, service::Routes};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 
 /// More than HTTP/2 libraries put up with by default (20), fewer than a gateway has under way.

@@ -15,12 +15,12 @@ use jsonwebtoken::{
     DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, JwkSet},
 };
+use rpc::Channel;
 use service_runtime::Shutdown;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
 };
-use tonic::transport::Channel;
 use tracing::{info, warn};
 
 /// How long accounts may take to tell its keys. A request may be waiting.

@@ -53,13 +53,13 @@ use contracts::{
     notification::v1::notification_service_client::NotificationServiceClient,
     order::v1::order_service_client::OrderServiceClient, shipping::v1::shipping_service_client::ShippingServiceClient,
 };
+use rpc::Channel;
 use service_runtime::{
     Error, Shutdown,
     config::OpsConfig,
     ops::{self, Readiness, Router},
 };
 use tokio::{net::TcpListener, sync::Semaphore};
-use tonic::transport::Channel;
 
 use crate::{config::Config, keys::Keys};
 

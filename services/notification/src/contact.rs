@@ -8,7 +8,7 @@ use contracts::{
     problem::ProblemCode,
 };
 use lettre::{Address, message::Mailbox};
-use tonic::transport::Channel;
+use rpc::Channel;
 
 use crate::delivery::Undelivered;
 

@@ -25,13 +25,14 @@ use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
     notification::v1::notification_service_server::NotificationServiceServer,
 };
+use rpc::Channel;
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
-use tonic::{service::Routes, transport::Channel};
+use tonic::service::Routes;
 
 use mailer::Mailer;
 

@@ -20,7 +20,8 @@ use contracts::{
         StopRequest, StopShipment, shipping_service_client::ShippingServiceClient, stop_response::Outcome as Stopping,
     },
 };
-use tonic::{Status, transport::Channel};
+use rpc::Channel;
+use tonic::Status;
 use tracing::{error, warn};
 
 use crate::{

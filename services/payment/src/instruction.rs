@@ -9,7 +9,7 @@ use contracts::{
         order_service_client::OrderServiceClient,
     },
 };
-use tonic::transport::Channel;
+use rpc::Channel;
 
 use crate::{error::PaymentError, payment::CardToken};
 

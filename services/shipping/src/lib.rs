@@ -32,10 +32,11 @@ use contracts::{
     shipping::v1::shipping_service_server::ShippingServiceServer,
 };
 use outbox::{Relay, Waker};
+use rpc::Channel;
 use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
-use tonic::{service::Routes, transport::Channel};
+use tonic::service::Routes;
 
 /// The tables of shipping, beside those of the outbox and the consumer.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/shipping");

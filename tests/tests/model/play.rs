@@ -18,13 +18,14 @@ use contracts::{
     shipping::v1::{DispatchResponse, shipping_service_client::ShippingServiceClient},
 };
 use inventory::{InventoryError, Restocked};
+use rpc::Channel;
 use sqlx::AssertSqlSafe;
 use testkit::{SOON, eventually};
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinHandle},
 };
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use uuid::Uuid;
 
 use crate::{

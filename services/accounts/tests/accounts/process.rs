@@ -16,9 +16,10 @@ use contracts::{
     topics::ACCOUNTS,
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, jwk::JwkSet};
+use rpc::Channel;
 use serde_json::Value;
 use testkit::{SOON, TestDatabase, TestKafka};
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 pub const PASSWORD: &str = "correct horse";
 

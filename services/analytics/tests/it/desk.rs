@@ -12,13 +12,14 @@ use contracts::{
     timestamp_to_proto,
 };
 use jiff::Timestamp;
+use rpc::Channel;
 use service_runtime::{
     Shutdown,
     clock::Clock,
     config::{DatabaseConfig, KafkaConfig, OpsConfig},
 };
 use testkit::TestDatabase;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{letters::time, post::Post};
 

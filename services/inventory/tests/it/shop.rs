@@ -11,9 +11,10 @@ use contracts::{
     },
     money::v1::Money,
 };
+use rpc::Channel;
 use service_runtime::Shutdown;
 use testkit::{SOON, TestDatabase};
-use tonic::{Status, service::Routes, transport::Channel};
+use tonic::{Status, service::Routes};
 
 /// Serves until it is dropped.
 pub struct Shop {

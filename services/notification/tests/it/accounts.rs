@@ -13,9 +13,9 @@ use contracts::{
     accounts::v1::{JwksRequest, RegisterRequest, accounts_service_client::AccountsServiceClient},
     ids::AccountId,
 };
+use rpc::Channel;
 use tempfile::NamedTempFile;
 use testkit::{SOON, TestDatabase, TestKafka};
-use tonic::transport::Channel;
 
 use crate::process::{Process, free_address};
 

@@ -19,10 +19,11 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
+use rpc::Channel;
 use sqlx::prelude::FromRow;
 use tempfile::NamedTempFile;
 use testkit::{SOON, TestDatabase, TestKafka};
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use uuid::Uuid;
 
 use crate::{

@@ -26,6 +26,7 @@ use order::{
     watch,
 };
 use outbox::{Relay, RelayConfig};
+use rpc::Channel;
 use service_runtime::{Shutdown, clock::Clock};
 use sqlx::{
     PgPool,
@@ -33,7 +34,7 @@ use sqlx::{
 };
 use testkit::{SOON, TestDatabase, eventually};
 use tokio::sync::Notify;
-use tonic::{Code, Status, Streaming, service::Routes, transport::Channel};
+use tonic::{Code, Status, Streaming, service::Routes};
 
 use crate::letters;
 

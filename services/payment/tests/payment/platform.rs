@@ -17,9 +17,10 @@ use contracts::{
     },
 };
 use nix::sys::signal::Signal;
+use rpc::Channel;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use testkit::{SOON, TestDatabase, eventually};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use crate::{
     order_desk::OrderDesk,

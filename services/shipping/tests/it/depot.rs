@@ -19,10 +19,11 @@ use rdkafka::{
     message::{Header, Headers, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
+use rpc::Channel;
 use service_runtime::clock::Clock;
 use sqlx::{Postgres, Transaction};
 use testkit::{SOON, TestDatabase, TestKafka, eventually, eventually_some};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use crate::{
     accounts::{Accounts, home},
