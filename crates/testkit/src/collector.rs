@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+pub use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
         trace_service_server::{TraceService, TraceServiceServer},
     },
     common::v1::{KeyValue, any_value::Value},
-    trace::v1::{Span, span::SpanKind, status::StatusCode},
+    trace::v1::{Span, status::StatusCode},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_stream::wrappers::TcpListenerStream;

@@ -27,7 +27,7 @@ mod routes;
 mod shared;
 
 pub use addresses::free_addresses;
-pub use collector::{CollectedSpan, Collector};
+pub use collector::{CollectedSpan, Collector, SpanKind};
 pub use database::{TestDatabase, database, drop_soon};
 pub use eventually::{SOON, eventually, eventually_some};
 pub use kafka::{TestKafka, kafka};
