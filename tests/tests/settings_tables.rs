@@ -10,12 +10,13 @@ use journeys::{
 use postbox::manifest;
 use tokio::{process::Command, time::timeout};
 
-/// What every service reads beside its command line, for its logs.
-const OF_LOGS: [(&str, &str); 2] = [("RUST_LOG", "info"), ("LOG_FORMAT", "text")];
-
 /// How a page writes that a variable has no default, and that it is the empty text.
 const NONE: &str = "–";
 const EMPTY: &str = "empty";
+
+/// What every service reads beside its command line, for its logs and traces.
+const OF_TELEMETRY: [(&str, &str); 3] =
+    [("RUST_LOG", "info"), ("LOG_FORMAT", "text"), ("OTEL_EXPORTER_OTLP_ENDPOINT", NONE)];
 
 /// How long a program may take to look at its settings, on a machine that runs all tests at once.
 const LOOKED_AT: Duration = Duration::from_secs(20);
@@ -101,7 +102,7 @@ async fn settings_of(service: &str) -> Settings {
     assert!(help.status.success(), "{service}: {}", String::from_utf8_lossy(&help.stderr));
     let mut settings = settings_in(&String::from_utf8_lossy(&help.stdout));
     assert!(settings.contains_key("OPS_ADDR"), "{service} --help was not understood: {settings:?}");
-    settings.extend(OF_LOGS.map(owned));
+    settings.extend(OF_TELEMETRY.map(owned));
     settings
 }
 

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use service_runtime::kill_point;
+use service_runtime::{kill_point, telemetry};
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, warn};
 
 use crate::{
     group::{self, Group, Partition},
@@ -220,6 +220,15 @@ async fn whole(
 
 /// Makes the effects of the slices.
 async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
+    let span = group.batch_span(slices.iter().map(|slice| slice.letters.len()).sum());
+    let applied = make_effects(group, slices).instrument(span.clone()).await;
+    if let Err(failure) = &applied {
+        telemetry::failed(&span, format!("{failure:?}"));
+    }
+    applied
+}
+
+async fn make_effects(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
     let began = Instant::now();
     let mut tx = begin(&group, &slices).await?;
     let mut blocked = BlockedKeys::read_in_tx(&mut tx, &group, &slices).await?;

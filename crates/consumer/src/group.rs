@@ -9,7 +9,7 @@ use contracts::{event::Event, topics::Topic};
 use futures::FutureExt;
 use service_runtime::telemetry;
 use sqlx::{PgConnection, PgPool};
-use tracing::{Instrument, field::Empty, info_span};
+use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
     config::ConsumerConfig,
@@ -88,23 +88,57 @@ impl Group {
         self.handler(topic).wants(&event.event_type)
     }
 
-    /// Gives a letter to its handler, as a part of the letter's trace.
+    /// Gives a letter to its handler, as a part of the letter's trace. The span of the batch that it is in, which is in no trace of
+    /// a letter, is linked to.
     pub async fn handle(&self, topic: &str, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
         let span = info_span!(
+            parent: None,
             "handle",
             group = self.name,
             event.id = %event.id,
             event.type = event.event_type,
+            otel.name = format_args!("handle {topic} {}", self.name),
+            otel.kind = "consumer",
             trace_id = Empty
         );
+        if telemetry::is_exported() {
+            telemetry::link_to(&span, &Span::current());
+            telemetry::note(&span, "messaging.system", "kafka");
+            telemetry::note(&span, "messaging.operation.type", "process");
+            telemetry::note(&span, "messaging.destination.name", topic.to_owned());
+            telemetry::note(&span, "messaging.consumer.group.name", self.name);
+        }
         telemetry::join(&span, event.traceparent.as_deref());
-        let handled = async { self.handler(topic).handle(conn, event).await }.instrument(span);
+        let handled = async { self.handler(topic).handle(conn, event).await }.instrument(span.clone());
         // a handler that panics on a letter must not stop its partition, or the retries of others
-        AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|panic| {
+        let handled = AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().map(String::as_str);
             let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
             Err(HandlerError::reject(format!("the handler panicked: {message}")))
-        })
+        });
+        if let Err(error) = &handled {
+            telemetry::failed(&span, error.text());
+        }
+        handled
+    }
+
+    /// What a transaction with so many letters is seen as, where spans are exported: beside the traces of its letters, which
+    /// link to it.
+    pub fn batch_span(&self, letters: usize) -> Span {
+        if !telemetry::is_exported() {
+            return Span::none();
+        }
+        info_span!(
+            target: telemetry::EXPORTED_ONLY,
+            parent: None,
+            "batch",
+            otel.name = format_args!("batch {}", self.name),
+            otel.kind = "consumer",
+            messaging.system = "kafka",
+            messaging.operation.type = "process",
+            messaging.consumer.group.name = self.name,
+            messaging.batch.message_count = i64::try_from(letters).unwrap_or(i64::MAX)
+        )
     }
 
     /// To be called after the commit of what a handler did.

@@ -3,7 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use contracts::event::Event;
-use service_runtime::kill_point;
+use service_runtime::{kill_point, telemetry};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -17,6 +17,7 @@ use crate::{
     producer::Producer,
     progress::Progress,
     relay::{RelayConfig, Waker},
+    spans,
 };
 
 /// Without a wake-up the outbox is looked at after this pause, …
@@ -115,7 +116,12 @@ impl<'a> Leader<'a> {
                 pause = (pause * 2).min(PAUSE_MAX);
             } else {
                 pause = PAUSE_MIN;
-                self.publish(letters, cancel).await?;
+                let spans = spans::of_round(&letters);
+                let published = self.publish(letters, cancel).await;
+                if let Err(interruption) = &published {
+                    spans.iter().for_each(|span| telemetry::failed(span, interruption.to_string()));
+                }
+                published?;
             }
             if self.saved_at.elapsed() >= SAVE_INTERVAL {
                 self.save().await?;

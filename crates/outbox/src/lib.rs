@@ -49,6 +49,7 @@ mod producer;
 mod progress;
 mod relay;
 mod room;
+mod spans;
 
 use std::borrow::Cow;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use hyper_util::rt::TokioIo;
-use service_runtime::Error;
+use service_runtime::{Error, telemetry};
 use tokio::net::{TcpStream, lookup_host};
 use tonic::{
     body::Body,
@@ -20,6 +20,7 @@ use tonic::{
 use tower::service_fn;
 
 use crate::{
+    asking,
     balance::{Balance, LookUp},
     client::{CONNECT_DEADLINE, KEEPALIVE},
     tls::Tls,
@@ -129,12 +130,21 @@ impl Service<Request<Body>> for Channel {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match &mut self.0 {
-            Way::Straight(channel) => {
+        if telemetry::is_exported() {
+            return asking::in_a_span(request, |request| self.0.call(request));
+        }
+        self.0.call(request)
+    }
+}
+
+impl Way {
+    fn call(&mut self, request: Request<Body>) -> BoxFuture<Response<Body>, StdError> {
+        match self {
+            Self::Straight(channel) => {
                 let answering = channel.call(request);
                 Box::pin(async move { Ok(answering.await?) })
             }
-            Way::Balanced(balance) => Box::pin(balance.clone().call(request)),
+            Self::Balanced(balance) => Box::pin(balance.clone().call(request)),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod channel;
 pub mod client;
 pub mod server;
 
+mod asking;
 mod balance;
 mod observe;
 mod status;

@@ -1,9 +1,11 @@
-//! What is seen of each call that is answered: how many there were, how they ended, and how long they took.
+//! What is seen of each call that is answered: how many there were, how they ended, and how long they took. Its span, where spans are
+//! exported, lasts as long.
 
 use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
 use metrics::{counter, describe_counter, describe_histogram, histogram};
+use service_runtime::telemetry;
 use tokio::time::Instant;
 use tonic::{
     Code, Status,
@@ -14,6 +16,7 @@ use tonic::{
     },
 };
 use tower::{Layer, Service};
+use tracing::Span;
 
 /// Wraps a server's routes.
 #[derive(Debug, Clone)]
@@ -82,11 +85,14 @@ struct Call {
     rpc: String,
     began: Instant,
     code: Option<Code>,
+    /// None where nobody hears of it.
+    span: Span,
 }
 
 impl Call {
     fn begin(path: &str) -> Self {
-        Self { rpc: path.trim_start_matches('/').to_owned(), began: Instant::now(), code: None }
+        let span = if telemetry::is_exported() { Span::current() } else { Span::none() };
+        Self { rpc: path.trim_start_matches('/').to_owned(), began: Instant::now(), code: None, span }
     }
 
     fn hear(&mut self, headers: &HeaderMap) {
@@ -99,11 +105,34 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::Cancelled);
+        ended(&self.span, code, is_fault(code));
         // what callers make up is all one, so that they cannot make up time series
         let rpc = if code == Code::Unimplemented { "unknown".to_owned() } else { std::mem::take(&mut self.rpc) };
         counter!("rpc_requests_total", "rpc" => rpc.clone(), "code" => word(code)).increment(1);
         histogram!("rpc_request_seconds", "rpc" => rpc).record(self.began.elapsed());
     }
+}
+
+/// Writes down how a call ended, in its span.
+pub(crate) fn ended(span: &Span, code: Code, is_failed: bool) {
+    // a span ends where it was left last: not with the head of the answer, but with all of it
+    span.in_scope(|| telemetry::note(span, "rpc.response.status_code", word(code)));
+    if is_failed {
+        telemetry::failed(span, word(code));
+    }
+}
+
+/// Whether the service is to blame, as the semantic conventions of OpenTelemetry have it.
+const fn is_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 /// The code as the specification of gRPC spells it.

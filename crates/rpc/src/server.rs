@@ -91,7 +91,13 @@ where
 }
 
 fn span_of<B>(request: &tonic::codegen::http::Request<B>) -> Span {
-    let span = info_span!("call", rpc = request.uri().path(), trace_id = Empty);
+    let path = request.uri().path();
+    let method = path.trim_start_matches('/');
+    let span = info_span!("call", rpc = path, otel.name = method, otel.kind = "server", trace_id = Empty);
+    if telemetry::is_exported() {
+        telemetry::note(&span, "rpc.system.name", "grpc");
+        telemetry::note(&span, "rpc.method", method.to_owned());
+    }
     let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     telemetry::join(&span, traceparent);
     span

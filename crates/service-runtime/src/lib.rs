@@ -13,8 +13,10 @@ pub mod worker;
 
 mod database_metrics;
 mod error;
+mod export;
 mod first_contact;
 mod health;
+mod log_fields;
 mod recorder;
 mod shutdown;
 mod start;

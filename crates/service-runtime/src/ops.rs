@@ -11,6 +11,9 @@
 //! | `database_size_bytes`, `database_sessions` | the whole database, the same from every replica |
 //! | `database_oldest_transaction_seconds` | age of the oldest transaction of this login |
 //! | `database_transactions_total{outcome}`, `database_blocks_total{from}`, `database_deadlocks_total` | as Postgres counts them: `committed` and `rolled_back`; from the `cache` and from the `disk` |
+//!
+//! And of one whose spans are exported: `spans_total{outcome}`, those that the collector took (`exported`) and those that were dropped
+//! (`lost`), because it did not or because there was no room for them.
 
 use std::{
     pin::Pin,

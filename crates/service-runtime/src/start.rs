@@ -46,7 +46,18 @@ where
             return ExitCode::SUCCESS;
         }
     };
-    telemetry::init(name);
+    // two threads: the machines that a service is planned for have few cores, and nine services share them
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = match runtime.map_err(|error| Error::other("starting the async runtime", error)) {
+        Ok(runtime) => runtime,
+        Err(error) => return fail_before_logs(&error),
+    };
+    let entered = runtime.enter();
+    let telemetry = match telemetry::init(name) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail_before_logs(&error),
+    };
+    drop(entered);
     if let Err(error) = kill_point::set_up() {
         return fail(&error);
     }
@@ -54,27 +65,28 @@ where
     if let Err(error) = recorder() {
         return fail(&error);
     }
-    // two threads: the machines that a service is planned for have few cores, and nine services share them
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&Error::other("starting the async runtime", error)),
-    };
-    runtime.block_on(async {
+    telemetry.describe();
+    let outcome = runtime.block_on(async {
         let shutdown = Shutdown::new();
-        if let Err(error) = request_on_signals(&shutdown) {
-            return fail(&error);
-        }
+        request_on_signals(&shutdown)?;
         let result = service(cli, shutdown.clone()).await;
         let drained = shutdown.drain().await;
-        match result.and(drained) {
-            Ok(()) => {
-                info!("ended");
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error),
+        result.and(drained)
+    });
+    // after the drain, so that the spans of what was under way are among them
+    telemetry.end();
+    match outcome {
+        Ok(()) => {
+            info!("ended");
+            ExitCode::SUCCESS
         }
-    })
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail_before_logs(error: &Error) -> ExitCode {
+    eprintln!("{error}");
+    error.exit_code()
 }
 
 fn fail(error: &Error) -> ExitCode {

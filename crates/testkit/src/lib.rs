@@ -18,6 +18,7 @@
 //! Everything here panics instead of returning errors: a test has nothing else to do with them.
 
 mod addresses;
+mod collector;
 mod database;
 mod eventually;
 mod kafka;
@@ -26,6 +27,7 @@ mod routes;
 mod shared;
 
 pub use addresses::free_addresses;
+pub use collector::{CollectedSpan, Collector, SpanKind};
 pub use database::{TestDatabase, database, drop_soon};
 pub use eventually::{SOON, eventually, eventually_some};
 pub use kafka::{TestKafka, kafka};

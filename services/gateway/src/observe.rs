@@ -14,6 +14,9 @@ use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The route of a request for which there is none.
+const UNKNOWN: &str = "unknown";
+
 /// The longest id that is taken over from a client.
 const REQUEST_ID_LENGTH_MAX: usize = 128;
 
@@ -29,13 +32,24 @@ pub fn describe() {
 pub async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = method(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or(UNKNOWN, MatchedPath::as_str).to_owned();
     let request_id = request_id(request.headers());
     let id = request_id.to_str().unwrap_or_default();
-    let span = info_span!("request", method, route, request.id = id, trace_id = Empty);
+    // what clients make up has no place in a name
+    let name = if route == UNKNOWN { method.to_owned() } else { format!("{method} {route}") };
+    let span =
+        info_span!("request", method, route, request.id = id, otel.name = name, otel.kind = "server", trace_id = Empty);
+    if telemetry::is_exported() {
+        telemetry::note(&span, "http.request.method", method);
+        telemetry::note(&span, "http.route", route.clone());
+    }
     // what a problem tells its reader is what the log is searched for
     telemetry::join(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    telemetry::note(&span, "http.response.status_code", i64::from(response.status().as_u16()));
+    if response.status().is_server_error() {
+        telemetry::failed(&span, "");
+    }
     response.headers_mut().insert(REQUEST_ID, request_id);
     let labels = [("route", route), ("method", method.to_owned()), ("status", response.status().as_str().to_owned())];
     counter!("http_requests_total", &labels).increment(1);
