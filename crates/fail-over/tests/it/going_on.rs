@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use service_runtime::clock::Clock;
 use testkit::{SOON, eventually};
 
 use crate::world::{Lying, World, lying};
@@ -47,6 +48,31 @@ async fn what_the_copy_lacks_comes_in_order_and_every_letter_has_its_effect_once
     let end = i64::try_from(second.len()).unwrap();
     let position = "SELECT sum(next)::bigint FROM consumer_position";
     eventually(SOON, "the group is at the end", async || world.number(position).await == end).await;
+    process.stop().await;
+}
+
+/// The first Kafka had deleted letters before anybody copied it, so that what comes next would lie behind the old positions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_was_at_higher_offsets_misses_nothing() {
+    let world = World::new().await;
+    let keys = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    world.begin_at(100).await;
+    world.write(&keys, 1..=100).await;
+    let process = world.serve(&world.first).await;
+    eventually(SOON, "all are read", async || world.number("SELECT count(*) FROM effect").await == 800).await;
+    let letters = lying(&world.first).await;
+    process.stop().await;
+    world.copy(&letters).await;
+    let all_copied = Clock::System.now();
+    world.write(&keys, 101..=250).await;
+
+    world.fail_over(Some(all_copied)).await.unwrap();
+    let process = world.publish(&world.second).await;
+    eventually(SOON, "all are published", async || lying(&world.second).await.len() >= 2_000).await;
+    process.stop().await;
+    assert_eq!(lying(&world.second).await.len(), 2_000, "nothing that was copied is published again");
+    let process = world.serve(&world.second).await;
+    eventually(SOON, "all are read", async || world.number("SELECT count(*) FROM effect").await == 2_000).await;
     process.stop().await;
 }
 

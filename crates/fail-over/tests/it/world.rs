@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use outbox::{Relay, RelayConfig};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{Header, Headers, OwnedHeaders},
@@ -68,8 +70,32 @@ impl World {
         }
     }
 
+    /// Lets the topic of the first Kafka begin at this offset, as if so many letters of each partition had been there and gone.
+    pub async fn begin_at(&self, offset: i64) {
+        let settings = ClientConfig::new().set("bootstrap.servers", &self.first.bootstrap).clone();
+        let producer: FutureProducer = settings.create().unwrap();
+        let (topic, mut gone) = (self.first.topic(ORDERS.name()), TopicPartitionList::new());
+        for partition in 0..PARTITIONS {
+            for _ in 0..offset {
+                producer.send(FutureRecord::<(), ()>::to(&topic).partition(partition), BROKER).await.unwrap();
+            }
+            gone.add_partition_offset(&topic, partition, Offset::Offset(offset)).unwrap();
+        }
+        let admin: AdminClient<DefaultClientContext> = settings.create().unwrap();
+        admin.delete_records(&gone, &AdminOptions::new()).await.unwrap();
+    }
+
     /// A process of the service, with this Kafka: its relay and its group.
     pub async fn serve(&self, kafka: &TestKafka) -> Process {
+        let mut process = self.publish(kafka).await;
+        let config = ConsumerConfig::new(&kafka.bootstrap, &kafka.namespace, "test");
+        let group = ConsumerService::new(config, process.pool.clone()).on(ORDERS, Recorder);
+        process.parts.spawn(group.run(process.cancel.clone()));
+        process
+    }
+
+    /// A process with the relay alone.
+    pub async fn publish(&self, kafka: &TestKafka) -> Process {
         let pool = PgPool::connect(&self.database.app_url).await.unwrap();
         let relay = Relay::new(RelayConfig {
             database_url: self.database.app_url.clone().into(),
@@ -77,10 +103,8 @@ impl World {
             kafka_namespace: kafka.namespace.clone(),
             retention_days: RelayConfig::RETENTION_DAYS,
         });
-        let config = ConsumerConfig::new(&kafka.bootstrap, &kafka.namespace, "test");
         let (cancel, mut parts) = (CancellationToken::new(), JoinSet::new());
         parts.spawn(relay.unwrap().run(cancel.clone()));
-        parts.spawn(ConsumerService::new(config, pool.clone()).on(ORDERS, Recorder).run(cancel.clone()));
         Process { pool, cancel, parts }
     }
 
