@@ -256,6 +256,17 @@ impl Platform {
         };
     }
 
+    /// Runs another sub-command of a service to its end, as the owner of its database.
+    pub async fn run_as_owner(&self, service: &str, args: &[&str]) {
+        let mut launch = self.services[service].launch.clone();
+        let serves = launch.env.get("DATABASE_URL").expect("it has a database");
+        let database = self.databases.values().find(|database| database.urls.app == *serves);
+        let owner = database.expect("it was made for the service").urls.owner.clone();
+        launch.env.insert("DATABASE_URL".to_owned(), owner);
+        launch.args.clear();
+        run(&launch, args).await;
+    }
+
     /// SIGSTOP: it answers nobody and knows nothing of it.
     pub fn pause(&self, service: &str) {
         self.signal(service, Signal::SIGSTOP);

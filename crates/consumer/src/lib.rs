@@ -42,6 +42,7 @@
 //! | `consumer_partitions_stopped{group}` | of those, the ones that an outage or too many parked letters stop |
 
 pub mod admin;
+pub mod another_kafka;
 
 mod backoff;
 mod batch;

@@ -316,6 +316,12 @@ pub(crate) async fn copied(pool: &PgPool, id: i64) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Has the copy of every dead letter sent once more. Tells how many there are.
+pub(crate) async fn copy_again_in_tx(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let due = sqlx::query("UPDATE consumer_parked SET copy_due_at = now() WHERE state = 'dead'").execute(conn).await?;
+    Ok(due.rows_affected())
+}
+
 /// How many letters of a group are parked, and how many are dead.
 pub(crate) async fn count(pool: &PgPool, group: &Group) -> Result<(i64, i64), sqlx::Error> {
     sqlx::query_as(

@@ -90,3 +90,33 @@ pub(crate) async fn advance_in_tx(conn: &mut PgConnection, group: &Group, moves:
     .await?;
     Ok(usize::try_from(updated.rows_affected()).is_ok_and(|rows| rows == moves.len()))
 }
+
+/// Every partition in which some group of the database has a position: topic and number.
+pub(crate) async fn known(conn: &mut PgConnection) -> Result<Vec<(String, i32)>, sqlx::Error> {
+    sqlx::query_as("SELECT DISTINCT topic, partition FROM consumer_position ORDER BY topic, partition")
+        .fetch_all(conn)
+        .await
+}
+
+/// Moves every group back to these places, each a topic, a partition and an offset. Nobody is moved forward. Tells how many
+/// positions there are in these partitions.
+pub(crate) async fn move_back_in_tx(
+    conn: &mut PgConnection,
+    places: &[(String, i32, i64)],
+) -> Result<u64, sqlx::Error> {
+    let topics: Vec<&str> = places.iter().map(|(topic, ..)| topic.as_str()).collect();
+    let numbers: Vec<i32> = places.iter().map(|&(_, number, _)| number).collect();
+    let offsets: Vec<i64> = places.iter().map(|&(.., offset)| offset).collect();
+    let moved = sqlx::query(
+        "UPDATE consumer_position AS position
+         SET next = least(position.next, place.next)
+         FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS place (topic, partition, next)
+         WHERE position.topic = place.topic AND position.partition = place.partition",
+    )
+    .bind(topics)
+    .bind(numbers)
+    .bind(offsets)
+    .execute(conn)
+    .await?;
+    Ok(moved.rows_affected())
+}

@@ -2,6 +2,7 @@
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use consumer::replay::ReplayConfig;
+use fail_over::FailOverConfig;
 use service_runtime::config::{DatabaseConfig, KafkaConfig, MigrateConfig, OpsConfig};
 
 use crate::manifest::Manifest;
@@ -15,6 +16,8 @@ pub(crate) enum Cli {
     Serve(Serve),
     /// Gives a consumer group its letters again, as the owner of the database.
     Replay(ReplayConfig),
+    /// Lets the service go on with another Kafka when the first is lost, as the owner of the database.
+    FailOver(FailOverConfig),
 }
 
 /// Everything that `serve` can be told. Each is an environment variable and a flag.

@@ -44,7 +44,7 @@ use manifest::Manifest;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The `main` of a follower: the sub-commands `migrate`, `serve` and `replay`, with the settings that all services share.
+/// The `main` of a follower: the sub-commands `migrate`, `serve`, `replay` and `fail-over`, with the settings that all services share.
 ///
 /// `manifest` is the text of its `service.toml`, from which it takes its name, the default of `OPS_ADDR` (`ops_port` on
 /// loopback), and whether it publishes: with `topics` it gets an outbox and a relay. `migrator` makes its own tables, after
@@ -73,6 +73,7 @@ pub fn run(
             let handlers = |config, pool| handlers(ConsumerService::new(config, pool));
             replay::run(config, manifest.name, handlers, &shutdown).await
         }
+        Cli::FailOver(config) => fail_over::run(config, manifest.name).await,
     })
 }
 

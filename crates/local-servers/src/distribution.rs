@@ -31,7 +31,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Finds the servers in the cache; when they are not there, fetches them (about 60 MB), which needs `mvn` and a
+    /// Finds the servers in the cache; when they are not there, fetches them (about 70 MB), which needs `mvn` and a
     /// network. Ten minutes at the most.
     pub async fn fetch() -> Result<Self, Error> {
         let java = Self::java().await?;

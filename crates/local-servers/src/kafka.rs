@@ -242,7 +242,8 @@ fn properties(options: &KafkaOptions, node: u16) -> String {
     text
 }
 
-fn java(distribution: &Distribution, name: String, home: &Path, log: &str) -> Launch {
+/// A Java program with Kafka's jars.
+pub(crate) fn java(distribution: &Distribution, name: String, home: &Path, log: &str) -> Launch {
     let classpath = distribution.kafka.join("*");
     Launch::new(name, &distribution.java, Output::File(home.join(log))).args([
         "-XX:+UseSerialGC".into(),

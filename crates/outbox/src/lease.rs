@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Names the lock within its database: "outbox" in ASCII.
-const LOCK: i64 = 0x6f75_7462_6f78;
+pub(crate) const LOCK: i64 = 0x6f75_7462_6f78;
 
 /// A session that says nothing for this long is ended by the server, and its lock with it.
 const SILENCE_MAX: Duration = Duration::from_secs(10);

@@ -36,6 +36,7 @@
 
 pub mod admin;
 
+mod again;
 mod append;
 mod gap_rule;
 mod history;
@@ -55,6 +56,7 @@ use std::borrow::Cow;
 
 use sqlx::migrate::Migrator;
 
+pub use again::publish_again_in_tx;
 pub use append::{Error, KEY_BYTES_MAX, LETTER_BYTES_MAX, append_in_tx, append_many_in_tx};
 pub use history::{Position, history};
 pub use letter::LetterRow;

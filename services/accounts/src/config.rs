@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fail_over::FailOverConfig;
 use service_runtime::config::{DatabaseConfig, KafkaConfig, MigrateConfig, TlsConfig};
 
 /// `accounts <command>`.
@@ -21,6 +22,8 @@ pub enum Command {
     Serve(ServeConfig),
     /// Brings the database to the shape that this version expects.
     Migrate(MigrateConfig),
+    /// Lets the service go on with another Kafka when the first is lost, as the owner of the database.
+    FailOver(FailOverConfig),
     /// Makes the accounts that a profile begins with; those that exist stay as they are.
     Seed(SeedConfig),
     /// Makes an operator's account. The password is read from standard input.

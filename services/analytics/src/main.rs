@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use analytics::Config;
 use clap::Parser;
 use consumer::replay::{self, ReplayConfig};
+use fail_over::FailOverConfig;
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 
 #[global_allocator]
@@ -20,6 +21,8 @@ enum Cli {
     Serve(Config),
     /// Gives a consumer group its letters again, as the owner of the database.
     Replay(ReplayConfig),
+    /// Lets the service go on with another Kafka when the first is lost, as the owner of the database.
+    FailOver(FailOverConfig),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
         Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await,
         Cli::Serve(config) => analytics::run(config, shutdown).await,
+        Cli::FailOver(config) => fail_over::run(config, "analytics").await,
         Cli::Replay(config) => replay::run(config, "analytics", analytics::consumers::handlers, &shutdown).await,
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use consumer::replay::{self, ReplayConfig};
+use fail_over::FailOverConfig;
 use inventory::{Catalogue, Config};
 use service_runtime::{
     Error, Shutdown,
@@ -24,6 +25,8 @@ enum Cli {
     Serve(Config),
     /// Gives a consumer group its letters again, as the owner of the database.
     Replay(ReplayConfig),
+    /// Lets the service go on with another Kafka when the first is lost, as the owner of the database.
+    FailOver(FailOverConfig),
     /// Puts a catalogue on sale. Doing it again adds nothing and changes nothing.
     Seed {
         /// Which one.
@@ -44,6 +47,7 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &inventory::MIGRATOR]).await
         }
         Cli::Serve(config) => inventory::run(config, shutdown).await,
+        Cli::FailOver(config) => fail_over::run(config, "inventory").await,
         Cli::Replay(config) => replay::run(config, "inventory", inventory::handlers, &shutdown).await,
         Cli::Seed { catalogue, database } => {
             let pool = database::connect(&database).await?;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use consumer::replay::{self, ReplayConfig};
+use fail_over::FailOverConfig;
 use service_runtime::{Error, Shutdown, clock::Clock, config::MigrateConfig, database};
 
 #[global_allocator]
@@ -19,6 +20,8 @@ enum Cli {
     Serve(Box<order::config::Config>),
     /// Gives a consumer group its letters again, as the owner of the database.
     Replay(ReplayConfig),
+    /// Lets the service go on with another Kafka when the first is lost, as the owner of the database.
+    FailOver(FailOverConfig),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &order::MIGRATOR]).await
         }
         Cli::Serve(config) => order::run(*config, shutdown).await,
+        Cli::FailOver(config) => fail_over::run(config, "order").await,
         Cli::Replay(config) => {
             replay::run(
                 config,

@@ -32,6 +32,9 @@ pub struct Common {
     /// Services of that platform whose processes can be seen from here; `demo` stops one for a while
     #[arg(long, global = true, env = "POSTBOX_NEIGHBOURS", value_name = "NAME", value_delimiter = ',', hide = true)]
     pub neighbours: Vec<String>,
+    /// The Kafka of that platform, when it is no longer the one that the file names
+    #[arg(long, global = true, env = "POSTBOX_KAFKA", value_name = "HOST:PORT", hide = true)]
+    pub kafka: Option<String>,
     /// Print JSON
     #[arg(long, global = true)]
     pub json: bool,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use local_servers::Postgres;
 
 use crate::cli::Common;
-use crate::elsewhere;
+use crate::elsewhere::Elsewhere;
 use crate::failure::Failure;
 use crate::secret::Secret;
 use crate::state::State;
@@ -20,8 +20,8 @@ pub struct DataFolder {
     /// Absolute.
     pub path: PathBuf,
     chosen: bool,
-    /// A platform that is looked after by something else, and its services whose processes can be seen.
-    elsewhere: Option<(PathBuf, Vec<String>)>,
+    /// A platform that is looked after by something else.
+    elsewhere: Option<Elsewhere>,
 }
 
 impl DataFolder {
@@ -32,7 +32,8 @@ impl DataFolder {
             None => (Workspace::find(common.root.as_deref())?.root.join(".postbox"), false),
         };
         let path = std::path::absolute(&path).map_err(Failure::io("find", &path))?;
-        let elsewhere = common.platform.clone().map(|file| (file, common.neighbours.clone()));
+        let (neighbours, kafka) = (common.neighbours.clone(), common.kafka.clone());
+        let elsewhere = common.platform.clone().map(|file| Elsewhere { file, neighbours, kafka });
         Ok(Self { path, chosen, elsewhere })
     }
 
@@ -53,8 +54,8 @@ impl DataFolder {
 
     /// What runs here, or elsewhere when that was said; the failure says that nothing does.
     pub fn running(&self) -> Result<State, Failure> {
-        if let Some((file, neighbours)) = &self.elsewhere {
-            return elsewhere::read(file, neighbours);
+        if let Some(elsewhere) = &self.elsewhere {
+            return elsewhere.read();
         }
         let nothing = || Failure::unreachable(format!("nothing runs from {}: `postbox up`", self.path.display()));
         State::read(&self.state_file())?.filter(|state| state.supervisor.is_running()).ok_or_else(nothing)

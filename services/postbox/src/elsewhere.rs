@@ -3,17 +3,28 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::state::{DatabaseUrls, Identity, ServiceAddress, State};
 
+/// Where to find it.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    /// What describes it.
+    pub file: PathBuf,
+    /// Services whose processes can be seen from here, as in a container that shares their process namespace.
+    pub neighbours: Vec<String>,
+    /// Kafka, when it is not the one that the file names.
+    pub kafka: Option<String>,
+}
+
 /// What the file says. It holds no password: one that a URL lacks is taken from `PGPASSWORD`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Elsewhere {
+struct Description {
     /// Kafka's `host:port` list.
     bootstrap: String,
     /// Of the server, for whoever looks whether it answers.
@@ -23,25 +34,27 @@ struct Elsewhere {
     services: Vec<ServiceAddress>,
 }
 
-/// The platform that `file` describes. `neighbours` are services whose processes can be seen from here, as in a container that
-/// shares their process namespace.
-pub fn read(file: &Path, neighbours: &[String]) -> Result<State, Failure> {
-    let text = std::fs::read(file).map_err(Failure::io("read", file))?;
-    let told: Elsewhere = serde_json::from_slice(&text)
-        .map_err(|error| Failure::usage(format!("{} describes no platform: {error}", file.display())))?;
-    // only the role that reads is known: nobody migrates or serves from here
-    let reader = |url: String| DatabaseUrls { owner: String::new(), app: String::new(), audit: url };
-    Ok(State {
-        // whoever looks after it, it is there as long as it answers
-        supervisor: Identity::own(),
-        started: true,
-        profile: "none".to_owned(),
-        bootstrap: told.bootstrap,
-        postgres_url: told.postgres_url,
-        databases: told.databases.into_iter().map(|(name, url)| (name, reader(url))).collect(),
-        services: told.services,
-        processes: processes(neighbours),
-    })
+impl Elsewhere {
+    /// The platform.
+    pub fn read(&self) -> Result<State, Failure> {
+        let file = &self.file;
+        let text = std::fs::read(file).map_err(Failure::io("read", file))?;
+        let told: Description = serde_json::from_slice(&text)
+            .map_err(|error| Failure::usage(format!("{} describes no platform: {error}", file.display())))?;
+        // only the role that reads is known: nobody migrates or serves from here
+        let reader = |url: String| DatabaseUrls { owner: String::new(), app: String::new(), audit: url };
+        Ok(State {
+            // whoever looks after it, it is there as long as it answers
+            supervisor: Identity::own(),
+            started: true,
+            profile: "none".to_owned(),
+            bootstrap: self.kafka.clone().unwrap_or(told.bootstrap),
+            postgres_url: told.postgres_url,
+            databases: told.databases.into_iter().map(|(name, url)| (name, reader(url))).collect(),
+            services: told.services,
+            processes: processes(&self.neighbours),
+        })
+    }
 }
 
 /// The processes that serve, of those services that were named.
@@ -75,31 +88,37 @@ fn serving(line: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn platform(text: &str) -> Result<State, Failure> {
+    const WHOLE: &str = r#"{
+        "bootstrap": "kafka:9092", "postgres_url": "postgres://postgres:5432/postgres",
+        "databases": { "orders": "postgres://orders_audit@postgres:5432/orders" },
+        "services": [{ "name": "order", "url": "http://order:50052", "ops_url": "http://order:9052" }]
+    }"#;
+
+    fn platform(text: &str, kafka: Option<&str>) -> Result<State, Failure> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("platform.json");
         std::fs::write(&file, text).expect("it is writable");
-        read(&file, &[])
+        Elsewhere { file, neighbours: Vec::new(), kafka: kafka.map(str::to_owned) }.read()
     }
 
     #[test]
     fn a_platform_is_read_from_its_file() {
-        let state = platform(
-            r#"{
-                "bootstrap": "kafka:9092", "postgres_url": "postgres://postgres:5432/postgres",
-                "databases": { "orders": "postgres://orders_audit@postgres:5432/orders" },
-                "services": [{ "name": "order", "url": "http://order:50052", "ops_url": "http://order:9052" }]
-            }"#,
-        )
-        .expect("it is whole");
+        let state = platform(WHOLE, None).expect("it is whole");
+        assert_eq!(state.bootstrap, "kafka:9092");
         assert_eq!(state.databases["orders"].audit, "postgres://orders_audit@postgres:5432/orders");
         assert_eq!(state.service("order").expect("it is there").ops_url, "http://order:9052");
         assert!(state.supervisor.is_running() && state.processes.is_empty());
     }
 
     #[test]
+    fn a_kafka_that_took_the_place_of_another_is_named_beside_the_file() {
+        let state = platform(WHOLE, Some("kafka-standby:9092")).expect("it is whole");
+        assert_eq!(state.bootstrap, "kafka-standby:9092");
+    }
+
+    #[test]
     fn a_file_that_describes_nothing_is_named() {
-        let refused = platform("{}").expect_err("it says nothing").to_string();
+        let refused = platform("{}", None).expect_err("it says nothing").to_string();
         assert!(refused.contains("platform.json describes no platform: missing field"), "{refused}");
     }
 

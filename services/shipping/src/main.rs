@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use consumer::replay::{self, ReplayConfig};
+use fail_over::FailOverConfig;
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 use shipping::Config;
 
@@ -20,6 +21,8 @@ enum Cli {
     Serve(Config),
     /// Gives a consumer group its letters again, as the owner of the database.
     Replay(ReplayConfig),
+    /// Lets the service go on with another Kafka when the first is lost, as the owner of the database.
+    FailOver(FailOverConfig),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
             database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &shipping::MIGRATOR]).await
         }
         Cli::Serve(config) => shipping::run(config, shutdown).await,
+        Cli::FailOver(config) => fail_over::run(config, "shipping").await,
         Cli::Replay(config) => replay::run(config, "shipping", shipping::consumers::handlers, &shutdown).await,
     }
 }
