@@ -183,7 +183,7 @@ impl Drop for UnderWay {
 
 impl State {
     fn lines(&self) -> impl Iterator<Item = &Arc<Line>> {
-        self.addresses.values().filter_map(|standing| standing.line.as_ref()).filter(|line| !line.sender.is_closed())
+        self.addresses.values().filter_map(|standing| standing.line.as_ref())
     }
 
     /// Why a call that began then need not wait any longer.
@@ -337,10 +337,9 @@ async fn keep(lines: Arc<Lines>, address: SocketAddr) {
         let began = Instant::now();
         match timeout(CONNECT_DEADLINE, lines.open(address)).await.unwrap_or_else(|late| Err(late.into())) {
             Ok((sender, connection)) => {
-                // on its own: calls under way outlive their address and the last clone of the channel
-                let ended = tokio::spawn(connection);
                 let line = lines.connected(address, sender);
-                let ended = ended.await;
+                // calls under way go on without it: they outlive their address, and the last clone of the channel
+                let ended = connection.await;
                 debug!(origin = %lines.origin, %address, ?ended, "the connection has ended");
                 lines.lose(&line);
             }

@@ -15,6 +15,7 @@ use contracts::inventory::v1::{GetProductRequest, inventory_service_client::Inve
 use rpc::Channel;
 use service_runtime::Shutdown;
 use tokio::{
+    net::TcpStream,
     runtime::{Builder, Runtime},
     sync::Semaphore,
     task::JoinSet,
@@ -29,6 +30,7 @@ use tonic::{
     server::NamedService,
     service::Routes,
 };
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 /// Longer than two lookups are apart.
 const BUDGET: Duration = Duration::from_secs(30);
@@ -129,10 +131,7 @@ impl Pod {
         let until = shutdown.clone();
         runtime.spawn(async move { rpc::server::serve(address, Routes::new(desk), &until).await });
         let pod = Self { address, shutdown, permits, runtime: Some(runtime) };
-        testkit::eventually(testkit::SOON, "it listens", async || {
-            tokio::net::TcpStream::connect(address).await.is_ok()
-        })
-        .await;
+        testkit::eventually(testkit::SOON, "it listens", async || TcpStream::connect(address).await.is_ok()).await;
         pod
     }
 
@@ -182,6 +181,12 @@ async fn round(channel: &Channel) -> BTreeMap<SocketAddr, usize> {
         *taken.entry(by).or_default() += 1;
     }
     taken
+}
+
+/// Waits until this one takes calls as well.
+async fn shared_at_last(channel: &Channel, address: SocketAddr) {
+    let what = format!("{address} takes calls");
+    testkit::eventually(testkit::SOON, &what, async || once(channel).await.is_ok_and(|by| by == address)).await;
 }
 
 /// Waits until each of these takes its part of a round, and nobody else any.
@@ -314,6 +319,25 @@ async fn when_one_of_two_ends_in_order_no_call_fails() {
 }
 
 #[tokio::test]
+async fn a_call_that_meets_a_connection_that_is_ending_goes_to_another() {
+    let both = addresses::<2>();
+    let name = Name::of(&both[..1]);
+    let (_stays, ends) = (Pod::start(both[0]).await, Pod::start(both[1]).await);
+    let channel = name.channel();
+    // who is watched has something to do, and his connection does not end at once
+    let watch = async || HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await;
+    let _two_on_the_first = (watch().await.expect("it is answered"), watch().await.expect("it is answered"));
+    name.has(&both);
+    shared_at_last(&channel, both[1]).await;
+    let _one_on_the_second = watch().await.expect("it is answered");
+    ends.shutdown.request();
+    testkit::eventually(testkit::SOON, "it takes nobody", async || TcpStream::connect(both[1]).await.is_err()).await;
+    for _ in 0..ROUND {
+        once(&channel).await.expect("it is answered");
+    }
+}
+
+#[tokio::test]
 async fn a_dead_address_takes_no_call_that_must_not_be_repeated_until_it_lives_again() {
     let both = addresses::<2>();
     let _lives = Pod::start(both[0]).await;
@@ -328,10 +352,14 @@ async fn where_nobody_answers_a_call_is_unavailable_long_before_its_deadline() {
     let both = addresses::<2>();
     let channel = Name::of(&both).channel();
     let nameless = Name::default().channel();
-    for channel in [&channel, &nameless, &channel, &nameless] {
+    let endless = rpc::Tls::off().channel_found_by("http://pods.test:80", std::future::pending).expect("it is a URL");
+    let [refused, unknown, late] = ["refused", "no such name", "no connection in"];
+    let round = [(&channel, refused), (&nameless, unknown), (&endless, late)];
+    for (channel, why) in round.into_iter().chain(round) {
         let began = Instant::now();
         let status = once(channel).await.expect_err("nobody is there");
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+        assert!(status.message().contains(why), "{status:?}");
         assert!(began.elapsed() < BUDGET / 10, "after {:?}: {status:?}", began.elapsed());
     }
     let _risen = Pod::start(both[0]).await;
