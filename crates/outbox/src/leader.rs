@@ -119,7 +119,9 @@ impl<'a> Leader<'a> {
                 let spans = spans::of_round(&letters);
                 let published = self.publish(letters, cancel).await;
                 if let Err(interruption) = &published {
-                    spans.iter().for_each(|span| telemetry::failed(span, interruption.to_string()));
+                    for span in &spans {
+                        telemetry::failed(span, interruption.to_string());
+                    }
                 }
                 published?;
             }

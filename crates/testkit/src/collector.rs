@@ -133,5 +133,5 @@ fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
 }
 
 fn hexadecimal(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
+    id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
