@@ -22,6 +22,17 @@ impl Figures {
         self.add(name.into(), "ms", took.as_secs_f64() * 1_000.0);
     }
 
+    /// Adds a rate: so many within this time.
+    pub fn per_second(&mut self, name: impl Into<String>, count: u32, took: Duration) {
+        self.add(name.into(), "1/s", f64::from(count) / took.as_secs_f64());
+    }
+
+    /// Adds a ratio: so many for each of these.
+    #[expect(clippy::cast_precision_loss, reason = "what is counted in a run is far below 2^52")]
+    pub fn pieces(&mut self, name: impl Into<String>, pieces: u64, of: u32) {
+        self.add(name.into(), "", pieces as f64 / f64::from(of));
+    }
+
     /// Adds an amount of memory, in MiB.
     #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^52")]
     pub fn mebibytes(&mut self, name: impl Into<String>, kibibytes: u64) {

@@ -8,6 +8,7 @@ mod followers;
 mod orders;
 mod platform;
 mod service;
+mod traces;
 
 use std::time::Duration;
 
@@ -31,6 +32,10 @@ struct Cli {
     #[arg(long, default_value = "20", value_parser = clap::value_parser!(u16).range(1..=600))]
     followers_for: u16,
 
+    /// Measures what exporting spans costs, and nothing else: `--rounds` times so many `--orders` with, and without.
+    #[arg(long)]
+    traces: bool,
+
     /// Prints one JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -40,17 +45,26 @@ struct Cli {
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     let mut figures = Figures::default();
+    if cli.traces {
+        traces::cost(cli.rounds, cli.orders, &mut figures).await?;
+    } else {
+        measure(&cli, &mut figures).await?;
+    }
+    println!("{}", if cli.json { figures.to_json() } else { figures.to_table() });
+    Ok(())
+}
+
+async fn measure(cli: &Cli, figures: &mut Figures) -> Result<()> {
     for round in 0..cli.rounds {
-        let platform = Platform::up(&mut figures).await?;
-        platform.memory_when_idle(&mut figures).await?;
-        service::starts(&platform, &mut figures).await?;
+        let platform = Platform::up(figures).await?;
+        platform.memory_when_idle(figures).await?;
+        service::starts(&platform, figures).await?;
         if round + 1 == cli.rounds {
-            orders::one_at_a_time(&platform, cli.orders, &mut figures).await?;
-            followers::at_a_steady_rate(&platform, Duration::from_secs(cli.followers_for.into()), &mut figures).await?;
-            platform.memory_after_load(&mut figures)?;
+            orders::one_at_a_time(&platform, cli.orders, figures).await?;
+            followers::at_a_steady_rate(&platform, Duration::from_secs(cli.followers_for.into()), figures).await?;
+            platform.memory_after_load(figures)?;
         }
         platform.down().await?;
     }
-    println!("{}", if cli.json { figures.to_json() } else { figures.to_table() });
     Ok(())
 }

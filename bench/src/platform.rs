@@ -1,6 +1,7 @@
 //! A platform of the benchmark's own, as `postbox up` starts it.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Output,
     time::{Duration, Instant},
@@ -21,6 +22,7 @@ const IDLE: Duration = Duration::from_secs(3);
 pub struct Platform {
     data: TempDir,
     status: Status,
+    ready_at: Instant,
 }
 
 /// What `postbox status --json` tells.
@@ -50,19 +52,27 @@ pub struct Service {
 impl Platform {
     /// Starts it from built programs and fetched jars, and measures how long that takes.
     pub async fn up(figures: &mut Figures) -> Result<Self> {
+        let began = Instant::now();
+        let platform = Self::up_with(None).await?;
+        figures.milliseconds("postbox up, from nothing to ready", platform.ready_at - began);
+        Ok(platform)
+    }
+
+    /// Starts it, with this variable for all services.
+    pub async fn up_with(variable: Option<(&str, OsString)>) -> Result<Self> {
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let data = tempfile::Builder::new().prefix("postbox-bench-").permissions(everybody).tempdir()?;
         let port_base = local_servers::ports::free_run(32)?.to_string();
-        let began = Instant::now();
-        postbox(data.path(), &["up", "--detach", "--port-base", &port_base]).await?;
-        figures.milliseconds("postbox up, from nothing to ready", began.elapsed());
-        let status = postbox(data.path(), &["status", "--json"]).await?;
-        Ok(Self { data, status: serde_json::from_slice(&status.stdout).context("the status cannot be read")? })
+        postbox(data.path(), &["up", "--detach", "--port-base", &port_base], variable).await?;
+        let ready_at = Instant::now();
+        let status = postbox(data.path(), &["status", "--json"], None).await?;
+        let status = serde_json::from_slice(&status.stdout).context("the status cannot be read")?;
+        Ok(Self { data, status, ready_at })
     }
 
     /// Stops it.
     pub async fn down(self) -> Result<()> {
-        postbox(self.data.path(), &["down"]).await?;
+        postbox(self.data.path(), &["down"], None).await?;
         Ok(())
     }
 
@@ -95,6 +105,11 @@ impl Platform {
         self.memory("after load", figures)
     }
 
+    /// Processor time that all services have used together.
+    pub fn processor_time(&self) -> Result<Duration> {
+        self.services().iter().map(|service| processor_time(service.pid)).sum()
+    }
+
     fn memory(&self, when: &str, figures: &mut Figures) -> Result<()> {
         let mut all = 0;
         for service in self.services() {
@@ -105,6 +120,17 @@ impl Platform {
         figures.mebibytes(format!("all services resident, {when}"), all);
         Ok(())
     }
+}
+
+/// Processor time that a process has used, in user mode and in the kernel.
+fn processor_time(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("this needs Linux")?;
+    // the name, in brackets, may have anything in it
+    let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+    let ticks: u32 = ticks.sum::<Result<u32, _>>().context("no times in stat")?;
+    // USER_HZ is 100 on every Linux that is met
+    Ok(Duration::from_millis(10) * ticks)
 }
 
 fn resident_kibibytes(pid: u32) -> Result<u64> {
@@ -118,8 +144,9 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }
 
-async fn postbox(data: &Path, args: &[&str]) -> Result<Output> {
-    let output = Command::new(program("postbox")?).arg("--data").arg(data).args(args).output().await?;
+async fn postbox(data: &Path, args: &[&str], variable: Option<(&str, OsString)>) -> Result<Output> {
+    let mut command = Command::new(program("postbox")?);
+    let output = command.arg("--data").arg(data).args(args).envs(variable).output().await?;
     if !output.status.success() {
         bail!("postbox {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
     }

@@ -119,7 +119,7 @@ impl<'a> Leader<'a> {
                 let spans = spans::of_round(&letters);
                 let published = self.publish(letters, cancel).await;
                 if let Err(interruption) = &published {
-                    for span in spans.iter() {
+                    for span in &spans {
                         telemetry::failed(span, interruption.to_string());
                     }
                 }

@@ -1,6 +1,6 @@
 //! A collector of traces: takes spans by OTLP over gRPC, and keeps them to be looked at.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 pub use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::{
@@ -133,9 +133,5 @@ fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
 }
 
 fn hexadecimal(id: &[u8]) -> String {
-    id.iter().fold(String::new(), |mut text, byte| {
-        // writing into a text does not fail
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

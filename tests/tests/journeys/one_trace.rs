@@ -48,7 +48,7 @@ const BY_LETTER: [(&str, &str, &str); 6] = [
 ];
 
 /// How long spans may take to come together: those of a letter are made when it is read.
-const TOLD: Duration = Duration::from_secs(60);
+const TOLD: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn the_spans_of_an_order_come_from_every_service_and_lack_no_parent() {
