@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::topics::{self, ORDERS, PARTITIONS};
+use contracts::topics::{self, PARTITIONS};
 use journeys::repository::{root, text};
 use local_servers::{Distribution, mirror, process::Process};
 use nix::{
@@ -14,6 +14,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
+    metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord},
 };
 use tempfile::TempDir;
@@ -82,14 +83,17 @@ pub async fn shift(kafka: &TestKafka) {
     admin.delete_records(&gone, &AdminOptions::new()).await.expect("the broker deletes them");
 }
 
-/// Whether the topic of orders is there, and each of its partitions can be read.
-pub async fn has_orders(kafka: &TestKafka) -> bool {
-    let (bootstrap, topic) = (kafka.bootstrap.clone(), kafka.topic(ORDERS.name()));
+/// Whether all topics are there, and each of their partitions can be read.
+pub async fn has_topics(kafka: &TestKafka) -> bool {
+    let (bootstrap, names) = (kafka.bootstrap.clone(), topics::ALL.map(|topic| kafka.topic(topic.name())));
     let asking = tokio::task::spawn_blocking(move || {
         let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().ok()?;
-        let metadata = client.fetch_metadata(Some(&topic), BROKER).ok()?;
-        let partitions = metadata.topics().first()?.partitions();
-        (!partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)).then_some(())
+        let metadata = client.fetch_metadata(None, BROKER).ok()?;
+        let can_be_read = |name: &String| {
+            let partitions = metadata.topics().iter().find(|topic| topic.name() == name).map(MetadataTopic::partitions);
+            partitions.is_some_and(|partitions| partitions.iter().all(|partition| partition.leader() >= 0))
+        };
+        Some(names.iter().all(can_be_read))
     });
-    asking.await.expect("asking does not panic").is_some()
+    asking.await.expect("asking does not panic").unwrap_or(false)
 }
