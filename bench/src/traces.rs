@@ -55,11 +55,11 @@ async fn orders(collector: &Collector, exported: bool, count: u32, figures: &mut
     for number in 0..CUSTOMERS {
         customers.push(Customer::register(&platform, &format!("customer-{number}@example.com")).await?);
     }
-    place(&customers, "warm-up", WARM_UP).await?;
+    place(&customers, "warm-up-order", WARM_UP).await?;
     tokio::time::sleep(SETTLED).await;
     let used_before = platform.processor_time()?;
     let began = Instant::now();
-    place(&customers, "order", count).await?;
+    place(&customers, "measured-order", count).await?;
     let took = began.elapsed();
     // what followers do for the orders, and what is still to be exported, is part of it
     tokio::time::sleep(SETTLED).await;
