@@ -19,11 +19,12 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{Sampler, SdkTracerProvider},
 };
-use tracing::{Level, Metadata, Span, subscriber::Interest};
+use tracing::{Level, Metadata, Span, Subscriber, level_filters::LevelFilter, subscriber::Interest};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     EnvFilter, Layer,
-    layer::{self, Filter, SubscriberExt},
+    filter::filter_fn,
+    layer::{self, SubscriberExt},
     util::SubscriberInitExt,
 };
 
@@ -62,9 +63,9 @@ pub(crate) fn init(service: &'static str) -> Result<Telemetry, Error> {
         .with_target(false)
         .with_tracked_inactivity(false)
         // whoever wants the context asks the span for it
-        .with_context_activation(false)
-        .with_filter(SpansAnd(lines_filter()));
-    let filter = lines_filter().add_directive(format!("{EXPORTED_ONLY}=off").parse().expect("it is a directive"));
+        .with_context_activation(false);
+    // what passes `SpansAnd` and is no such span passes this as well, so it leaves no notes
+    let of_log = filter_fn(|metadata| metadata.target() != EXPORTED_ONLY);
     let json = std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json");
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = if json {
@@ -72,7 +73,7 @@ pub(crate) fn init(service: &'static str) -> Result<Telemetry, Error> {
     } else {
         lines.with_target(false).compact().fmt_fields(LogFields::Text).boxed()
     };
-    tracing_subscriber::registry().with(context).with(lines.with_filter(filter)).init();
+    tracing_subscriber::registry().with(context).with(lines.with_filter(of_log)).with(SpansAnd(lines_filter())).init();
     Ok(Telemetry(export))
 }
 
@@ -81,23 +82,29 @@ fn lines_filter() -> EnvFilter {
     EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=warn,librdkafka=warn"))
 }
 
-/// What belongs to a trace: every span of level info, and of the events those that are lines of the log.
+/// What is told at all: every span of level info, which makes traces whole whatever the log is to have, and of the events those
+/// that are lines of the log.
 ///
-/// The two must agree about events. Where they do not, whoever only asks whether an event would be told, as rdkafka does for
-/// each new client, leaves tracing-subscriber (0.3.23) with a note that the next event of the thread is to be left out.
+/// One filter for all layers. With one for each, whoever only asks whether an event would be told, as rdkafka does for every new
+/// client and sqlx for every query, leaves tracing-subscriber (0.3.23) with a note that the layers which would not have it
+/// are to leave out what comes next on the thread.
 struct SpansAnd(EnvFilter);
 
-impl<S> Filter<S> for SpansAnd {
-    fn enabled(&self, metadata: &Metadata<'_>, context: &layer::Context<'_, S>) -> bool {
-        if metadata.is_span() { *metadata.level() <= Level::INFO } else { Filter::enabled(&self.0, metadata, context) }
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+impl<S: Subscriber> Layer<S> for SpansAnd {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         match (metadata.is_span(), *metadata.level() <= Level::INFO) {
-            (false, _) => Filter::<S>::callsite_enabled(&self.0, metadata),
+            (false, _) => Layer::<S>::register_callsite(&self.0, metadata),
             (true, true) => Interest::always(),
             (true, false) => Interest::never(),
         }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, context: layer::Context<'_, S>) -> bool {
+        if metadata.is_span() { *metadata.level() <= Level::INFO } else { Layer::enabled(&self.0, metadata, context) }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Layer::<S>::max_level_hint(&self.0).map(|hint| hint.max(LevelFilter::INFO))
     }
 }
 

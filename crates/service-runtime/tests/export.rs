@@ -50,6 +50,20 @@ async fn what_a_service_has_made_is_with_the_collector_when_it_has_ended() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_out_because_somebody_asked_whether_something_else_would_be_told() {
+    let collector = Collector::start().await;
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str());
+    // the service asks before each span and each line
+    for logs in ["info,librdkafka=warn", "error", "debug,librdkafka=warn,sqlx=info", "error,makes_spans=info"] {
+        let before = collector.spans().len();
+        let output = service_that_makes(3, &[endpoint, ("RUST_LOG", logs)]).await;
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(log.contains("made"), logs != "error", "{logs}: {log}");
+        assert_eq!(collector.spans().len() - before, 3, "{logs}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn the_variables_of_sampling_and_of_the_name_are_heard() {
     let collector = Collector::start().await;
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str());

@@ -2,9 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::Duration,
 };
 
+use contracts::topics::{self, Topic};
 use journeys::{
     customer::{Customer, new_key},
     platform::Platform,
@@ -22,29 +24,49 @@ const MESSAGES: &str = "SELECT traceparent FROM message WHERE order_id = $1::uui
 const HEARERS: [&str; 8] =
     ["accounts", "analytics", "gateway", "inventory", "notification", "order", "payment", "shipping"];
 
-/// What an order that is placed by telephone is seen as at least: service, name and kind of a span.
-const BY_TELEPHONE: [(&str, &str, &str); 11] = [
-    ("gateway", "POST /v1/orders", "Server"),
-    ("gateway", "order.v1.OrderService/PlaceOrders", "Client"),
-    ("order", "order.v1.OrderService/PlaceOrders", "Server"),
-    ("order", "inventory.v1.InventoryService/Reserve", "Client"),
-    ("inventory", "inventory.v1.InventoryService/Reserve", "Server"),
-    ("payment", "payment.v1.PaymentService/Charge", "Server"),
-    ("inventory", "handle orders.order.v1 inventory.follow-orders", "Consumer"),
-    ("shipping", "handle orders.order.v1 shipping.prepare-parcels", "Consumer"),
-    ("notification", "handle orders.order.v1 notification.write-messages", "Consumer"),
-    ("analytics", "handle orders.order.v1 analytics.count", "Consumer"),
-    ("order", "handle shipping.shipment.v1 order.saga", "Consumer"),
+/// Service, name and kind of a span.
+type Told = (&'static str, Name, &'static str);
+
+/// What a span is called.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    Call(&'static str),
+    /// A letter in the hands of a group.
+    Handle(Topic, &'static str),
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(call) => formatter.write_str(call),
+            Self::Handle(topic, group) => write!(formatter, "handle {} {group}", topic.name()),
+        }
+    }
+}
+
+/// What an order that is placed by telephone is seen as at least.
+const BY_TELEPHONE: [Told; 11] = [
+    ("gateway", Name::Call("POST /v1/orders"), "Server"),
+    ("gateway", Name::Call("order.v1.OrderService/PlaceOrders"), "Client"),
+    ("order", Name::Call("order.v1.OrderService/PlaceOrders"), "Server"),
+    ("order", Name::Call("inventory.v1.InventoryService/Reserve"), "Client"),
+    ("inventory", Name::Call("inventory.v1.InventoryService/Reserve"), "Server"),
+    ("payment", Name::Call("payment.v1.PaymentService/Charge"), "Server"),
+    ("inventory", Name::Handle(topics::ORDERS, "inventory.follow-orders"), "Consumer"),
+    ("shipping", Name::Handle(topics::ORDERS, "shipping.prepare-parcels"), "Consumer"),
+    ("notification", Name::Handle(topics::ORDERS, "notification.write-messages"), "Consumer"),
+    ("analytics", Name::Handle(topics::ORDERS, "analytics.count"), "Consumer"),
+    ("order", Name::Handle(topics::SHIPMENTS, "order.saga"), "Consumer"),
 ];
 
 /// And one that came by letter.
-const BY_LETTER: [(&str, &str, &str); 6] = [
-    ("gateway", "POST /v1/orders", "Server"),
-    ("order", "order.v1.OrderService/PlaceOrders", "Server"),
-    ("inventory", "handle orders.order.v1 inventory.follow-orders", "Consumer"),
-    ("payment", "handle inventory.reservation.v1 payment.charge-held-orders", "Consumer"),
-    ("order", "handle payments.payment.v1 order.saga", "Consumer"),
-    ("shipping", "handle orders.order.v1 shipping.prepare-parcels", "Consumer"),
+const BY_LETTER: [Told; 6] = [
+    ("gateway", Name::Call("POST /v1/orders"), "Server"),
+    ("order", Name::Call("order.v1.OrderService/PlaceOrders"), "Server"),
+    ("inventory", Name::Handle(topics::ORDERS, "inventory.follow-orders"), "Consumer"),
+    ("payment", Name::Handle(topics::RESERVATIONS, "payment.charge-held-orders"), "Consumer"),
+    ("order", Name::Handle(topics::PAYMENTS, "order.saga"), "Consumer"),
+    ("shipping", Name::Handle(topics::ORDERS, "shipping.prepare-parcels"), "Consumer"),
 ];
 
 /// How long spans may take to come together: those of a letter are made when it is read.
@@ -65,8 +87,8 @@ async fn the_spans_of_an_order_come_from_every_service_and_lack_no_parent() {
     let customer = Customer::register(&platform).await;
     let by_telephone = customer.order_a_mug().await.expect(201).order_id();
     let by_letter = customer.order_by_letter(&new_key(), "tee", 1, "tok_visa").await.expect(202).order_id();
-    let on_their_way = [("order", "orders.order.v1"), ("shipping", "shipping.shipment.v1")];
-    let by_letter_also = [("inventory", "inventory.reservation.v1"), ("payment", "payments.payment.v1")];
+    let on_their_way = [("order", topics::ORDERS), ("shipping", topics::SHIPMENTS)];
+    let by_letter_also = [("inventory", topics::RESERVATIONS), ("payment", topics::PAYMENTS)];
     for (order, told, published) in [
         (by_telephone, BY_TELEPHONE.as_slice(), on_their_way.to_vec()),
         (by_letter, BY_LETTER.as_slice(), [on_their_way, by_letter_also].concat()),
@@ -107,15 +129,16 @@ impl<'a> Trace<'a> {
     }
 
     /// What it lacks, of all that a trace of an order has.
-    fn lacks(&self, told: &[(&str, &str, &str)], published: &[(&str, &str)]) -> Result<(), String> {
+    fn lacks(&self, told: &[Told], published: &[(&str, Topic)]) -> Result<(), String> {
         let mut lacking = Vec::new();
         let services: BTreeSet<&str> = self.spans.iter().map(|span| span.service.as_str()).collect();
         lacking
             .extend(HEARERS.iter().filter(|name| !services.contains(*name)).map(|name| format!("no span of {name}")));
         for &(service, name, kind) in told {
+            let name = name.to_string();
             let is = |span: &&&CollectedSpan| {
                 (span.service.as_str(), span.name.as_str(), format!("{:?}", span.kind).as_str())
-                    == (service, name, kind)
+                    == (service, name.as_str(), kind)
             };
             if self.spans.iter().find(is).is_none() {
                 lacking.push(format!("no {kind} span {name} of {service}"));
@@ -140,7 +163,7 @@ impl<'a> Trace<'a> {
             }
         }
         for &(service, topic) in published {
-            let name = format!("publish {topic}");
+            let name = format!("publish {}", topic.name());
             let links_here = |span: &&CollectedSpan| {
                 span.service == service && span.name == name && span.links.iter().any(|(trace, _)| trace == self.id)
             };
