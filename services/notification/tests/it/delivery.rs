@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use contracts::ids::{AccountId, OrderId};
-use testkit::SOON;
+use testkit::{SOON, eventually};
 
 use crate::{
     accounts::Accounts,
@@ -42,6 +42,8 @@ async fn nothing_that_is_kept_or_logged_tells_who_the_customer_is() {
     mail_server.behave(Step::Rcpt, Manner::Say("550 5.1.1 <ada@example.com>: there is no Ada here"));
     desk.post(&refused).await;
     desk.until_state(&refused, "FAILED").await;
+    // it is told once it is kept
+    eventually(SOON, "the refusal is told", async || desk.log().contains("550")).await;
     let kept: Vec<String> =
         sqlx::query_scalar("SELECT message::text FROM message").fetch_all(&desk.database.owner).await.unwrap();
     for text in [kept.join("\n"), desk.log()] {
@@ -143,7 +145,10 @@ async fn customers_that_accounts_knows_are_mailed_while_others_fail() {
     let failed = desk.until_state(&unknown, "FAILED").await;
     assert_eq!((failed.attempts, failed.refusals), (5, 5));
     assert_eq!(failed.failure.as_deref(), Some("accounts knows no such account"));
-    assert_eq!(desk.log().lines().filter(|line| line.contains("ERROR")).count(), 1);
+    let errors = || desk.log().lines().filter(|line| line.contains("ERROR")).count();
+    // it is told once it is kept
+    eventually(SOON, "the failure is told", async || errors() >= 1).await;
+    assert_eq!(errors(), 1);
     // what is failed is left alone
     desk.settle().await;
     assert_eq!(desk.find(&unknown).await, Some(failed));
