@@ -11,10 +11,10 @@ pub mod ops;
 pub mod telemetry;
 pub mod worker;
 
+mod broker_names;
 mod database_metrics;
 mod error;
 mod export;
-mod first_contact;
 mod health;
 mod log_fields;
 mod recorder;

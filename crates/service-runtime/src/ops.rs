@@ -33,9 +33,9 @@ use tracing::error;
 
 use crate::{
     Error, Shutdown,
+    broker_names::BrokerNames,
     config::{KafkaConfig, OpsConfig},
     database_metrics,
-    first_contact::FirstContact,
     recorder::recorder,
 };
 
@@ -48,7 +48,7 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// Something else that must work in the database, and why it does not, in words for operators.
 pub type DatabaseCheck = fn(PgPool) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
-/// What must work for the service to be ready. Of Kafka only that it was there once, [`Readiness::and_kafka`]: letters wait in
+/// What must work for the service to be ready. Of Kafka only that its name is known, [`Readiness::and_kafka`]: letters wait in
 /// the outbox.
 #[derive(Debug, Clone)]
 pub enum Readiness {
@@ -65,30 +65,30 @@ pub enum Readiness {
         /// What is told until then.
         waiting_for: &'static str,
     },
-    /// Ready while the first is, once the second was made.
-    AfterContact(Box<Self>, FirstContact),
+    /// Ready while the first is, once a name of the second was found.
+    Named(Box<Self>, BrokerNames),
 }
 
 impl Readiness {
-    /// Ready as before, and only once one of these brokers has accepted a connection since the process began.
+    /// Ready as before, and only once one of these brokers was found by its name since the process began.
     #[must_use]
     pub fn and_kafka(self, kafka: &KafkaConfig) -> Self {
-        Self::AfterContact(Box::new(self), FirstContact::with(kafka))
+        Self::Named(Box::new(self), BrokerNames::of(kafka))
     }
 
     /// The database that is asked.
     fn pool(&self) -> Option<&PgPool> {
         match self {
             Self::Database(pool) | Self::DatabaseAnd(pool, _) => Some(pool),
-            Self::AfterContact(first, _) => first.pool(),
+            Self::Named(first, _) => first.pool(),
             Self::Always | Self::Flag { .. } => None,
         }
     }
 
     async fn check(&self) -> Result<(), String> {
         match self {
-            Self::AfterContact(first, contact) => {
-                contact.check()?;
+            Self::Named(first, names) => {
+                names.check()?;
                 Box::pin(first.check()).await
             }
             Self::Always => Ok(()),
@@ -142,8 +142,8 @@ pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shu
     if let Some(pool) = readiness.pool() {
         tokio::spawn(database_metrics::run(pool.clone()));
     }
-    if let Readiness::AfterContact(_, contact) = &readiness {
-        tokio::spawn(contact.clone().make());
+    if let Readiness::Named(_, names) = &readiness {
+        tokio::spawn(names.clone().find());
     }
     let ops = Arc::new(Ops { readiness, metrics, shutdown: shutdown.clone() });
     let routes = Router::new()
