@@ -2,7 +2,10 @@
 //!
 //! A key is blocked for as long as it has a row, and only the first row of a key is ever tried or dead.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
@@ -331,6 +334,20 @@ pub(crate) async fn count(pool: &PgPool, group: &Group) -> Result<(i64, i64), sq
     .bind(group.name)
     .fetch_one(pool)
     .await
+}
+
+/// By group and topic, how many letters are parked, and how many are dead.
+pub(crate) type Counts = BTreeMap<(String, String), (i64, i64)>;
+
+/// [`count`] of every group, by topic.
+pub(crate) async fn count_all(pool: &PgPool) -> Result<Counts, sqlx::Error> {
+    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
+        r#"SELECT "group", topic, count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'dead')
+           FROM consumer_parked GROUP BY "group", topic"#,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|(group, topic, parked, dead)| ((group, topic), (parked, dead))).collect())
 }
 
 /// As a text column takes it: Postgres has no NUL, and an error may quote a whole letter.

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::Stream;
+use crate::parked;
 
 /// How long a look at Kafka may take, from the question to the answer.
 const LOOK_DEADLINE: Duration = Duration::from_secs(8);
@@ -66,9 +67,6 @@ pub(super) struct GroupLag {
 /// Where the groups are: by group and topic, the next offset of each partition that has had a member.
 type Positions = BTreeMap<(String, String), BTreeMap<i32, i64>>;
 
-/// By group and topic, how many letters are parked, and how many are dead.
-type Aside = BTreeMap<(String, String), (i64, i64)>;
-
 impl Lag {
     pub fn new(pool: PgPool, kafka: &KafkaConfig, streams: &[Stream]) -> Self {
         Self { pool, streams: streams.to_vec(), brokers: Brokers(kafka.clone()), looking: Arc::new(Semaphore::new(1)) }
@@ -78,7 +76,7 @@ impl Lag {
 pub(super) async fn of_consumers(State(lag): State<Lag>) -> Answer<Page<GroupLag>> {
     uncut(async move {
         let positions = positions(&lag.pool).await?;
-        let aside = aside(&lag.pool).await?;
+        let aside = parked::count_all(&lag.pool).await?;
         let until = Instant::now() + LOOK_DEADLINE;
         let bootstrap = lag.brokers.0.kafka_bootstrap_servers.clone();
         let looking = async {
@@ -109,19 +107,11 @@ async fn positions(pool: &PgPool) -> Result<Positions, sqlx::Error> {
     Ok(positions)
 }
 
-/// The letters that the groups have put aside, so that others may go on.
-async fn aside(pool: &PgPool) -> Result<Aside, sqlx::Error> {
-    let query = r#"SELECT "group", topic, count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'dead')
-                   FROM consumer_parked GROUP BY "group", topic"#;
-    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(query).fetch_all(pool).await?;
-    Ok(rows.into_iter().map(|(group, topic, parked, dead)| ((group, topic), (parked, dead))).collect())
-}
-
 impl Brokers {
     fn look(
         &self,
         mut positions: Positions,
-        aside: &Aside,
+        aside: &parked::Counts,
         streams: &[Stream],
         until: Instant,
     ) -> Result<Vec<GroupLag>, String> {
@@ -145,9 +135,7 @@ impl Brokers {
             let behind: BTreeMap<i32, Behind> = behind.collect();
             let (lag_messages, lag_seconds) =
                 if behind.is_empty() { (0, 0.0) } else { self.oldest(&topic, behind, until)? };
-            let of_group = (group, topic);
-            let (parked, dead) = aside.get(&of_group).copied().unwrap_or_default();
-            let (group, topic) = of_group;
+            let (parked, dead) = aside.get(&(group.clone(), topic.clone())).copied().unwrap_or_default();
             lags.push(GroupLag { group, topic, lag_messages, lag_seconds, parked, dead });
         }
         Ok(lags)
