@@ -80,10 +80,8 @@ struct StuckOrder {
 #[derive(Debug, Serialize)]
 struct InState {
     state: String,
-    /// Counted up to 100,000, over all states.
-    orders: i64,
-    /// How long the one of them has not changed that waits longest.
-    oldest_age_seconds: f64,
+    #[serde(flatten)]
+    backlog: stuck::Backlog,
 }
 
 /// An order that somebody did something about.
@@ -139,11 +137,7 @@ fn waits_for(placed_by: PlacedBy, state: State) -> &'static str {
 
 async fn by_state(Given(deps): Given<Deps>) -> Answer<Page<InState>> {
     let backlog = stuck::backlog(&deps.pool).await?;
-    let states = backlog.into_iter().map(|(state, stuck::Backlog { orders, oldest_age_seconds })| InState {
-        state,
-        orders,
-        oldest_age_seconds,
-    });
+    let states = backlog.into_iter().map(|(state, backlog)| InState { state, backlog });
     Ok(axum::Json(Page::whole(states.collect())))
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use contracts::ids::OrderId;
+use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -82,7 +83,7 @@ pub async fn list(
 }
 
 /// How many orders have something left to do.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Backlog {
     /// Counted up to 100,000, over all states.
     pub orders: i64,
