@@ -64,6 +64,8 @@ pub(crate) fn init(service: &'static str) -> Result<Telemetry, Error> {
         .with_tracked_inactivity(false)
         // whoever wants the context asks the span for it
         .with_context_activation(false);
+    let of_events =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=warn,librdkafka=warn"));
     // what passes `SpansAnd` and is no such span passes this as well, so it leaves no notes
     let of_log = filter_fn(|metadata| metadata.target() != EXPORTED_ONLY);
     let json = std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json");
@@ -73,13 +75,8 @@ pub(crate) fn init(service: &'static str) -> Result<Telemetry, Error> {
     } else {
         lines.with_target(false).compact().fmt_fields(LogFields::Text).boxed()
     };
-    tracing_subscriber::registry().with(context).with(lines.with_filter(of_log)).with(SpansAnd(lines_filter())).init();
+    tracing_subscriber::registry().with(context).with(lines.with_filter(of_log)).with(SpansAnd(of_events)).init();
     Ok(Telemetry(export))
-}
-
-/// Which lines a log has.
-fn lines_filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rdkafka=warn,librdkafka=warn"))
 }
 
 /// What is told at all: every span of level info, which makes traces whole whatever the log is to have, and of the events those
