@@ -1,10 +1,10 @@
 //! One connection for each address that a name has, and every call over the one that has least to do.
 //!
 //! The name is looked up again every few seconds, and as soon as nobody is left who could be asked. Each address has a task that
-//! opens its connection and opens it anew when it ends. An address is given calls only while its connection stands, so a
-//! call never waits for one that is dead while another lives, and a call that finds a connection closing before it was sent goes
-//! to another, also if it must not be repeated. An address that left the name gets no call any more; those under way on it end in
-//! peace.
+//! opens its connection and opens it anew when it ends. An address is given calls only while its connection stands, and it does
+//! when the other side has answered on it: who accepts and says nothing, or refuses our certificate, gets none. So a call never
+//! waits for one that is dead while another lives, and a call that finds a connection closing before it was sent goes to another,
+//! also if it must not be repeated. An address that left the name gets no call any more; those under way on it end in peace.
 //!
 //! Why not tonic's balancer: `docs/adr/0005-balancing-is-ours.md`.
 
@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -56,9 +56,17 @@ const LOOK_UP_DEADLINE: Duration = Duration::from_secs(5);
 /// The most addresses of one name that are connected to.
 const ADDRESSES_MAX: usize = 64;
 
-/// The pauses between two attempts to connect to an address grow from the first to the second, or end when a call finds nobody, but
-/// never before the first.
+/// The pauses between two attempts to connect to an address grow from the first to the second.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// And are no longer than this while calls find nobody.
+const RETRY_PAUSE_WHEN_MISSED: Duration = Duration::from_millis(100);
+
+/// For how long the addresses of a name that is not found any more are tried: they may be somebody else's by then.
+const NOT_FOUND_MAX: Duration = Duration::from_mins(1);
+
+/// What every service of ours answers.
+const FIRST_CALL: &str = "/grpc.health.v1.Health/Check";
 
 /// Gives the addresses that a name has now.
 pub(crate) type LookUp = Box<dyn Fn() -> BoxFuture<Vec<SocketAddr>, io::Error> + Send + Sync>;
@@ -135,8 +143,8 @@ struct Lines {
 #[derive(Default)]
 struct State {
     addresses: BTreeMap<SocketAddr, Standing>,
-    /// The last time that looking up gave nothing, if it was the last time at all.
-    not_found: Option<Trouble>,
+    /// The last time that looking up gave nothing, if it was the last time at all, and the first time of these.
+    not_found: Option<(Trouble, Instant)>,
 }
 
 /// How things stand with one address.
@@ -190,7 +198,7 @@ impl State {
     fn hopeless_since(&self, began: Instant) -> Option<&Trouble> {
         if self.addresses.is_empty() {
             // the name is not looked up for each call, so what was found a moment ago holds
-            return self.not_found.as_ref().filter(|trouble| trouble.at + LOOK_UP_PAUSE > began);
+            return self.not_found.as_ref().map(|(last, _)| last).filter(|last| last.at + LOOK_UP_PAUSE > began);
         }
         // and each address was tried since
         let mut troubles = self.addresses.values().map(|standing| match &standing.line {
@@ -246,28 +254,44 @@ impl Lines {
         });
     }
 
-    /// A name that is not found may be a server of names that is away: whoever is known stays.
+    /// A name that is not found may be a server of names that is away: whoever is known stays for a while, and whoever can be
+    /// asked as long as he can.
     fn not_found(&self, why: impl fmt::Display) {
         self.state.send_modify(|state| {
-            if state.not_found.is_none() {
-                warn!(origin = %self.origin, %why, "the name was not found, asking those who are known");
+            let last = Trouble::now(why);
+            let since = state.not_found.as_ref().map_or(last.at, |&(_, since)| since);
+            if since == last.at {
+                warn!(origin = %self.origin, why = last.why, "the name was not found, asking those who are known");
             }
-            state.not_found = Some(Trouble::now(why));
+            if since.elapsed() > NOT_FOUND_MAX {
+                state.addresses.retain(|_, standing| standing.line.is_some());
+            }
+            state.not_found = Some((last, since));
         });
     }
 
+    /// Opens a connection and waits for the first answer on it. Opening alone says nothing: a kernel accepts for a process that
+    /// stands still, and with TLS 1.3 a certificate is refused when the one who showed it is already done.
     async fn open(&self, address: SocketAddr) -> Result<(SendRequest<Body>, Connection), StdError> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let stream = self.tls.secured(self.origin.host().unwrap_or_default(), stream).await?;
-        let opened = http2::Builder::new(TokioExecutor::new())
+        let (mut sender, mut connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEPALIVE)
             .keep_alive_timeout(KEEPALIVE)
             .keep_alive_while_idle(true)
             .handshake(TokioIo::new(stream))
             .await?;
-        Ok(opened)
+        let mut first_call = Request::post(at(&self.origin, &Uri::from_static(FIRST_CALL))?);
+        first_call = first_call.header("content-type", "application/grpc").header("te", "trailers");
+        // an empty message: whatever is answered, somebody is there
+        let answering = sender.send_request(first_call.body(Body::new(Full::from(vec![0; 5])))?);
+        tokio::select! {
+            answered = answering => answered.map(drop)?,
+            ended = &mut connection => return Err(ended.err().map_or_else(|| "it was closed at once".into(), Into::into)),
+        }
+        Ok((sender, connection))
     }
 
     fn connected(&self, address: SocketAddr, sender: SendRequest<Body>) -> Arc<Line> {
@@ -291,11 +315,14 @@ impl Lines {
     }
 
     fn failed(&self, address: SocketAddr, error: &StdError) {
-        debug!(origin = %self.origin, %address, %error, "not connected");
         self.state.send_modify(|state| {
-            if let Some(standing) = state.addresses.get_mut(&address) {
-                standing.failed = Some(Trouble::now(format_args!("{address}: {error}")));
+            let Some(standing) = state.addresses.get_mut(&address) else { return };
+            let trouble = Trouble::now(format_args!("{address}: {error}"));
+            // told once, not at each attempt
+            if standing.failed.as_ref().is_none_or(|last| last.why != trouble.why) {
+                warn!(origin = %self.origin, why = trouble.why, "not connected");
             }
+            standing.failed = Some(trouble);
         });
     }
 }
@@ -310,7 +337,9 @@ async fn follow_the_name(lines: Arc<Lines>, look_up: LookUp) {
                 let found: BTreeSet<SocketAddr> =
                     found.into_iter().collect::<BTreeSet<_>>().into_iter().take(ADDRESSES_MAX).collect();
                 lines.found(&found);
-                kept.retain(|address, _| found.contains(address));
+                kept.retain(|address, keeping: &mut AbortOnDropHandle<()>| {
+                    found.contains(address) && !keeping.is_finished()
+                });
                 for address in found {
                     kept.entry(address)
                         .or_insert_with(|| AbortOnDropHandle::new(tokio::spawn(keep(lines.clone(), address))));
@@ -320,6 +349,7 @@ async fn follow_the_name(lines: Arc<Lines>, look_up: LookUp) {
             Ok(Err(error)) => lines.not_found(error),
             Err(_) => lines.not_found(format_args!("no answer in {LOOK_UP_DEADLINE:?}")),
         }
+        kept.retain(|address, _| lines.state.borrow().addresses.contains_key(address));
         let began = Instant::now();
         sleep(LOOK_UP_PAUSE).await;
         let mut state = lines.state.subscribe();
@@ -335,12 +365,15 @@ async fn keep(lines: Arc<Lines>, address: SocketAddr) {
     let mut pause = shortest;
     loop {
         let began = Instant::now();
+        // a call that finds nobody from now on is in a hurry
+        let mut ended = began;
         match timeout(CONNECT_DEADLINE, lines.open(address)).await.unwrap_or_else(|late| Err(late.into())) {
             Ok((sender, connection)) => {
                 let line = lines.connected(address, sender);
                 // calls under way go on without it: they outlive their address, and the last clone of the channel
-                let ended = connection.await;
-                debug!(origin = %lines.origin, %address, ?ended, "the connection has ended");
+                let how = connection.await;
+                debug!(origin = %lines.origin, %address, ended = ?how, "the connection has ended");
+                ended = Instant::now();
                 lines.lose(&line);
             }
             Err(error) => lines.failed(address, &error),
@@ -348,11 +381,10 @@ async fn keep(lines: Arc<Lines>, address: SocketAddr) {
         if began.elapsed() > longest + CONNECT_DEADLINE {
             pause = shortest;
         }
-        let ended = Instant::now();
-        sleep(shortest).await;
+        sleep(pause.min(RETRY_PAUSE_WHEN_MISSED)).await;
         let mut missed = lines.missed.subscribe();
         let missed = missed.wait_for(|&at| at > ended);
-        let _ = timeout_at(ended + pause, missed).await.map(drop);
+        let _ = timeout(pause.saturating_sub(RETRY_PAUSE_WHEN_MISSED), missed).await.map(drop);
         pause = (pause * 2).min(longest);
     }
 }

@@ -2,42 +2,30 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     task::{Context, Poll},
 };
 
-use hyper_util::rt::TokioIo;
 use service_runtime::{Error, telemetry};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 use tonic::{
     body::Body,
     codegen::{
         BoxFuture, Service, StdError,
         http::{Request, Response, Uri, uri::Scheme},
     },
-    transport::{self, Endpoint},
 };
-use tower::service_fn;
 
 use crate::{
     asking,
     balance::{Balance, LookUp},
-    client::{CONNECT_DEADLINE, KEEPALIVE},
     tls::Tls,
 };
 
 /// The way to a service. Clones are cheap and share its connections; with the last of them its tasks end, so nobody has to tell
 /// it about the end of the process, and calls that are still made while the process drains reach their service.
 #[derive(Debug, Clone)]
-pub struct Channel(Way);
-
-#[derive(Debug, Clone)]
-enum Way {
-    /// To an address: one connection, opened at the first call and again whenever it breaks.
-    Straight(transport::Channel),
-    /// To a name.
-    Balanced(Balance),
-}
+pub struct Channel(Balance);
 
 /// The way to the service at `url`, in the clear. Services take [`Tls::channel`].
 pub fn channel(url: &str) -> Result<Channel, Error> {
@@ -45,42 +33,22 @@ pub fn channel(url: &str) -> Result<Channel, Error> {
 }
 
 impl Tls {
-    /// The way to the service at `url`. A host that is an address has one connection. A host that is a name has one to each
-    /// address of the name, and calls are spread over them. Must be called where tasks can be spawned.
+    /// The way to the service at `url`: one connection to each address of its host, and calls are spread over them. Must be called
+    /// where tasks can be spawned.
     ///
     /// With certificates, `http://` means them as well, so that a setting of URLs is the same with and without; the one who
     /// answers must have a certificate for the host that the URL names.
     pub fn channel(&self, url: &str) -> Result<Channel, Error> {
-        let To { origin, host, port } = self.to(url)?;
-        let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() else {
-            let look_up = move || {
-                let host = host.clone();
-                async move { Ok(lookup_host((host, port)).await?.collect()) }
-            };
-            return self.channel_found_by(url, look_up);
+        let To { host, port, .. } = self.to(url)?;
+        let look_up = move || {
+            // an address is its own, and asks nobody
+            let host = host.trim_matches(['[', ']']).to_owned();
+            async move { Ok(lookup_host((host, port)).await?.collect()) }
         };
-        let endpoint = Endpoint::from(origin)
-            .connect_timeout(CONNECT_DEADLINE)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE)
-            .keep_alive_timeout(KEEPALIVE)
-            .keep_alive_while_idle(true);
-        if !self.is_on() {
-            return Ok(Channel(Way::Straight(endpoint.connect_lazy())));
-        }
-        let tls = self.clone();
-        let connector = service_fn(move |_: Uri| {
-            let (tls, host) = (tls.clone(), host.clone());
-            async move {
-                let stream = TcpStream::connect((address, port)).await?;
-                stream.set_nodelay(true)?;
-                tls.secured(&host, stream).await.map(TokioIo::new)
-            }
-        });
-        Ok(Channel(Way::Straight(endpoint.connect_with_connector_lazy(connector))))
+        self.channel_found_by(url, look_up)
     }
 
-    /// As [`Self::channel`] for a name, which `look_up` gives the addresses of instead of the system.
+    /// As [`Self::channel`], with `look_up` to give the addresses instead of the system.
     pub fn channel_found_by<L, F>(&self, url: &str, look_up: L) -> Result<Channel, Error>
     where
         L: Fn() -> F + Send + Sync + 'static,
@@ -88,7 +56,7 @@ impl Tls {
     {
         let To { origin, .. } = self.to(url)?;
         let look_up: LookUp = Box::new(move || Box::pin(look_up()));
-        Ok(Channel(Way::Balanced(Balance::begin(origin, self.clone(), look_up))))
+        Ok(Channel(Balance::begin(origin, self.clone(), look_up)))
     }
 
     fn to(&self, url: &str) -> Result<To, Error> {
@@ -121,30 +89,13 @@ impl Service<Request<Body>> for Channel {
     type Error = StdError;
     type Future = BoxFuture<Response<Body>, StdError>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StdError>> {
-        match &mut self.0 {
-            Way::Straight(channel) => channel.poll_ready(context).map_err(Into::into),
-            // who has time for a call is known when it is there
-            Way::Balanced(_) => Poll::Ready(Ok(())),
-        }
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StdError>> {
+        // who has time for a call is known when it is there
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if telemetry::is_exported() {
-            return asking::in_a_span(request, |request| self.0.call(request));
-        }
-        self.0.call(request)
-    }
-}
-
-impl Way {
-    fn call(&mut self, request: Request<Body>) -> BoxFuture<Response<Body>, StdError> {
-        match self {
-            Self::Straight(channel) => {
-                let answering = channel.call(request);
-                Box::pin(async move { Ok(answering.await?) })
-            }
-            Self::Balanced(balance) => Box::pin(balance.clone().call(request)),
-        }
+        let send = |request| -> Self::Future { Box::pin(self.0.clone().call(request)) };
+        if telemetry::is_exported() { asking::in_a_span(request, send) } else { send(request) }
     }
 }

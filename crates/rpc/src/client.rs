@@ -77,17 +77,17 @@ where
     answered.map(Response::into_inner).map_err(or_broken)
 }
 
-/// A connection that broke before the answer is tonic's UNKNOWN, and one that the other side had enough of is its
-/// RESOURCE_EXHAUSTED, with a cause; what a service says itself has none. It is as good as a service that is away: nobody knows
-/// whether it did what was asked.
+/// What a service says itself has no cause; a status with one is of the connection: it broke, was closed in order before the call
+/// was heard, or the other side had enough of it. tonic has half a dozen codes for that (0.14.9: UNKNOWN, CANCELLED, INTERNAL,
+/// RESOURCE_EXHAUSTED), and all are as good as a service that is away: nobody knows whether it did what was asked.
 fn or_broken(status: Status) -> Status {
     match status.source() {
         // the clock that tonic sets by the same deadline was a moment faster than ours
         Some(cause) if began_with::<TimeoutExpired>(cause) => too_late(),
-        Some(cause) if matches!(status.code(), Code::Unknown | Code::ResourceExhausted) => {
+        Some(cause) => {
             Status::unavailable(format!("the connection broke before the answer: {}: {cause}", status.message()))
         }
-        _ => status,
+        None => status,
     }
 }
 

@@ -8,8 +8,9 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::mpsc,
+    time::sleep,
 };
-use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{
     Response, Status,
     service::Routes,
@@ -34,6 +35,9 @@ const STREAMS_MAX: u32 = 1_024;
 /// Idle connections are asked this often whether they still live.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// How long nobody is accepted after somebody could not be.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long after the end was requested callers may keep their connections.
 const HANG_UP_AFTER: Duration = Duration::from_secs(8);
 
@@ -50,12 +54,25 @@ impl Tls {
             .await
             .map_err(|error| Error::Config(format!("LISTEN_ADDR {listen_addr}: {error}")))?;
         info!(address = %listen_addr, tls = self.is_on(), "answering calls");
-        match self.callers(listener) {
-            Ok(callers) => answer(callers, routes, shutdown).await,
+        let callers = TcpIncoming::from(listener)
             // without it, Nagle and delayed acknowledgements cost 40 ms a call
-            Err(listener) => answer(TcpIncoming::from(listener).with_nodelay(Some(true)), routes, shutdown).await,
+            .with_nodelay(Some(true))
+            // whoever vanishes before he has said a word of HTTP/2, which has its own way to ask
+            .with_keepalive(Some(KEEPALIVE))
+            .then(after_a_pause_if_it_failed);
+        match self.callers(callers) {
+            Ok(callers) => answer(callers, routes, shutdown).await,
+            Err(callers) => answer(callers, routes, shutdown).await,
         }
     }
+}
+
+/// Too many open files, mostly: that does not get better by asking at once.
+async fn after_a_pause_if_it_failed<T>(accepted: io::Result<T>) -> io::Result<T> {
+    if accepted.is_err() {
+        sleep(ACCEPT_PAUSE).await;
+    }
+    accepted
 }
 
 async fn answer<C>(callers: impl Stream<Item = io::Result<C>>, routes: Routes, shutdown: &Shutdown) -> Result<(), Error>
@@ -81,7 +98,7 @@ where
         .serve_with_incoming_shutdown(callers, shutdown.clone().requested_owned());
     let overdue = async {
         shutdown.requested().await;
-        tokio::time::sleep(HANG_UP_AFTER).await;
+        sleep(HANG_UP_AFTER).await;
     };
     tokio::select! {
         served = serving => served.map_err(|error| Error::other("serving gRPC", error)),

@@ -7,7 +7,7 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -23,23 +23,23 @@ use rustls::{
 use service_runtime::{Error, config::TlsConfig};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Semaphore, mpsc, watch},
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, server::TlsStream};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::{debug, info, warn};
 
 /// How often the files are read.
 const READ_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a caller may take to show his certificate.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a caller may take to show his certificate: ours give up sooner.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Handshakes at once; more callers wait to be accepted.
-const HANDSHAKES_MAX: usize = 64;
+const HANDSHAKES_MAX: usize = 256;
 
 /// The names that cert-manager gives them: our certificate, its key, and the CA of all.
 const FILES: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
@@ -95,12 +95,20 @@ impl Tls {
         Ok(Box::new(connector.connect(name, stream).await?))
     }
 
-    /// The callers that come to `listener` and show a certificate, none if this is in the clear.
-    pub(crate) fn callers(&self, listener: TcpListener) -> Result<ReceiverStream<io::Result<Caller>>, TcpListener> {
-        let Some(sides) = self.0.clone() else { return Err(listener) };
-        let (accepted, callers) = mpsc::channel(1);
-        tokio::spawn(accept(listener, sides, accepted));
-        Ok(ReceiverStream::new(callers))
+    /// Those of the callers that show a certificate; all of them back if this is in the clear.
+    pub(crate) fn callers<S>(&self, callers: S) -> Result<ReceiverStream<io::Result<Caller>>, S>
+    where
+        S: Stream<Item = io::Result<TcpStream>> + Send + 'static,
+    {
+        let Some(sides) = self.0.clone() else { return Err(callers) };
+        let (accepted, shown) = mpsc::channel(1);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = let_in(callers, sides, accepted.clone()) => {}
+                () = accepted.closed() => {}
+            }
+        });
+        Ok(ReceiverStream::new(shown))
     }
 }
 
@@ -209,7 +217,7 @@ async fn follow(mut folder: Folder, sides_now: watch::Sender<Sides>) {
                 sides_now.send_replace(sides);
             }
             Some(Err(why)) => {
-                warn!(why, "the certificates have changed and cannot be used, going on with the old ones");
+                warn!(why, "the certificates in the folder cannot be used, going on with the last ones that could");
             }
             None => {}
         }
@@ -231,20 +239,15 @@ impl Folder {
         Ok((Self { path, used, told: None }, sides))
     }
 
-    /// What is new in it.
+    /// What is new in it: other files, or that the time of those that are used is over.
     fn look(&mut self) -> Option<Result<Sides, String>> {
-        let made = match read(&self.path) {
-            Ok(files) if files == self.used => {
-                self.told = None;
-                return None;
-            }
-            Ok(files) => sides(&self.path, &files).map(|sides| (files, sides)),
-            Err(why) => Err(why),
-        };
+        let made = read(&self.path).and_then(|files| Ok((sides(&self.path, &files)?, files)));
         match made {
-            Ok((files, sides)) => {
-                (self.used, self.told) = (files, None);
-                Some(Ok(sides))
+            Ok((sides, files)) => {
+                self.told = None;
+                let is_new = files != self.used;
+                self.used = files;
+                is_new.then_some(Ok(sides))
             }
             Err(why) if self.told.as_ref() == Some(&why) => None,
             Err(why) => {
@@ -255,36 +258,31 @@ impl Folder {
     }
 }
 
-/// Lets in whoever shows a certificate, until nobody takes callers any more.
-async fn accept(listener: TcpListener, sides: watch::Receiver<Sides>, accepted: mpsc::Sender<io::Result<Caller>>) {
+/// Lets in whoever shows a certificate, each in a task of his own.
+async fn let_in<S>(callers: S, sides: watch::Receiver<Sides>, accepted: mpsc::Sender<io::Result<Caller>>)
+where
+    S: Stream<Item = io::Result<TcpStream>>,
+{
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let mut callers = pin!(callers);
     loop {
         let permit = handshakes.clone().acquire_owned().await.expect("it is never closed");
-        let stream = tokio::select! {
-            stream = listener.accept() => stream,
-            () = accepted.closed() => return,
-        };
-        let (stream, address) = match stream {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // too many open files, mostly
+        let stream = match callers.next().await {
+            Some(Ok(stream)) => stream,
+            Some(Err(error)) => {
                 warn!(%error, "a caller was not accepted");
-                sleep(Duration::from_millis(50)).await;
                 continue;
             }
+            None => return,
         };
         let acceptor = TlsAcceptor::from(sides.borrow().server.clone());
         let accepted = accepted.clone();
         tokio::spawn(async move {
-            let shaken = async {
-                // without it, Nagle and delayed acknowledgements cost 40 ms a call
-                stream.set_nodelay(true)?;
-                acceptor.accept(stream).await
-            };
-            match timeout(HANDSHAKE_DEADLINE, shaken).await.unwrap_or_else(|late| Err(late.into())) {
+            let address = stream.peer_addr();
+            match timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await.unwrap_or_else(|late| Err(late.into())) {
                 // it fails when the server has ended
                 Ok(stream) => drop(accepted.send(Ok(Caller(stream))).await),
-                Err(error) => debug!(%address, %error, "a caller showed no certificate that is accepted"),
+                Err(error) => debug!(?address, %error, "a caller showed no certificate that is accepted"),
             }
             drop(permit);
         });

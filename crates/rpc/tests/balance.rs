@@ -15,7 +15,7 @@ use contracts::inventory::v1::{GetProductRequest, inventory_service_client::Inve
 use rpc::Channel;
 use service_runtime::Shutdown;
 use tokio::{
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     runtime::{Builder, Runtime},
     sync::Semaphore,
     task::JoinSet,
@@ -38,9 +38,9 @@ const BUDGET: Duration = Duration::from_secs(30);
 /// Enough calls to see who gets them.
 const ROUND: usize = 20;
 
-/// The addresses that the name has, which a test changes, and how often they were looked up.
+/// The addresses that the name has, which a test changes.
 #[derive(Clone, Default)]
-struct Name(Arc<Mutex<(Vec<SocketAddr>, usize)>>);
+struct Name(Arc<Mutex<Vec<SocketAddr>>>);
 
 impl Name {
     fn of(addresses: &[SocketAddr]) -> Self {
@@ -50,11 +50,7 @@ impl Name {
     }
 
     fn has(&self, addresses: &[SocketAddr]) {
-        self.0.lock().expect("nobody panics with it").0 = addresses.to_vec();
-    }
-
-    fn lookups(&self) -> usize {
-        self.0.lock().expect("nobody panics with it").1
+        *self.0.lock().expect("nobody panics with it") = addresses.to_vec();
     }
 
     /// Whether anybody still looks it up.
@@ -65,11 +61,7 @@ impl Name {
     fn channel(&self) -> Channel {
         let name = self.clone();
         let look_up = move || {
-            let found = {
-                let mut name = name.0.lock().expect("nobody panics with it");
-                name.1 += 1;
-                name.0.clone()
-            };
+            let found = name.0.lock().expect("nobody panics with it").clone();
             async move { if found.is_empty() { Err(io::Error::other("no such name")) } else { Ok(found) } }
         };
         rpc::Tls::off().channel_found_by("http://pods.test:80", look_up).expect("it is a URL")
@@ -183,6 +175,24 @@ async fn round(channel: &Channel) -> BTreeMap<SocketAddr, usize> {
     taken
 }
 
+/// Eight askers at once, each 200 times in a row. A call that fails panics, at the latest where they are joined.
+fn all_the_time<F>(channel: &Channel, ask: fn(Channel) -> F) -> JoinSet<()>
+where
+    F: Future<Output = Result<SocketAddr, Status>> + Send + 'static,
+{
+    let mut asking = JoinSet::new();
+    for asker in 0..8 {
+        let channel = channel.clone();
+        asking.spawn(async move {
+            for call in 0..200 {
+                let answer = ask(channel.clone()).await;
+                answer.unwrap_or_else(|status| panic!("call {call} of {asker} failed: {status:?}"));
+            }
+        });
+    }
+    asking
+}
+
 /// Waits until this one takes calls as well.
 async fn shared_at_last(channel: &Channel, address: SocketAddr) {
     let what = format!("{address} takes calls");
@@ -246,19 +256,18 @@ async fn an_address_that_leaves_the_name_takes_no_call() {
 
 #[tokio::test]
 async fn a_call_under_way_on_an_address_that_leaves_the_name_is_answered() {
-    let both = addresses::<2>();
-    let name = Name::of(&both);
-    let (_stays, leaves) = (Pod::start(both[0]).await, Pod::start(both[1]).await);
+    let [stays, leaves, joins] = addresses::<3>();
+    let name = Name::of(&[stays, leaves]);
+    let (_stays, left, _joins) = (Pod::start(stays).await, Pod::start(leaves).await, Pod::start(joins).await);
     let channel = name.channel();
-    shared_by(&channel, &both).await;
-    let mut held = hold_one(&leaves, &channel).await;
-    name.has(&both[..1]);
-    let before = name.lookups();
-    // what the first of two found has been heeded when the second comes
-    testkit::eventually(testkit::SOON, "the name is looked up again", async || name.lookups() >= before + 2).await;
-    leaves.permits.add_permits(ROUND);
+    shared_by(&channel, &[stays, leaves]).await;
+    let mut held = hold_one(&left, &channel).await;
+    name.has(&[stays, joins]);
+    // heeded at once for both
+    shared_at_last(&channel, joins).await;
+    left.permits.add_permits(ROUND);
     let answered = held.join_next().await.expect("one is held").expect("asking does not panic");
-    assert_eq!(answered.expect("it is answered"), both[1]);
+    assert_eq!(answered.expect("it is answered"), leaves);
 }
 
 #[tokio::test]
@@ -277,21 +286,22 @@ async fn when_one_of_two_is_killed_no_call_that_may_be_repeated_fails() {
     let (_lives, mut dies) = (Pod::start(both[0]).await, Pod::start(both[1]).await);
     let channel = Name::of(&both).channel();
     shared_by(&channel, &both).await;
-    let mut asking = JoinSet::new();
-    for asker in 0..8 {
-        let channel = channel.clone();
-        asking.spawn(async move {
-            for call in 0..200 {
-                repeatable(&channel).await.unwrap_or_else(|status| panic!("call {call} of {asker} failed: {status:?}"));
-            }
-        });
-    }
+    let asking = all_the_time(&channel, |channel| async move { repeatable(&channel).await });
     // in the middle of it
     repeatable(&channel).await.expect("it is answered");
     dies.kill();
-    while let Some(asked) = asking.join_next().await {
-        asked.expect("no call fails");
-    }
+    asking.join_all().await;
+    assert_eq!(round(&channel).await, BTreeMap::from([(both[0], ROUND)]));
+}
+
+#[tokio::test]
+async fn an_address_that_accepts_and_says_nothing_gets_no_call() {
+    let both = addresses::<2>();
+    let _speaks = Pod::start(both[0]).await;
+    // as of a process that stands still: its kernel goes on accepting
+    let _silent = TcpListener::bind(both[1]).await.expect("it is free");
+    let channel = Name::of(&both).channel();
+    shared_by(&channel, &both[..1]).await;
     assert_eq!(round(&channel).await, BTreeMap::from([(both[0], ROUND)]));
 }
 
@@ -301,20 +311,10 @@ async fn when_one_of_two_ends_in_order_no_call_fails() {
     let (_stays, ends) = (Pod::start(both[0]).await, Pod::start(both[1]).await);
     let channel = Name::of(&both).channel();
     shared_by(&channel, &both).await;
-    let mut asking = JoinSet::new();
-    for asker in 0..8 {
-        let channel = channel.clone();
-        asking.spawn(async move {
-            for call in 0..200 {
-                once(&channel).await.unwrap_or_else(|status| panic!("call {call} of {asker} failed: {status:?}"));
-            }
-        });
-    }
+    let asking = all_the_time(&channel, |channel| async move { once(&channel).await });
     once(&channel).await.expect("it is answered");
     ends.shutdown.request();
-    while let Some(asked) = asking.join_next().await {
-        asked.expect("no call fails");
-    }
+    asking.join_all().await;
     assert_eq!(round(&channel).await, BTreeMap::from([(both[0], ROUND)]));
 }
 

@@ -1,6 +1,6 @@
 //! From the command line to the exit code.
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -75,6 +75,8 @@ where
     });
     // after the drain, so that the spans of what was under way are among them
     telemetry.end();
+    // the system's resolver cannot be interrupted: who asked it before the end waits no longer for it
+    runtime.shutdown_timeout(Duration::from_secs(1));
     match outcome {
         Ok(()) => {
             info!("ended");
