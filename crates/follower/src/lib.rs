@@ -64,10 +64,7 @@ pub fn run(
         }
     };
     service_runtime::start_parsed(manifest.name, Cli::parse(&manifest), async move |cli, shutdown| match cli {
-        Cli::Migrate(config) if manifest.publishes() => {
-            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &migrator]).await
-        }
-        Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &migrator]).await,
+        Cli::Migrate(config) => database::migrate(&config, &migrators(&manifest, &migrator)).await,
         Cli::Serve(config) => serve(&manifest, config, &migrator, handlers, shutdown).await,
         Cli::Replay(config) => {
             let handlers = |config, pool| handlers(ConsumerService::new(config, pool));
@@ -75,6 +72,12 @@ pub fn run(
         }
         Cli::FailOver(config) => fail_over::run(config, manifest.name).await,
     })
+}
+
+/// All that makes the database.
+fn migrators<'a>(manifest: &Manifest<'_>, migrator: &'a Migrator) -> Vec<&'a Migrator> {
+    let of_outbox = manifest.publishes().then_some(&outbox::MIGRATOR);
+    of_outbox.into_iter().chain([&consumer::MIGRATOR, migrator]).collect()
 }
 
 /// Reads letters, and publishes its own, until the end is requested.
@@ -86,10 +89,7 @@ async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
-    if manifest.publishes() {
-        database::migrated(&pool, &[&outbox::MIGRATOR]).await?;
-    }
-    database::migrated(&pool, &[&consumer::MIGRATOR, migrator]).await?;
+    database::migrated(&pool, &migrators(manifest, migrator)).await?;
     let mut operators = consumer::admin::routes(pool.clone(), &config.kafka);
     if manifest.publishes() {
         operators = operators.merge(outbox::admin::routes(pool.clone()));

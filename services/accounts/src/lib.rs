@@ -28,7 +28,10 @@ use tonic::service::Routes;
 
 use crate::{config::ServeConfig, grpc::Accounts, password::Hasher, signing_key::SigningKey};
 
-/// The tables of this service.
+/// All that makes the database of this service, in this sequence.
+pub static MIGRATORS: [&Migrator; 2] = [&outbox::MIGRATOR, &MIGRATOR];
+
+/// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accounts");
 
 /// What the use cases need.
@@ -51,7 +54,7 @@ pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     let tls = Tls::open(&config.tls)?;
     let signing_key = SigningKey::from_file(&config.accounts_signing_key_file)?;
     let pool = database::connect(&config.database).await?;
-    database::migrated(&pool, &[&outbox::MIGRATOR, &MIGRATOR]).await?;
+    database::migrated(&pool, &MIGRATORS).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let ops = OpsConfig { ops_addr: config.ops_addr };
     let operators = outbox::admin::routes(pool.clone());

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli.command {
-        Command::Migrate(config) => database::migrate(&config, &[&outbox::MIGRATOR, &accounts::MIGRATOR]).await,
+        Command::Migrate(config) => database::migrate(&config, &accounts::MIGRATORS).await,
         Command::FailOver(config) => fail_over::run(config, "accounts").await,
         Command::Serve(config) => accounts::run(config, shutdown).await,
         Command::Seed(config) => operators::seed(config, &shutdown).await,

@@ -30,7 +30,10 @@ use service_runtime::{
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
-/// The tables of analytics, beside those of the consumer.
+/// All that makes the database of this service, in this sequence.
+pub static MIGRATORS: [&Migrator; 2] = [&consumer::MIGRATOR, &MIGRATOR];
+
+/// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/analytics");
 
 /// What answers are made with.
@@ -48,7 +51,7 @@ pub struct Deps {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
-    database::migrated(&pool, &[&consumer::MIGRATOR, &MIGRATOR]).await?;
+    database::migrated(&pool, &MIGRATORS).await?;
     let high_value = Stream { group: high_value::GROUP, topic: topics::ORDERS };
     let operators = consumer::admin::routes_with_streams(pool.clone(), &config.kafka, &[high_value]);
     ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;

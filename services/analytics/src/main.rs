@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await,
+        Cli::Migrate(config) => database::migrate(&config, &analytics::MIGRATORS).await,
         Cli::Serve(config) => analytics::run(config, shutdown).await,
         Cli::FailOver(config) => fail_over::run(config, "analytics").await,
         Cli::Replay(config) => replay::run(config, "analytics", analytics::consumers::handlers, &shutdown).await,

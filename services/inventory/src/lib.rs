@@ -46,14 +46,17 @@ use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
-/// The tables of inventory, beside those of the outbox and the consumer.
+/// All that makes the database of this service, in this sequence.
+pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+
+/// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/inventory");
 
 /// Serves until the end is requested.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
-    database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
+    database::migrated(&pool, &MIGRATORS).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, pool, &shutdown)?;

@@ -43,9 +43,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => {
-            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &inventory::MIGRATOR]).await
-        }
+        Cli::Migrate(config) => database::migrate(&config, &inventory::MIGRATORS).await,
         Cli::Serve(config) => inventory::run(config, shutdown).await,
         Cli::FailOver(config) => fail_over::run(config, "inventory").await,
         Cli::Replay(config) => replay::run(config, "inventory", inventory::handlers, &shutdown).await,

@@ -36,7 +36,10 @@ use tonic::service::Routes;
 
 use mailer::Mailer;
 
-/// The tables of notification, beside those of the consumer.
+/// All that makes the database of this service, in this sequence.
+pub static MIGRATORS: [&Migrator; 2] = [&consumer::MIGRATOR, &MIGRATOR];
+
+/// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/notification");
 
 /// What the use cases work with.
@@ -60,7 +63,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let mailer = Mailer::new(&config)?;
     let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
-    database::migrated(&pool, &[&consumer::MIGRATOR, &MIGRATOR]).await?;
+    database::migrated(&pool, &MIGRATORS).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka);
     ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, &tls, mailer, pool, &shutdown)?;

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => database::migrate(&config, &[&consumer::MIGRATOR, &notification::MIGRATOR]).await,
+        Cli::Migrate(config) => database::migrate(&config, &notification::MIGRATORS).await,
         Cli::Serve(config) => notification::run(*config, shutdown).await,
         Cli::FailOver(config) => fail_over::run(config, "notification").await,
         Cli::Replay(config) => replay::run(config, "notification", notification::consumers::handlers, &shutdown).await,

@@ -40,7 +40,10 @@ use tonic::service::Routes;
 
 use crate::{config::Config, grpc::OrderApi, store::Lane, telephone::Telephone, watch::Watches};
 
-/// The tables of order.
+/// All that makes the database of this service, in this sequence.
+pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+
+/// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
 
 /// What the use cases work with.
@@ -68,7 +71,7 @@ pub struct Deps {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
-    database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
+    database::migrated(&pool, &MIGRATORS).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let (watches, new_watches) = watch::watches();
     let deps = Deps {

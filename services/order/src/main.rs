@@ -30,9 +30,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => {
-            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &order::MIGRATOR]).await
-        }
+        Cli::Migrate(config) => database::migrate(&config, &order::MIGRATORS).await,
         Cli::Serve(config) => order::run(*config, shutdown).await,
         Cli::FailOver(config) => fail_over::run(config, "order").await,
         Cli::Replay(config) => {

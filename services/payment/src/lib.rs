@@ -40,7 +40,10 @@ use tonic::service::Routes;
 
 use crate::{config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient};
 
-/// The tables of payment, beside those of the outbox and the consumer.
+/// All that makes the database of this service, in this sequence.
+pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+
+/// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/payment");
 
 /// What the use cases work with.
@@ -67,7 +70,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let order = OrderDesk::new(tls.channel(&config.order_url)?);
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let pool = database::connect(&config.database).await?;
-    database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
+    database::migrated(&pool, &MIGRATORS).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let deps =

@@ -31,9 +31,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => {
-            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &payment::MIGRATOR]).await
-        }
+        Cli::Migrate(config) => database::migrate(&config, &payment::MIGRATORS).await,
         Cli::Serve(config) => payment::run(config, shutdown).await,
         Cli::FailOver(config) => fail_over::run(config, "payment").await,
         Cli::Replay(config) => replay::run(config, "payment", payment::consumers::handlers, &shutdown).await,

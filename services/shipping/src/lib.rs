@@ -38,7 +38,10 @@ use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
-/// The tables of shipping, beside those of the outbox and the consumer.
+/// All that makes the database of this service, in this sequence.
+pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+
+/// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/shipping");
 
 /// What the use cases work with.
@@ -62,7 +65,7 @@ pub struct Deps {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
-    database::migrated(&pool, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR]).await?;
+    database::migrated(&pool, &MIGRATORS).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let deps = Deps {
         pool: pool.clone(),

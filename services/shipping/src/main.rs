@@ -31,9 +31,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli, shutdown: Shutdown) -> Result<(), Error> {
     match cli {
-        Cli::Migrate(config) => {
-            database::migrate(&config, &[&outbox::MIGRATOR, &consumer::MIGRATOR, &shipping::MIGRATOR]).await
-        }
+        Cli::Migrate(config) => database::migrate(&config, &shipping::MIGRATORS).await,
         Cli::Serve(config) => shipping::run(config, shutdown).await,
         Cli::FailOver(config) => fail_over::run(config, "shipping").await,
         Cli::Replay(config) => replay::run(config, "shipping", shipping::consumers::handlers, &shutdown).await,

@@ -47,13 +47,12 @@ impl Service {
     }
 
     fn migrators(self) -> [&'static Migrator; 3] {
-        let own = match self {
-            Self::Order => &order::MIGRATOR,
-            Self::Inventory => &inventory::MIGRATOR,
-            Self::Payment => &payment::MIGRATOR,
-            Self::Shipping => &shipping::MIGRATOR,
-        };
-        [&outbox::MIGRATOR, &consumer::MIGRATOR, own]
+        match self {
+            Self::Order => order::MIGRATORS,
+            Self::Inventory => inventory::MIGRATORS,
+            Self::Payment => payment::MIGRATORS,
+            Self::Shipping => shipping::MIGRATORS,
+        }
     }
 }
 

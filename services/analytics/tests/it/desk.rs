@@ -36,7 +36,7 @@ pub struct Desk {
 impl Desk {
     /// With an empty database.
     pub async fn open(post: &Post) -> Self {
-        let database = testkit::database("analytics", &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await;
+        let database = testkit::database("analytics", &analytics::MIGRATORS).await;
         Self::open_on(database, post)
     }
 

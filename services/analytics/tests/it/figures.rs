@@ -48,7 +48,7 @@ async fn a_replica_that_joins_meanwhile_counts_nothing_twice() {
 
 #[tokio::test]
 async fn two_replicas_that_count_into_the_same_rows_wait_for_each_other_and_do_not_deadlock() {
-    let database = testkit::database("analytics", &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await;
+    let database = testkit::database("analytics", &analytics::MIGRATORS).await;
     let sold_at = |at| completed(OrderId::new(), at, 10, "EUR");
     let (nine, ten) = ("2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z");
     let mut first = database.app.begin().await.unwrap();

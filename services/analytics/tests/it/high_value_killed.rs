@@ -32,7 +32,7 @@ async fn killed_before_and_after_the_commit_again_and_again_each_order_is_picked
 /// Tells how many letters were written, committed or not.
 async fn kill_again_and_again() -> usize {
     let post = Post::open().await;
-    let database = testkit::database("analytics", &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await;
+    let database = testkit::database("analytics", &analytics::MIGRATORS).await;
     let mut sent = 0;
     for kill in 0..KILLS {
         // in turn as soon as a letter is written, and as soon as it is committed: then the position must be, too
@@ -63,7 +63,7 @@ async fn kill_again_and_again() -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_was_paused_in_the_middle_and_comes_back_writes_nothing_twice() {
     let post = Post::open().await;
-    let database = testkit::database("analytics", &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await;
+    let database = testkit::database("analytics", &analytics::MIGRATORS).await;
     let mut sent = send_high(&post, ORDERS).await;
     let paused = Program::start(&database, &post);
     let pid = paused.pid();
@@ -89,7 +89,7 @@ async fn a_member_that_was_paused_in_the_middle_and_comes_back_writes_nothing_tw
 async fn a_broker_that_is_killed_in_the_middle_and_comes_back_loses_and_doubles_nothing() {
     let mut brokers = testkit::own_kafka(1).await;
     let post = Post::open_on(brokers.kafka.clone()).await;
-    let database = testkit::database("analytics", &[&consumer::MIGRATOR, &analytics::MIGRATOR]).await;
+    let database = testkit::database("analytics", &analytics::MIGRATORS).await;
     let mut sent = send_high(&post, ORDERS).await;
     let program = Program::start(&database, &post);
     let broker = Pid::from_raw(i32::try_from(brokers.server.pids()[0]).expect("a pid"));

@@ -39,8 +39,7 @@ impl Post {
 
     /// A database that nobody serves from yet.
     pub async fn database() -> TestDatabase {
-        let migrators = [&outbox::MIGRATOR, &consumer::MIGRATOR, &inventory::MIGRATOR];
-        testkit::database("inventory", &migrators).await
+        testkit::database("inventory", &inventory::MIGRATORS).await
     }
 
     /// On this database.

@@ -83,7 +83,7 @@ impl Desk {
     }
 
     async fn open_at(accounts: SocketAddr, smtp_url: Option<String>) -> Self {
-        let database = testkit::database("notifications", &[&consumer::MIGRATOR, &notification::MIGRATOR]).await;
+        let database = testkit::database("notifications", &notification::MIGRATORS).await;
         let kafka = testkit::kafka();
         // one partition, so that what was written earlier is also read earlier
         for topic in [ORDERS, SHIPMENTS] {

@@ -68,7 +68,7 @@ impl Desk {
 
     /// A database that nobody serves from yet.
     pub async fn database() -> TestDatabase {
-        testkit::database("orders", &[&outbox::MIGRATOR, &consumer::MIGRATOR, &order::MIGRATOR]).await
+        testkit::database("orders", &order::MIGRATORS).await
     }
 
     /// Connections to this database through a door at this port.

@@ -62,8 +62,7 @@ impl Platform {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("payment-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let migrators = [&outbox::MIGRATOR, &consumer::MIGRATOR, &payment::MIGRATOR];
-        let database = testkit::database("payments", &migrators).await;
+        let database = testkit::database("payments", &payment::MIGRATORS).await;
         let post = Post::new().await;
         let order = OrderDesk::closed_at(free_address());
         let payment = PaymentProcess::spawn(&database, &post, psp_address, order.address);

@@ -50,8 +50,7 @@ pub struct Depot {
 impl Depot {
     /// A depot that sends parcels on their way after so many seconds.
     pub async fn open(dispatch_after: u32) -> Self {
-        let migrators = [&outbox::MIGRATOR, &consumer::MIGRATOR, &shipping::MIGRATOR];
-        let database = testkit::database("shipping", &migrators).await;
+        let database = testkit::database("shipping", &shipping::MIGRATORS).await;
         let kafka = testkit::kafka();
         // one partition, so that what was written earlier is also read earlier
         for topic in [ORDERS, ACCOUNTS, SHIPMENTS] {
