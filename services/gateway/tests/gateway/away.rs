@@ -3,22 +3,11 @@
 use std::time::{Duration, Instant};
 
 use testkit::SOON;
-use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::client::{ASKED, CANCEL, ORDER, ROUTES, Who, problem, refused, start, start_without_keys, with};
-
-/// A service that takes calls and never answers any.
-async fn silent() -> (String, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let holding = tokio::spawn(async move {
-        let mut held = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            held.push(stream);
-        }
-    });
-    (url, holding)
-}
+use crate::{
+    client::{ASKED, CANCEL, ORDER, ROUTES, Who, problem, refused, start, start_without_keys, with},
+    stand_in::silent,
+};
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_503_and_come_again() {
@@ -36,7 +25,7 @@ async fn a_service_that_is_not_there_is_503_and_come_again() {
 
 #[tokio::test]
 async fn a_service_that_is_silent_is_504_after_two_seconds() {
-    let (url, _holding) = silent().await;
+    let url = silent().await;
     let settings = ASKED.map(|name| format!("--{name}-url={url}"));
     let gateway = start(&settings.each_ref().map(String::as_str)).await;
     let asked = Instant::now();
@@ -53,7 +42,7 @@ async fn a_service_that_is_silent_is_504_after_two_seconds() {
 
 #[tokio::test]
 async fn a_change_that_order_did_not_answer_for_may_have_happened_and_is_to_be_sent_again_with_its_key() {
-    let (url, _holding) = silent().await;
+    let url = silent().await;
     let silent = start(&[&format!("--order-url={url}")]).await;
     let gone = start(&[]).await;
     for (gateway, at_least) in [(&gone, Duration::ZERO), (&silent, Duration::from_millis(4_900))] {
@@ -86,7 +75,7 @@ async fn before_accounts_told_its_keys_nobody_can_say_whether_a_token_is_valid()
 
 #[tokio::test]
 async fn what_cannot_be_worked_on_is_shed_at_once() {
-    let (url, _holding) = silent().await;
+    let url = silent().await;
     let gateway = start(&["--requests-max=1", &format!("--inventory-url={url}")]).await;
     let first = tokio::spawn(refused(gateway.request("GET", "/v1/products")));
     let second = async || refused(gateway.request("GET", "/.well-known/jwks.json")).await;
@@ -99,7 +88,7 @@ async fn what_cannot_be_worked_on_is_shed_at_once() {
 
 #[tokio::test]
 async fn the_end_waits_for_a_request_under_way() {
-    let (url, _holding) = silent().await;
+    let url = silent().await;
     let mut gateway = start(&["--requests-max=1", &format!("--inventory-url={url}")]).await;
     let request = gateway.request("GET", "/v1/products");
     let under_way = tokio::spawn(async move { (refused(request).await, Instant::now()) });

@@ -6,19 +6,22 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::header::CONTENT_TYPE};
+use axum::{body::Body, http::header::CONTENT_TYPE};
 use contracts::order::v1::WatchOrderRequest;
 use http_body_util::BodyExt;
 use prost::Message;
 use testkit::SOON;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::watch,
     time::{Instant, timeout},
 };
 
-use crate::client::{EVENTS, Running, Who, problem_in, refused, start, with};
+use crate::{
+    client::{EVENTS, Running, Who, problem_in, refused, start, with},
+    stand_in::stand_in,
+};
 
 /// The bytes before a message of gRPC: whether it is packed, and its length.
 const GRPC_PREFIX: usize = 5;
@@ -34,8 +37,6 @@ struct Silent {
 
 impl Silent {
     async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let (asked_after, break_off) = (Arc::<Mutex<Vec<i64>>>::default(), watch::Sender::new(()));
         let (asked, breaking_off) = (asked_after.clone(), break_off.clone());
         let open = async move |body: Body| {
@@ -48,8 +49,7 @@ impl Silent {
             };
             ([(CONTENT_TYPE, "application/grpc")], Body::from_stream(futures::stream::once(silence)))
         };
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(open)).await });
-        Self { url, asked_after, break_off }
+        Self { url: stand_in(open).await, asked_after, break_off }
     }
 
     fn open(&self) -> usize {

@@ -9,3 +9,4 @@ mod connections;
 mod events;
 mod process;
 mod requests;
+mod stand_in;
