@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults chaos servers bench check k8s-check compose-test advisories
+.PHONY: help build up down demo test test-faults chaos servers bench check k8s-check observe-check compose-test advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -69,6 +69,11 @@ k8s-check: ## the manifests in k8s/, without a cluster; then the checks themselv
 	scripts/tool k8s-python scripts/k8s-check --self-test
 
 # the engine is the one that is there, or that POSTBOX_ENGINE names; without one it says so and tries nothing
+# apart from check: Prometheus's own tool is compiled, once, for some minutes
+observe-check: ## what Prometheus scrapes and alerts on, by its own tool; when alerts are raised and when not; needs Go
+	scripts/tool promtool check config deploy/observe/prometheus.yml
+	scripts/tool promtool test rules deploy/observe/rules-test.yml
+
 compose-test: ## the images and docker-compose.yml, live: built, started, ordered from, killed, audited; needs Docker
 	scripts/compose-test
 
