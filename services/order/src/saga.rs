@@ -2,7 +2,7 @@
 //!
 //! [`next`] is pure. Everything that happens to an order (an answer on the telephone, a letter, a deadline) is a
 //! [`Fact`]; recovery after a crash asks [`State::action`] what is due and hears the same facts again. So a fact may come
-//! twice, late, or never, and the search in `tests/saga_search.rs` tries all of it. The picture in `ARCHITECTURE.md` is drawn
+//! twice, late, or never, and the search in `tests/saga_search/` tries all of it. The picture in `ARCHITECTURE.md` is drawn
 //! from this table by `tests/saga_picture.rs`.
 
 mod state;
