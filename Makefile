@@ -68,12 +68,12 @@ k8s-check: ## the manifests in k8s/, without a cluster; then the checks themselv
 	scripts/tool k8s-python scripts/k8s-check
 	scripts/tool k8s-python scripts/k8s-check --self-test
 
-# the engine is the one that is there, or that POSTBOX_ENGINE names; without one it says so and tries nothing
 # apart from check: Prometheus's own tool is compiled, once, for some minutes
 observe-check: ## what Prometheus scrapes and alerts on, by its own tool; when alerts are raised and when not; needs Go
 	scripts/tool promtool check config deploy/observe/prometheus.yml
 	scripts/tool promtool test rules deploy/observe/rules-test.yml
 
+# the engine is the one that is there, or that POSTBOX_ENGINE names; without one it says so and tries nothing
 compose-test: ## the images and docker-compose.yml, live: built, started, ordered from, killed, audited; needs Docker
 	scripts/compose-test
 
