@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use contracts::event::Event;
 use service_runtime::{kill_point, telemetry};
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::time::Instant;
@@ -234,14 +235,21 @@ async fn make_effects(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failu
     let mut blocked = BlockedKeys::read_in_tx(&mut tx, &group, &slices).await?;
     let mut tally = Tally::new();
     let mut applied = Vec::new();
+    // by topic: letters of one topic have one handler, and those of one key one topic
+    let mut wanted: BTreeMap<&'static str, Vec<Event>> = BTreeMap::new();
     for slice in &slices {
+        let topic = slice.partition.topic;
         for letter in &slice.letters {
-            let outcome = apply_one_in_tx(&mut tx, &group, slice.partition, letter, &mut blocked).await?;
-            *tally.entry((slice.partition.topic, outcome)).or_default() += 1;
-            if outcome == Outcome::Applied {
-                applied.push((slice.partition.topic, letter.clone()));
+            let (outcome, event) = look_in_tx(&mut tx, &group, slice.partition, letter, &mut blocked).await?;
+            *tally.entry((topic, outcome)).or_default() += 1;
+            if let Some(event) = event {
+                applied.push((topic, letter.clone()));
+                wanted.entry(topic).or_default().push(event);
             }
         }
+    }
+    for (topic, events) in wanted {
+        group.handle_all(topic, &mut tx, events).await?;
     }
     group::check_in_tx(&mut tx, &group).await?;
     let has_effects = !applied.is_empty();
@@ -269,28 +277,26 @@ async fn make_effects(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failu
     Ok(())
 }
 
-async fn apply_one_in_tx(
+/// Looks what is to become of a letter, and parks it if it must be. Gives what it says when it is to be handled.
+async fn look_in_tx(
     conn: &mut PgConnection,
     group: &Group,
     partition: Partition,
     letter: &Letter,
     blocked: &mut BlockedKeys,
-) -> Result<Outcome, Failure> {
+) -> Result<(Outcome, Option<Event>), Failure> {
     let topic = partition.topic;
     match letter.read() {
-        Ok(event) if !group.wants(topic, &event) => Ok(Outcome::Skipped),
+        Ok(event) if !group.wants(topic, &event) => Ok((Outcome::Skipped, None)),
         Ok(_) if blocked.contains(topic, letter) => {
             parked::park_behind_in_tx(conn, group, partition, letter).await?;
-            Ok(Outcome::Parked)
+            Ok((Outcome::Parked, None))
         }
-        Ok(event) => {
-            group.handle(topic, conn, &event).await?;
-            Ok(Outcome::Applied)
-        }
+        Ok(event) => Ok((Outcome::Applied, Some(event))),
         Err(unreadable) => {
             parked::park_in_tx(conn, group, partition, letter, &unreadable.to_string()).await?;
             blocked.add(topic, letter);
-            Ok(Outcome::Parked)
+            Ok((Outcome::Parked, None))
         }
     }
 }

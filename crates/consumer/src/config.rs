@@ -14,6 +14,9 @@ pub struct ConsumerConfig {
     pub service_name: String,
     /// The most letters in one transaction, from 1. As many again are gathered while it runs.
     pub batch_events_max: usize,
+    /// Transactions begin at least so long after each other, as long as not a whole one is waiting: letters that come in quick
+    /// succession share a commit. One that comes alone waits for nothing.
+    pub batch_pause: Duration,
     /// How long a transaction may take before it counts as an outage. More than the `transaction_timeout` of the
     /// database role, so that Postgres gives up first.
     pub transaction_deadline: Duration,
@@ -47,6 +50,7 @@ impl ConsumerConfig {
             namespace: namespace.into(),
             service_name: service_name.into(),
             batch_events_max: 500,
+            batch_pause: Duration::from_millis(20),
             transaction_deadline: Duration::from_secs(15),
             handover_deadline: Duration::from_secs(4),
             poll_interval_max: Duration::from_mins(5),

@@ -13,7 +13,7 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 
 use crate::{
     config::ConsumerConfig,
-    handler::{AnyHandler, HandlerError, Kind},
+    handler::{AnyHandler, Delivered, HandlerError, Kind},
     pace::Pace,
 };
 
@@ -88,9 +88,34 @@ impl Group {
         self.handler(topic).wants(&event.event_type)
     }
 
-    /// Gives a letter to its handler, as a part of the letter's trace. The span of the batch that it is in, which is in no trace of
-    /// a letter, is linked to.
+    /// Gives a letter to its handler, as a part of the letter's trace.
     pub async fn handle(&self, topic: &str, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
+        let span = self.span_of(topic, event);
+        let handled = uncaught(self.handler(topic).handle(conn, event).instrument(span.clone())).await;
+        if let Err(error) = &handled {
+            telemetry::failed(&span, error.text());
+        }
+        handled
+    }
+
+    /// Gives letters of one topic to their handler, each as a part of its own trace. A letter that is alone is given alone.
+    pub async fn handle_all(
+        &self,
+        topic: &str,
+        conn: &mut PgConnection,
+        events: Vec<Event>,
+    ) -> Result<(), HandlerError> {
+        if let [event] = events.as_slice() {
+            return self.handle(topic, conn, event).await;
+        }
+        let delivered = |event| Delivered { span: self.span_of(topic, &event), event };
+        let letters: Vec<Delivered> = events.into_iter().map(delivered).collect();
+        uncaught(self.handler(topic).handle_all(conn, &letters)).await
+    }
+
+    /// The part of a letter's trace that is its handling here. The span of the batch that it is in, which is in no trace of a
+    /// letter, is linked to.
+    fn span_of(&self, topic: &str, event: &Event) -> Span {
         let span = info_span!(
             parent: None,
             "handle",
@@ -109,17 +134,7 @@ impl Group {
             telemetry::note(&span, "messaging.consumer.group.name", self.name);
         }
         telemetry::join(&span, event.traceparent.as_deref());
-        let handled = async { self.handler(topic).handle(conn, event).await }.instrument(span.clone());
-        // a handler that panics on a letter must not stop its partition, or the retries of others
-        let handled = AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|panic| {
-            let message = panic.downcast_ref::<String>().map(String::as_str);
-            let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(HandlerError::reject(format!("the handler panicked: {message}")))
-        });
-        if let Err(error) = &handled {
-            telemetry::failed(&span, error.text());
-        }
-        handled
+        span
     }
 
     /// What a transaction with so many letters is seen as, where spans are exported: beside the traces of its letters, which
@@ -152,6 +167,15 @@ impl Group {
         let route = self.routes.iter().find(|(known, _)| *known == topic);
         &*route.expect("only letters of the group's own topics come here").1
     }
+}
+
+/// A handler that panics on a letter must not stop its partition, or the retries of others.
+async fn uncaught(handling: impl Future<Output = Result<(), HandlerError>>) -> Result<(), HandlerError> {
+    AssertUnwindSafe(handling).catch_unwind().await.unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(HandlerError::reject(format!("the handler panicked: {message}")))
+    })
 }
 
 /// To be called before the commit of what a handler did. A statement that failed and was passed over has aborted the

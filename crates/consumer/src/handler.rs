@@ -5,6 +5,7 @@ use std::error::Error;
 use contracts::event::{Event, InvalidEvent};
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
+use tracing::{Instrument, Span};
 
 /// Any error, as a handler met it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -33,6 +34,33 @@ pub trait EventHandler: Send + Sync + 'static {
 
     /// Makes the effects of one letter. A panic counts as [`HandlerError::Reject`].
     fn handle(&self, conn: &mut PgConnection, event: &Event) -> impl Future<Output = Result<(), HandlerError>> + Send;
+
+    /// Makes the effects of several letters of one topic, in their sequence; a key may occur more than once. A handler that has a
+    /// statement for many is much faster with it than with a statement for each.
+    ///
+    /// It need not find out whose fault an error is: whatever fails is rolled back, and the letters come again one by one, to
+    /// [`Self::handle`].
+    fn handle_all(
+        &self,
+        conn: &mut PgConnection,
+        letters: &[Delivered],
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        async move {
+            for Delivered { event, span } in letters {
+                self.handle(conn, event).instrument(span.clone()).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A letter in the hands of its handler.
+#[derive(Debug)]
+pub struct Delivered {
+    /// What it says.
+    pub event: Event,
+    /// The part of its trace that is told here: what is said or written for this letter alone is said in it.
+    pub span: Span,
 }
 
 /// What it means to give a handler its letters again from the start.
@@ -114,6 +142,12 @@ pub(crate) trait AnyHandler: Send + Sync {
     fn wants(&self, event_type: &str) -> bool;
 
     fn handle<'a>(&'a self, conn: &'a mut PgConnection, event: &'a Event) -> BoxFuture<'a, Result<(), HandlerError>>;
+
+    fn handle_all<'a>(
+        &'a self,
+        conn: &'a mut PgConnection,
+        letters: &'a [Delivered],
+    ) -> BoxFuture<'a, Result<(), HandlerError>>;
 }
 
 impl<H: EventHandler> AnyHandler for H {
@@ -127,5 +161,13 @@ impl<H: EventHandler> AnyHandler for H {
 
     fn handle<'a>(&'a self, conn: &'a mut PgConnection, event: &'a Event) -> BoxFuture<'a, Result<(), HandlerError>> {
         Box::pin(EventHandler::handle(self, conn, event))
+    }
+
+    fn handle_all<'a>(
+        &'a self,
+        conn: &'a mut PgConnection,
+        letters: &'a [Delivered],
+    ) -> BoxFuture<'a, Result<(), HandlerError>> {
+        Box::pin(EventHandler::handle_all(self, conn, letters))
     }
 }

@@ -73,7 +73,7 @@ use sqlx::migrate::Migrator;
 
 pub use config::ConsumerConfig;
 pub use dead_letter_copy::{DeadLetterCopy, dead_letter_topic, make_dead_letter_topic};
-pub use handler::{BoxError, EventHandler, HandlerError, Kind};
+pub use handler::{BoxError, Delivered, EventHandler, HandlerError, Kind};
 pub use inbox::{INBOX_KEPT_DAYS, first_time_in_tx};
 pub use letter::Letter;
 pub use parked::{discard, redrive};

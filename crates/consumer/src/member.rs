@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -80,6 +80,8 @@ struct Member {
     /// Reading failed: when to try again.
     reading_pause: Option<Pause>,
     running: Option<Running>,
+    /// When the next batch may begin, however few letters it has.
+    batch_at: Instant,
     watchdog: Watchdog,
     /// Kafka has said that something is wrong, and nothing good since.
     is_in_trouble: bool,
@@ -128,6 +130,7 @@ impl Member {
             reading: None,
             reading_pause: None,
             running: None,
+            batch_at: Instant::now(),
             watchdog,
             is_in_trouble: false,
             report_at: Instant::now(),
@@ -155,7 +158,7 @@ impl Member {
                 // polled whether a batch runs or not: the membership rests on it. Only a full buffer waits for the batch,
                 // which is bounded
                 received = self.kafka.receive(), if has_room => Happening::Received(received),
-                () = sleep(TICK) => Happening::Nothing,
+                () = sleep_until(self.look_at()) => Happening::Nothing,
             };
             match happening {
                 Happening::Cancelled => return Ok(()),
@@ -319,14 +322,22 @@ impl Member {
         Ok(())
     }
 
+    /// When to look around if nothing happens until then.
+    fn look_at(&self) -> Instant {
+        let tick = Instant::now() + TICK;
+        if self.running.is_none() && self.lanes.count_waiting() > 0 { tick.min(self.batch_at) } else { tick }
+    }
+
     fn start_batch(&mut self) {
-        if self.running.is_some() {
+        let is_full = || self.lanes.count_waiting() >= self.group.pace.letters();
+        if self.running.is_some() || Instant::now() < self.batch_at && !is_full() {
             return;
         }
         let slices = self.lanes.next_batch();
         if slices.is_empty() {
             return;
         }
+        self.batch_at = Instant::now() + self.group.config.batch_pause;
         let partitions = slices.iter().map(|slice| slice.partition).collect();
         let interrupt = CancellationToken::new();
         let batch = tokio::spawn(batch::process(self.group.clone(), slices, interrupt.clone()));
