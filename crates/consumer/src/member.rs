@@ -148,6 +148,7 @@ impl Member {
             if has_room {
                 self.watchdog.polls(Instant::now())?;
             }
+            let look_at = self.look_at();
             let happening = tokio::select! {
                 // what ends goes before what begins
                 biased;
@@ -158,7 +159,7 @@ impl Member {
                 // polled whether a batch runs or not: the membership rests on it. Only a full buffer waits for the batch,
                 // which is bounded
                 received = self.kafka.receive(), if has_room => Happening::Received(received),
-                () = sleep_until(self.look_at()) => Happening::Nothing,
+                () = sleep_until(look_at) => Happening::Nothing,
             };
             match happening {
                 Happening::Cancelled => return Ok(()),
