@@ -24,6 +24,7 @@ pub async fn place_by_letter(platform: &Platform, customer: &Customer, id: Order
         card_token: card.to_owned(),
         budget_ms: 5_000,
         placed_by: PlacedBy::Letter.into(),
+        traceparent: String::new(),
     };
     let answers = desk.place_orders(PlaceOrdersRequest { items: vec![order] }).await.expect("order takes it");
     let answer = answers.into_inner().message().await.expect("an answer").expect("one for each order");

@@ -98,6 +98,15 @@ struct Waiting<B: Batch> {
     answer: Answer<B>,
 }
 
+impl<B: Batch> Waiting<B> {
+    fn new(request: B::Request) -> (Self, Answered<B>) {
+        let (answer, answered) = oneshot::channel();
+        (Self { request, since: Instant::now(), answer }, answered)
+    }
+}
+
+type Answered<B> = oneshot::Receiver<Result<<B as Batch>::Answer, Refused<<B as Batch>::Error>>>;
+
 type Answer<B> = oneshot::Sender<Result<<B as Batch>::Answer, Refused<<B as Batch>::Error>>>;
 
 impl<B: Batch> Batcher<B> {
@@ -109,13 +118,22 @@ impl<B: Batch> Batcher<B> {
         Self { name, queue }
     }
 
-    /// Has a request written, together with others.
+    /// Has a request written, together with others. Refused when the queue is full: for what nobody has accepted yet.
     pub async fn submit(&self, request: B::Request) -> Result<B::Answer, Refused<B::Error>> {
-        let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { request, since: Instant::now(), answer };
+        let (waiting, answered) = Waiting::new(request);
         if self.queue.try_send(waiting).is_err() {
             counter!("batch_refused_total", "batch" => self.name).increment(1);
             return Err(Refused::Full);
+        }
+        answered.await.unwrap_or(Err(Refused::Lost))
+    }
+
+    /// As [`Self::submit`], but waits for a place in the queue: for what goes on with something that was accepted. The caller
+    /// sees to it that it does not wait for ever, and that not too many do.
+    pub async fn queue_up(&self, request: B::Request) -> Result<B::Answer, Refused<B::Error>> {
+        let (waiting, answered) = Waiting::new(request);
+        if self.queue.send(waiting).await.is_err() {
+            return Err(Refused::Lost);
         }
         answered.await.unwrap_or(Err(Refused::Lost))
     }

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use contracts::event::{Event, InvalidEvent};
 use futures::future::BoxFuture;
+use service_runtime::database;
 use sqlx::PgConnection;
 use tracing::{Instrument, Span};
 
@@ -117,14 +118,10 @@ impl HandlerError {
 /// passes, or is repaired, and then the same letter gets through.
 impl From<sqlx::Error> for HandlerError {
     fn from(error: sqlx::Error) -> Self {
-        let is_final = match &error {
-            // SQLSTATE: class 22 data exception, class 23 integrity constraint violation, 25P02 in failed transaction
-            sqlx::Error::Database(refusal) => {
-                refusal.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23") || code == "25P02")
-            }
-            sqlx::Error::RowNotFound | sqlx::Error::Encode(_) => true,
-            _ => false,
-        };
+        // SQLSTATE in_failed_sql_transaction
+        let goes_on_after_a_failure =
+            error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "25P02");
+        let is_final = database::is_of_the_data(&error) || goes_on_after_a_failure;
         if is_final { Self::Reject(error.into()) } else { Self::Retry(error.into()) }
     }
 }

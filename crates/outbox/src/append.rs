@@ -1,5 +1,7 @@
 //! Writing letters, in the transaction of the change that they tell about.
 
+use std::borrow::Borrow;
+
 use contracts::{event::Event, topics::Topic};
 use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
@@ -62,8 +64,16 @@ pub async fn append_in_tx(conn: &mut PgConnection, topic: Topic, event: &Event) 
 }
 
 /// Writes the letters of a batch in their order, in one statement: all or none. See [`append_in_tx`].
-pub async fn append_many_in_tx(conn: &mut PgConnection, topic: Topic, events: &[Event]) -> Result<(), Error> {
-    for event in events {
+pub async fn append_many_in_tx<E: Borrow<Event> + Sync>(
+    conn: &mut PgConnection,
+    topic: Topic,
+    events: &[E],
+) -> Result<(), Error> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let events: Vec<&Event> = events.iter().map(Borrow::borrow).collect();
+    for event in &events {
         check(event)?;
     }
     let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();

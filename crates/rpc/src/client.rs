@@ -30,12 +30,8 @@ where
     F: Future<Output = Result<Response<A>, Status>>,
 {
     let deadline = Instant::now() + budget;
-    let tries = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(20))
-        .with_jitter()
-        .with_max_times(TRIES_MAX - 1);
     let asking = (|| ask_until(deadline, message.clone(), &call))
-        .retry(tries)
+        .retry(tries())
         // what a service says itself has details
         .when(|status: &Status| status.code() == Code::Unavailable && status.details().is_empty());
     timeout_at(deadline, asking).await.unwrap_or_else(|_| Err(too_late()))
@@ -63,6 +59,11 @@ where
     first.map_err(or_broken)?.ok_or_else(|| status(ProblemCode::Unavailable, "the call ended without an outcome"))
 }
 
+/// When a service that cannot be reached is asked again.
+pub(crate) fn tries() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(20)).with_jitter().with_max_times(TRIES_MAX - 1)
+}
+
 async fn ask_until<Q, A, C, F>(deadline: Instant, message: Q, call: &C) -> Result<A, Status>
 where
     C: Fn(Request<Q>) -> F,
@@ -80,7 +81,7 @@ where
 /// What a service says itself has no cause; a status with one is of the connection: it broke, was closed in order before the call
 /// was heard, or the other side had enough of it. tonic has half a dozen codes for that (0.14.9: UNKNOWN, CANCELLED, INTERNAL,
 /// RESOURCE_EXHAUSTED), and all are as good as a service that is away: nobody knows whether it did what was asked.
-fn or_broken(status: Status) -> Status {
+pub(crate) fn or_broken(status: Status) -> Status {
     match status.source() {
         // the clock that tonic sets by the same deadline was a moment faster than ours
         Some(cause) if began_with::<TimeoutExpired>(cause) => too_late(),
@@ -95,6 +96,6 @@ fn began_with<E: std::error::Error + 'static>(error: &(dyn std::error::Error + '
     error.is::<E>() || error.source().is_some_and(began_with::<E>)
 }
 
-fn too_late() -> Status {
+pub(crate) fn too_late() -> Status {
     status(ProblemCode::DeadlineExceeded, "the answer did not come in time")
 }

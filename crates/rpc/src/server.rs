@@ -123,12 +123,56 @@ fn span_of<B>(request: &tonic::codegen::http::Request<B>) -> Span {
 /// The answer to a list call: each outcome as soon as it is there.
 pub type Outcomes<O> = Pin<Box<dyn Stream<Item = Result<O, Status>> + Send>>;
 
-/// Answers each item of a list on its own. The work is spawned: a caller who hangs up loses the answer, never half of
-/// a transaction. A list that is empty or longer than [`LIST_ITEMS_MAX`] is refused.
+/// Answers each item of a list on its own, as a part of the call's trace. The work is spawned: a caller who hangs up loses the
+/// answer, never half of a transaction. A list that is empty or longer than [`LIST_ITEMS_MAX`] is refused.
 pub fn outcomes<I, O, F>(
     shutdown: &Shutdown,
     items: Vec<I>,
     each: impl Fn(I) -> F,
+) -> Result<Response<Outcomes<O>>, Status>
+where
+    O: Send + 'static,
+    F: Future<Output = O> + Send + 'static,
+{
+    in_spans(shutdown, items, |item| (Span::current(), each(item)))
+}
+
+/// An item that knows its own trace: those of a list belong to different ones.
+#[derive(Debug)]
+pub struct Traced<I> {
+    /// The item.
+    pub item: I,
+    /// The W3C `traceparent` of who asks; empty when the call's trace will do.
+    pub traceparent: String,
+}
+
+/// As [`outcomes`], each as a part of its own trace, where its span has the name of this `rpc`.
+pub fn traced_outcomes<I, O, F>(
+    shutdown: &Shutdown,
+    rpc: &'static str,
+    items: Vec<Traced<I>>,
+    each: impl Fn(I) -> F,
+) -> Result<Response<Outcomes<O>>, Status>
+where
+    O: Send + 'static,
+    F: Future<Output = O> + Send + 'static,
+{
+    in_spans(shutdown, items, |Traced { item, traceparent }| (span_of_item(rpc, &traceparent), each(item)))
+}
+
+fn span_of_item(rpc: &'static str, traceparent: &str) -> Span {
+    if traceparent.is_empty() {
+        return Span::current();
+    }
+    let span = info_span!(parent: None, "item", rpc, otel.name = rpc, otel.kind = "server", trace_id = Empty);
+    telemetry::join(&span, Some(traceparent));
+    span
+}
+
+fn in_spans<I, O, F>(
+    shutdown: &Shutdown,
+    items: Vec<I>,
+    begin: impl Fn(I) -> (Span, F),
 ) -> Result<Response<Outcomes<O>>, Status>
 where
     O: Send + 'static,
@@ -141,12 +185,12 @@ where
     let (settled, outcomes) = mpsc::channel(items.len());
     for item in items {
         let settled = settled.clone();
-        let work = each(item);
+        let (span, work) = begin(item);
         let work = async move {
             // a send fails only when the caller has hung up
             let _ = settled.send(Ok(work.await)).await;
         };
-        shutdown.spawn_work(work.instrument(Span::current()));
+        shutdown.spawn_work(work.instrument(span));
     }
     Ok(Response::new(Box::pin(ReceiverStream::new(outcomes))))
 }

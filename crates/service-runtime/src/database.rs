@@ -110,6 +110,25 @@ fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether a statement failed of what it was to write, so that it would fail again: a rule of the table, or a value that does not
+/// fit. Everything else (no connection, a deadlock, a time limit, a missing table) passes, or is repaired.
+pub fn is_of_the_data(error: &sqlx::Error) -> bool {
+    match error {
+        // SQLSTATE: class 22 data exception, class 23 integrity constraint violation
+        sqlx::Error::Database(refusal) => {
+            refusal.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+        }
+        sqlx::Error::RowNotFound | sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether two transactions waited for each other, and this one was chosen to end.
+pub fn is_deadlock(error: &sqlx::Error) -> bool {
+    // SQLSTATE deadlock_detected
+    error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "40P01")
+}
+
 async fn close(connection: PgConnection) -> Result<(), Error> {
     connection.close().await.map_err(|error| Error::other("closing the connection", error))
 }

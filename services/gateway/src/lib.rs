@@ -51,9 +51,10 @@ use contracts::{
     analytics::v1::analytics_service_client::AnalyticsServiceClient,
     inventory::v1::inventory_service_client::InventoryServiceClient,
     notification::v1::notification_service_client::NotificationServiceClient,
-    order::v1::order_service_client::OrderServiceClient, shipping::v1::shipping_service_client::ShippingServiceClient,
+    order::v1::{PlaceOrder, PlaceOrdersRequest, PlaceOrdersResponse, order_service_client::OrderServiceClient},
+    shipping::v1::shipping_service_client::ShippingServiceClient,
 };
-use rpc::{Channel, Tls};
+use rpc::{Channel, Lists, Tls};
 use service_runtime::{
     Error, Shutdown,
     config::OpsConfig,
@@ -71,6 +72,8 @@ pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
 pub struct Gateway {
     pub(crate) accounts: AccountsServiceClient<Channel>,
     pub(crate) orders: OrderServiceClient<Channel>,
+    /// Orders that are placed at the same time go in lists.
+    pub(crate) placed_orders: Lists<PlaceOrder, PlaceOrdersResponse>,
     /// On a connection of its own: streams that stay open must not take the places of calls, nor their share of its window.
     pub(crate) watched_orders: OrderServiceClient<Channel>,
     pub(crate) inventory: InventoryServiceClient<Channel>,
@@ -91,10 +94,18 @@ impl Gateway {
     pub fn new(config: &Config, shutdown: &Shutdown) -> Result<Self, Error> {
         let tls = Tls::open(&config.tls)?;
         let accounts = AccountsServiceClient::new(tls.channel(&config.accounts_url)?);
+        let orders = OrderServiceClient::new(tls.channel(&config.order_url)?);
         Ok(Self {
+            placed_orders: Lists::start("order.v1.OrderService/PlaceOrders", |outcome| &outcome.requested_order_id, {
+                let orders = orders.clone();
+                move |request| {
+                    let mut orders = orders.clone();
+                    async move { orders.place_orders(request.map(|items| PlaceOrdersRequest { items })).await }
+                }
+            }),
             keys: Arc::new(Keys::new(accounts.clone())),
             accounts,
-            orders: OrderServiceClient::new(tls.channel(&config.order_url)?),
+            orders,
             watched_orders: OrderServiceClient::new(tls.channel(&config.order_url)?),
             inventory: InventoryServiceClient::new(tls.channel(&config.inventory_url)?),
             shipping: ShippingServiceClient::new(tls.channel(&config.shipping_url)?),

@@ -9,9 +9,7 @@ use axum::{
 };
 use contracts::{
     ids::{OrderId, Quantity, Sku},
-    order::v1::{
-        Order, OrderLine, PlaceOrder, PlaceOrdersRequest, PlaceOrdersResponse, PlacedBy, place_orders_response::Outcome,
-    },
+    order::v1::{Order, OrderLine, PlaceOrder, PlaceOrdersResponse, PlacedBy, place_orders_response::Outcome},
 };
 
 use crate::{
@@ -85,22 +83,16 @@ pub async fn place_order(
 ) -> Result<Response, Problem> {
     let deadline = Deadline::of(body.arrived_at);
     let placed_by = if by_letter { PlacedBy::Letter } else { PlacedBy::Telephone };
-    let order = PlaceOrder {
-        order_id: OrderId::new().to_string(),
+    let id = OrderId::new().to_string();
+    let answer = gateway.placed_orders.ask(deadline.left(), &id, |traceparent| PlaceOrder {
+        order_id: id.clone(),
         customer_id: customer_id.to_string(),
-        idempotency_key,
-        lines: body.value.lines,
-        card_token: body.value.card_token,
-        budget_ms: 0,
+        idempotency_key: idempotency_key.clone(),
+        lines: body.value.lines.clone(),
+        card_token: body.value.card_token.clone(),
+        budget_ms: deadline.budget_ms(),
         placed_by: placed_by.into(),
-    };
-    let answer = rpc::ask_one(deadline.left(), order, |request| {
-        let request = request.map(|mut order| {
-            order.budget_ms = deadline.budget_ms();
-            PlaceOrdersRequest { items: vec![order] }
-        });
-        let mut orders = gateway.orders.clone();
-        async move { orders.place_orders(request).await }
+        traceparent,
     });
     let answer = answer.await.map_err(|status| no_answer(status, MAY_BE_TAKEN))?;
     let PlaceOrdersResponse { requested_order_id: _, replayed: again, outcome } = answer;

@@ -1,5 +1,8 @@
 //! What can go wrong in inventory, and how it is told.
 
+use std::sync::Arc;
+
+use batcher::Refused;
 use consumer::HandlerError;
 use contracts::{
     ids::{OrderId, Sku},
@@ -45,6 +48,15 @@ pub enum InventoryError {
     /// A letter could not be written.
     #[error("the outbox of inventory: {0}")]
     Outbox(#[from] outbox::Error),
+    /// Somebody else answered one of the orders at the same moment. Nothing was changed; asking again finds the answer.
+    #[error("one of the orders was answered by somebody else at the same moment")]
+    Raced,
+    /// Too many reservations wait. Nothing was changed.
+    #[error("too many reservations wait")]
+    Busy,
+    /// What the reservations failed of that were to be written together.
+    #[error(transparent)]
+    Together(Arc<InventoryError>),
     /// The database is away or refused. Whether anything was changed is not known; asking again is safe.
     #[error("the database of inventory: {0}")]
     Database(#[from] sqlx::Error),
@@ -59,6 +71,15 @@ pub enum InventoryError {
 }
 
 impl InventoryError {
+    /// Whether an order was answered by somebody else at the same moment.
+    pub(crate) fn is_raced(&self) -> bool {
+        match self {
+            Self::Raced => true,
+            Self::Together(error) => error.is_raced(),
+            _ => false,
+        }
+    }
+
     /// A field that is not what it should be.
     pub(crate) fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid { field, detail: detail.into() }
@@ -83,12 +104,15 @@ impl InventoryError {
     }
 
     /// The word that the outside is told.
-    pub const fn code(&self) -> ProblemCode {
+    pub fn code(&self) -> ProblemCode {
         match self {
             Self::Invalid { .. } => ProblemCode::Invalid,
             Self::UnknownProduct(_) => ProblemCode::NotFound,
             Self::KeyReused { .. } => ProblemCode::IdempotencyKeyReused,
-            Self::Database(_) | Self::Outbox(outbox::Error::Database(_)) => ProblemCode::Unavailable,
+            Self::Together(error) => error.code(),
+            Self::Database(_) | Self::Outbox(outbox::Error::Database(_)) | Self::Raced | Self::Busy => {
+                ProblemCode::Unavailable
+            }
             Self::Contradiction { .. } | Self::Outbox(_) | Self::Corrupt { .. } => ProblemCode::Internal,
         }
     }
@@ -96,7 +120,10 @@ impl InventoryError {
     /// What the outside is told beside the word. What happened inside goes to the log, here and only here.
     pub fn detail(&self) -> String {
         match self {
-            Self::Invalid { .. } | Self::UnknownProduct(_) | Self::KeyReused { .. } => self.to_string(),
+            Self::Invalid { .. } | Self::UnknownProduct(_) | Self::KeyReused { .. } | Self::Raced | Self::Busy => {
+                self.to_string()
+            }
+            Self::Together(error) => error.detail(),
             // both sides log the same sentence, so that who looks finds the other one
             Self::Contradiction { .. } => {
                 error!("{self}");
@@ -114,6 +141,18 @@ impl InventoryError {
     }
 }
 
+impl From<Refused<Arc<InventoryError>>> for InventoryError {
+    fn from(refused: Refused<Arc<InventoryError>>) -> Self {
+        match refused {
+            Refused::Full => Self::Busy,
+            Refused::Failed(error) => Self::Together(error),
+            Refused::Lost => {
+                Self::Corrupt { what: "a batch of reservations".to_owned(), detail: "writing it panicked".to_owned() }
+            }
+        }
+    }
+}
+
 impl From<InventoryError> for Status {
     fn from(error: InventoryError) -> Self {
         rpc::status(error.code(), error.detail())
@@ -125,6 +164,7 @@ impl From<InventoryError> for HandlerError {
     fn from(error: InventoryError) -> Self {
         match error {
             InventoryError::Database(error) | InventoryError::Outbox(outbox::Error::Database(error)) => error.into(),
+            InventoryError::Raced => Self::Retry(InventoryError::Raced.into()),
             other => Self::Reject(other.into()),
         }
     }

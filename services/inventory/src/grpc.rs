@@ -11,7 +11,7 @@ use contracts::{
         inventory_service_server::InventoryService, release_response, reserve_response,
     },
 };
-use rpc::Outcomes;
+use rpc::{Outcomes, Traced};
 use service_runtime::Shutdown;
 use sqlx::PgPool;
 use tonic::{Request, Response, Status, Streaming};
@@ -21,7 +21,7 @@ use crate::{
     product::ProductDetails,
     release::release,
     reservation::{Answer, Refusal, Reserve},
-    reserve::reserve,
+    reserve::Reservations,
     restock::{Delivery, Restocked, restock},
     store,
 };
@@ -36,12 +36,13 @@ const DELIVERIES_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Inventory {
     pool: PgPool,
+    reservations: Reservations,
     shutdown: Shutdown,
 }
 
 impl Inventory {
     pub(crate) fn new(pool: PgPool, shutdown: Shutdown) -> Self {
-        Self { pool, shutdown }
+        Self { reservations: Reservations::start(pool.clone()), pool, shutdown }
     }
 }
 
@@ -92,10 +93,14 @@ impl InventoryService for Inventory {
 
     async fn reserve(&self, request: Request<ReserveRequest>) -> Result<Response<Self::ReserveStream>, Status> {
         // all are decoded before any is reserved: a call with a malformed item changes nothing
-        let wishes = request.into_inner().items.into_iter().map(Reserve::try_from).collect::<Result<Vec<_>, _>>()?;
-        rpc::outcomes(&self.shutdown, wishes, |wish| {
-            let pool = self.pool.clone();
-            async move { reserve_response(wish.order, reserve(&pool, &wish).await) }
+        let mut wishes = Vec::new();
+        for mut item in request.into_inner().items {
+            let traceparent = std::mem::take(&mut item.traceparent);
+            wishes.push(Traced { item: Reserve::try_from(item)?, traceparent });
+        }
+        rpc::traced_outcomes(&self.shutdown, "inventory.v1.InventoryService/Reserve", wishes, |wish: Reserve| {
+            let reservations = self.reservations.clone();
+            async move { reserve_response(wish.order, reservations.reserve(wish).await) }
         })
     }
 

@@ -33,7 +33,7 @@ pub use life::Applied;
 pub use product::{PRICE_MINOR_MAX, Product, ProductDetails};
 pub use release::release;
 pub use reservation::{Answer, Decision, LINES_MAX, Line, PricedLine, Refusal, Reserve};
-pub use reserve::reserve;
+pub use reserve::{Reservations, reserve};
 pub use restock::{Delivery, Restocked, restock};
 pub use seed::{Catalogue, seed};
 pub use settle::settle_in_tx;

@@ -11,6 +11,23 @@ use crate::{
     store::{self, Stepped},
 };
 
+/// As [`settle_in_tx`], for many orders.
+pub(crate) async fn settle_all_in_tx(conn: &mut PgConnection, orders: &[OrderId]) -> Result<(), InventoryError> {
+    let sold = store::settle_held_in_tx(conn, orders).await?;
+    if !sold.is_empty() {
+        kill_point!("inventory.settled.before-commit");
+    }
+    for order in orders {
+        if sold.contains(order) {
+            info!(order.id = %order, "sold");
+        } else {
+            // it was sold before, or something is wrong with it
+            settle_in_tx(conn, *order).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Turns what the order holds from reserved into sold. Doing it again changes nothing, also after the pieces came back.
 ///
 /// An order that holds nothing cannot have been completed: that is [`InventoryError::Contradiction`]. The caller

@@ -5,7 +5,7 @@
 //! time. Compare-and-set on the version lets one of them win each step; the others read the order again and go on from
 //! there.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use contracts::ids::OrderId;
 use tokio::time::Instant;
@@ -15,8 +15,7 @@ use crate::{
     Deps,
     error::OrderError,
     hear::hear,
-    keep::keep_in_tx,
-    kill_points,
+    keep::Keep,
     order::{Change, Heard, Order},
     saga::{Action, Fact},
     store::{self, Attempt, Kept},
@@ -179,16 +178,12 @@ async fn ask(deps: &Deps, action: Action, order: &Order, until: Instant, asking:
 
 /// Commits the changed order. If somebody else changed the order first, gives what they committed instead.
 async fn keep(deps: &Deps, before: &Kept, changed: &Order, detail: Option<&str>) -> Result<Kept, OrderError> {
-    let mut tx = deps.pool.begin().await?;
-    let Some(kept) = keep_in_tx(&mut tx, deps.clock, before, changed, detail, Attempt::AsBefore).await? else {
-        tx.rollback().await?;
+    let change = Arc::new(Keep::new(deps.clock, before, changed, detail, Attempt::AsBefore));
+    if !deps.writer.keep(change.clone()).await? {
         return read_again(deps, changed).await;
-    };
-    kill_points::before_commit(kept.order.state);
-    tx.commit().await?;
-    kill_points::after_commit(kept.order.state);
-    deps.relay.wake();
-    Ok(kept)
+    }
+    change.log();
+    Ok(change.kept.clone())
 }
 
 async fn read_again(deps: &Deps, order: &Order) -> Result<Kept, OrderError> {

@@ -1,5 +1,8 @@
 //! What can go wrong in order, and how it is told.
 
+use std::sync::Arc;
+
+use batcher::Refused;
 use contracts::{ids::OrderId, problem::ProblemCode};
 use tonic::Status;
 use tracing::error;
@@ -38,6 +41,15 @@ pub enum OrderError {
     /// The letter could not be written.
     #[error("the outbox of order: {0}")]
     Outbox(#[from] outbox::Error),
+    /// Too many orders wait to be written. Nothing was changed.
+    #[error("too many orders wait to be written; try again in a moment")]
+    Busy,
+    /// What the orders failed of that were to be written together.
+    #[error(transparent)]
+    Together(Arc<OrderError>),
+    /// The orders that were written together ended in a panic.
+    #[error("writing orders panicked")]
+    Lost,
     /// A row says what no order can be.
     #[error("order {id} cannot be read back: {detail}")]
     Corrupt {
@@ -50,14 +62,15 @@ pub enum OrderError {
 
 impl OrderError {
     /// The word that the outside is told.
-    pub const fn code(&self) -> ProblemCode {
+    pub fn code(&self) -> ProblemCode {
         match self {
             Self::Invalid { .. } | Self::IdTaken(_) => ProblemCode::Invalid,
             Self::NotFound(_) => ProblemCode::NotFound,
             Self::KeyReused(_) => ProblemCode::IdempotencyKeyReused,
             Self::KeyInFlight(_) => ProblemCode::IdempotencyKeyInFlight,
-            Self::Database(_) | Self::Outbox(_) | Self::TooManyWatches => ProblemCode::Unavailable,
-            Self::Corrupt { .. } => ProblemCode::Internal,
+            Self::Together(error) => error.code(),
+            Self::Database(_) | Self::Outbox(_) | Self::TooManyWatches | Self::Busy => ProblemCode::Unavailable,
+            Self::Corrupt { .. } | Self::Lost => ProblemCode::Internal,
         }
     }
 
@@ -69,12 +82,14 @@ impl OrderError {
             | Self::KeyReused(_)
             | Self::KeyInFlight(_)
             | Self::IdTaken(_)
-            | Self::TooManyWatches => self.to_string(),
+            | Self::TooManyWatches
+            | Self::Busy => self.to_string(),
+            Self::Together(error) => error.detail(),
             Self::Database(_) | Self::Outbox(_) => {
                 error!("{self}");
                 "order cannot reach its database; try again with the same key".to_owned()
             }
-            Self::Corrupt { .. } => {
+            Self::Corrupt { .. } | Self::Lost => {
                 error!("{self}");
                 "a fault of ours".to_owned()
             }
@@ -84,6 +99,16 @@ impl OrderError {
     /// A field that is not what it should be.
     pub fn invalid(field: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid { field, detail: detail.into() }
+    }
+}
+
+impl From<Refused<Arc<OrderError>>> for OrderError {
+    fn from(refused: Refused<Arc<OrderError>>) -> Self {
+        match refused {
+            Refused::Full => Self::Busy,
+            Refused::Failed(error) => Self::Together(error),
+            Refused::Lost => Self::Lost,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use contracts::{
     },
     problem::v1::Problem,
 };
-use rpc::Outcomes;
+use rpc::{Outcomes, Traced};
 use service_runtime::telemetry;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -52,7 +52,12 @@ impl OrderService for OrderApi {
         &self,
         request: Request<PlaceOrdersRequest>,
     ) -> Result<Response<Self::PlaceOrdersStream>, Status> {
-        rpc::outcomes(&self.deps.shutdown, request.into_inner().items, |item| {
+        let traced = |mut item: PlaceOrderMessage| {
+            let traceparent = std::mem::take(&mut item.traceparent);
+            Traced { item, traceparent }
+        };
+        let items = request.into_inner().items.into_iter().map(traced).collect();
+        rpc::traced_outcomes(&self.deps.shutdown, "order.v1.OrderService/PlaceOrders", items, |item| {
             let deps = self.deps.clone();
             async move { place_one(&deps, item).await }
         })

@@ -1,6 +1,6 @@
-//! Keeping a change: the order, its letter, and the answers that the change decides, in one transaction.
+//! Keeping a change: the order, its letters, and the answers that the change decides, in one transaction.
 
-use contracts::topics::ORDERS;
+use contracts::{event::Event, order::v1::CancelOrderResponse, topics::ORDERS};
 use service_runtime::clock::Clock;
 use sqlx::PgConnection;
 use tracing::info;
@@ -13,8 +13,74 @@ use crate::{
     store::{self, Attempt, Kept, cancel_requests},
 };
 
-/// Writes `changed` over `before` as its next version, with its letter. `None` when somebody else has changed the order
-/// since: nothing was written, roll back and read again. `detail` says more about a refusal than its reason alone.
+/// A change of an order with all that is written for it.
+#[derive(Debug)]
+pub struct Keep {
+    /// The version that is changed.
+    pub seen: i64,
+    /// The order as it will be kept.
+    pub kept: Kept,
+    /// When recovery may take it up.
+    pub attempt: Attempt,
+    letters: Vec<Event>,
+    answer_to_cancels: Option<CancelOrderResponse>,
+}
+
+impl Keep {
+    /// To write `changed` over `before` as its next version, with its letter, which belongs to the current trace. `detail` says more
+    /// about a refusal than its reason alone.
+    pub fn new(clock: Clock, before: &Kept, changed: &Order, detail: Option<&str>, attempt: Attempt) -> Self {
+        let mut order = changed.clone();
+        order.version = before.order.version + 1;
+        order.updated_at = clock.now();
+        // the first answer stays
+        let answer = before.answer.clone().or_else(|| answer::of(&order, detail));
+        let letter = if order.state == before.order.state {
+            events::shipment_updated(&order)
+        } else {
+            events::advanced(before.order.state, &order)
+        };
+        let answer_to_cancels = cancel_order::decided_by(before.order.state, &order);
+        let kept = Kept { order, answer };
+        Self { seen: before.order.version, kept, attempt, letters: vec![letter], answer_to_cancels }
+    }
+
+    /// This change and the one after it, to be written as one: the version between them is a letter, and never a row.
+    #[must_use]
+    pub fn and(mut self, next: Self) -> Self {
+        self.letters.extend(next.letters);
+        let attempt = match next.attempt {
+            Attempt::AsBefore => self.attempt,
+            Attempt::After(_) => next.attempt,
+        };
+        let answer_to_cancels = next.answer_to_cancels.or(self.answer_to_cancels);
+        Self { seen: self.seen, kept: next.kept, attempt, letters: self.letters, answer_to_cancels }
+    }
+
+    /// Tells the log, once it is written.
+    pub fn log(&self) {
+        let order = &self.kept.order;
+        info!(order.id = %order.id, state = order.state.name(), version = order.version, "order advanced");
+    }
+}
+
+/// Writes changes, and says of each whether it was written: not when somebody else has changed its order since. Of an order there
+/// is one change at most that can be.
+pub async fn keep_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Result<Vec<bool>, OrderError> {
+    let written = store::update_all_in_tx(conn, changes).await?;
+    let kept = || changes.iter().zip(&written).filter_map(|(change, &written)| written.then_some(*change));
+    let letters: Vec<&Event> = kept().flat_map(|change| &change.letters).collect();
+    outbox::append_many_in_tx(conn, ORDERS, &letters).await?;
+    for change in kept() {
+        if let Some(answer) = &change.answer_to_cancels {
+            cancel_requests::answer_in_tx(conn, change.kept.order.id, answer).await?;
+        }
+    }
+    Ok(written)
+}
+
+/// Writes one change. See [`Keep::new`]. `None` when somebody else has changed the order since: nothing was written, roll back
+/// and read again.
 pub async fn keep_in_tx(
     conn: &mut PgConnection,
     clock: Clock,
@@ -23,23 +89,10 @@ pub async fn keep_in_tx(
     detail: Option<&str>,
     attempt: Attempt,
 ) -> Result<Option<Kept>, OrderError> {
-    let mut order = changed.clone();
-    order.version = before.order.version + 1;
-    order.updated_at = clock.now();
-    // the first answer stays
-    let answer = before.answer.clone().or_else(|| answer::of(&order, detail));
-    if !store::update_in_tx(conn, &order, answer.as_ref(), attempt).await? {
+    let change = Keep::new(clock, before, changed, detail, attempt);
+    if !keep_all_in_tx(conn, &[&change]).await?[0] {
         return Ok(None);
     }
-    let letter = if order.state == before.order.state {
-        events::shipment_updated(&order)
-    } else {
-        events::advanced(before.order.state, &order)
-    };
-    outbox::append_in_tx(conn, ORDERS, &letter).await?;
-    if let Some(answer) = cancel_order::decided_by(before.order.state, &order) {
-        cancel_requests::answer_in_tx(conn, order.id, &answer).await?;
-    }
-    info!(order.id = %order.id, state = order.state.name(), version = order.version, "order advanced");
-    Ok(Some(Kept { order, answer }))
+    change.log();
+    Ok(Some(change.kept))
 }

@@ -27,6 +27,7 @@ pub mod store;
 pub mod stuck;
 pub mod telephone;
 pub mod watch;
+pub mod writer;
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +39,7 @@ use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
-use crate::{config::Config, grpc::OrderApi, store::Lane, telephone::Telephone, watch::Watches};
+use crate::{config::Config, grpc::OrderApi, store::Lane, telephone::Telephone, watch::Watches, writer::Writer};
 
 /// All that makes the database of this service, in this sequence.
 pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
@@ -51,6 +52,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
 pub struct Deps {
     /// The database of order.
     pub pool: PgPool,
+    /// The writer of orders.
+    pub writer: Writer,
     /// Inventory, payment and shipping.
     pub telephone: Telephone,
     /// Told after each commit that wrote a letter.
@@ -76,6 +79,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let (watches, new_watches) = watch::watches();
     let deps = Deps {
         pool: pool.clone(),
+        writer: Writer::start(pool.clone(), relay.waker()),
         telephone: Telephone::new(
             tls.channel(&config.inventory_url)?,
             tls.channel(&config.payment_url)?,

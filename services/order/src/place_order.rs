@@ -16,10 +16,10 @@ use crate::{
     Deps, answer as answers,
     carry_on::{carry_on_for_caller, hand_over},
     error::OrderError,
-    events, kill_points,
+    events,
     order::{Line, Order, PlacedBy},
     saga::State,
-    store::{self, Kept, KeptByKey, Times},
+    store::{self, Kept, KeptByKey, New, Times},
 };
 
 /// How long a customer waits for an answer at most. Until then the order belongs to its request, and recovery leaves it
@@ -112,17 +112,16 @@ async fn keep_new(deps: &Deps, command: &PlaceOrder) -> Result<Option<Kept>, Ord
             (Some(answers::accepted(&order)), Times { first_attempt: decide, decide })
         }
     };
-    let mut tx = deps.pool.begin().await?;
-    if !store::insert_in_tx(&mut tx, &order, answer.as_ref(), command, times).await? {
-        tx.rollback().await?;
-        return Ok(None);
-    }
-    outbox::append_in_tx(&mut tx, contracts::topics::ORDERS, &events::created(&order)).await?;
-    kill_points::before_commit(order.state);
-    tx.commit().await?;
-    kill_points::after_commit(order.state);
-    deps.relay.wake();
-    Ok(Some(Kept { order, answer }))
+    let letter = events::created(&order);
+    let idempotency_key = command.idempotency_key.clone();
+    let new = New {
+        order: order.clone(),
+        answer: answer.clone(),
+        idempotency_key,
+        fingerprint: command.fingerprint(),
+        times,
+    };
+    Ok(deps.writer.insert(new, letter).await?.then_some(Kept { order, answer }))
 }
 
 /// The commit failed, or only its reply was lost: then the order is kept and is not to be denied.
@@ -240,6 +239,7 @@ mod tests {
             card_token: "tok_visa".to_owned(),
             budget_ms: 5_000,
             placed_by: PlacedByMessage::Telephone.into(),
+            traceparent: String::new(),
         }
     }
 

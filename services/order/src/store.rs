@@ -6,7 +6,10 @@
 pub mod cancel_requests;
 pub mod stuck;
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use contracts::{
     ids::{AccountId, OrderId, Quantity, Sku},
@@ -21,8 +24,8 @@ use uuid::Uuid;
 
 use crate::{
     error::OrderError,
+    keep::Keep,
     order::{Line, Order, PlacedBy, Shipment},
-    place_order::PlaceOrder,
     saga::{Reason, State},
 };
 
@@ -123,39 +126,75 @@ macro_rules! columns {
     };
 }
 
-/// Writes a new order, PENDING. False when its id or its key has an order already: read it back with [`find_by_key`],
-/// in a new statement, which sees what the other transaction committed.
-pub async fn insert_in_tx(
-    conn: &mut PgConnection,
-    order: &Order,
-    answer: Option<&Answer>,
-    command: &PlaceOrder,
-    times: Times,
-) -> Result<bool, OrderError> {
-    let inserted = sqlx::query(
-        "INSERT INTO orders (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
-             placed_by, lines, card_token, created_at, updated_at, attempt_at, decide_by, answer)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11,
-             now() + make_interval(secs => $12), now() + make_interval(secs => $13), $14)
-         ON CONFLICT DO NOTHING",
+/// A new order, PENDING, with what is kept beside it.
+#[derive(Debug)]
+pub struct New {
+    /// The order.
+    pub order: Order,
+    /// The answer, where it is decided already.
+    pub answer: Option<Answer>,
+    /// The customer's name for the request.
+    pub idempotency_key: String,
+    /// What was asked for, digested.
+    pub fingerprint: [u8; 32],
+    /// When it is taken up.
+    pub times: Times,
+}
+
+/// Writes new orders, and says of each whether it was written: not when its id or its key has an order already, or is that of one
+/// before it in the list. Read that back with [`find_by_key`], in a new statement, which sees what the other transaction
+/// committed.
+pub async fn insert_all_in_tx(conn: &mut PgConnection, new: &[&New]) -> Result<Vec<bool>, OrderError> {
+    let orders = || new.iter().map(|new| &new.order);
+    let written: Vec<i64> = sqlx::query_scalar(
+        "WITH new AS MATERIALIZED (
+             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[],
+                     $8::text[], $9::jsonb[], $10::text[], $11::timestamptz[], $12::float8[], $13::float8[], $14::bytea[])
+                 WITH ORDINALITY AS new (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state,
+                     version, placed_by, lines, card_token, created_at, first_attempt, decide, answer, place)
+         ), written AS (
+             INSERT INTO orders (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
+                 placed_by, lines, card_token, created_at, updated_at, attempt_at, decide_by, answer)
+             SELECT order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
+                 placed_by, lines, card_token, created_at, created_at,
+                 now() + make_interval(secs => first_attempt), now() + make_interval(secs => decide), answer
+             FROM new ORDER BY place
+             ON CONFLICT DO NOTHING
+             RETURNING order_id
+         )
+         -- of several with one id the first was written
+         SELECT min(place) FROM new JOIN written USING (order_id) GROUP BY order_id",
     )
-    .bind(order.id.as_uuid())
-    .bind(order.customer_id.as_uuid())
-    .bind(&command.idempotency_key)
-    .bind(command.fingerprint().as_slice())
-    .bind(&order.trace_id)
-    .bind(order.state.name())
-    .bind(order.version)
-    .bind(placed_by_name(order.placed_by))
-    .bind(Json(order.lines.iter().map(LineRow::from).collect::<Vec<_>>()))
-    .bind(&order.card_token)
-    .bind(order.created_at.to_sqlx())
-    .bind(times.first_attempt.as_secs_f64())
-    .bind(times.decide.as_secs_f64())
-    .bind(answer.map(encode_answer))
-    .execute(conn)
+    .bind(orders().map(|order| order.id.as_uuid()).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.customer_id.as_uuid()).collect::<Vec<_>>())
+    .bind(new.iter().map(|new| new.idempotency_key.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|new| new.fingerprint.as_slice()).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.trace_id.as_str()).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.state.name()).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.version).collect::<Vec<_>>())
+    .bind(orders().map(|order| placed_by_name(order.placed_by)).collect::<Vec<_>>())
+    .bind(orders().map(line_rows).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.card_token.as_deref()).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.created_at.to_sqlx()).collect::<Vec<jiff_sqlx::Timestamp>>())
+    .bind(new.iter().map(|new| new.times.first_attempt.as_secs_f64()).collect::<Vec<_>>())
+    .bind(new.iter().map(|new| new.times.decide.as_secs_f64()).collect::<Vec<_>>())
+    .bind(new.iter().map(|new| new.answer.as_ref().map(encode_answer)).collect::<Vec<_>>())
+    .fetch_all(conn)
     .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(places(&written, new.len()))
+}
+
+fn line_rows(order: &Order) -> Json<Vec<LineRow>> {
+    Json(order.lines.iter().map(LineRow::from).collect())
+}
+
+/// Which of so many are named, counted from 1 as the database does.
+fn places(named: &[i64], count: usize) -> Vec<bool> {
+    let mut places = vec![false; count];
+    for place in named {
+        places[usize::try_from(place - 1).expect("the database counts from 1")] = true;
+    }
+    places
 }
 
 /// The order that a customer's key made.
@@ -208,14 +247,23 @@ pub async fn find_own(pool: &PgPool, id: OrderId) -> Result<Option<Kept>, OrderE
     find(pool, id, Viewer::Operator).await
 }
 
-/// One order, locked until the transaction ends, so that a letter about it is applied to what it says now.
-pub async fn lock_in_tx(conn: &mut PgConnection, id: OrderId) -> Result<Option<Kept>, OrderError> {
-    let row: Option<OrderRow> =
-        sqlx::query_as(concat!("SELECT ", columns!(), " FROM orders WHERE order_id = $1 FOR NO KEY UPDATE"))
-            .bind(id.as_uuid())
-            .fetch_optional(conn)
-            .await?;
-    row.map(TryInto::try_into).transpose()
+/// Orders, locked until the transaction ends, so that letters about them are applied to what they say now. One that there is not is
+/// left out.
+pub async fn lock_all_in_tx(
+    conn: &mut PgConnection,
+    ids: &BTreeSet<OrderId>,
+) -> Result<BTreeMap<OrderId, Kept>, OrderError> {
+    let rows: Vec<OrderRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        // whoever locks several does so in this sequence
+        " FROM orders WHERE order_id = ANY ($1) ORDER BY order_id FOR NO KEY UPDATE"
+    ))
+    .bind(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    let kept = |row| Kept::try_from(row).map(|kept| (kept.order.id, kept));
+    rows.into_iter().map(kept).collect()
 }
 
 /// Orders, newest first.
@@ -241,48 +289,57 @@ pub async fn list(pool: &PgPool, page: &Page) -> Result<Vec<Order>, OrderError> 
     rows.into_iter().map(|row| Ok(Kept::try_from(row)?.order)).collect()
 }
 
-/// Writes a changed order over the version before it. False when somebody else has changed it since: nothing was
-/// written, read it again.
-pub async fn update_in_tx(
-    conn: &mut PgConnection,
-    order: &Order,
-    answer: Option<&Answer>,
-    attempt: Attempt,
-) -> Result<bool, OrderError> {
-    let (shipment_status, tracking_number, shipment_version) = match &order.shipment {
-        Some(shipment) => (shipment_name(shipment.status), shipment.tracking_number.as_str(), shipment.version),
-        None => (None, "", 0),
+/// Writes changed orders over the versions that were seen, and says of each whether it was written: not when somebody else has
+/// changed it since.
+pub async fn update_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Result<Vec<bool>, OrderError> {
+    let orders = || changes.iter().map(|change| &change.kept.order);
+    let shipments = || {
+        orders().map(|order| match &order.shipment {
+            Some(shipment) => (shipment_name(shipment.status), shipment.tracking_number.as_str(), shipment.version),
+            None => (None, "", 0),
+        })
     };
-    let updated = sqlx::query(
-        "UPDATE orders SET saga_state = $3, reason = $4, version = $5, lines = $6, total_minor = $7, currency = $8,
-             card_token = $9, shipment_status = $10, tracking_number = $11, shipment_version = $12, updated_at = $13,
-             answer = coalesce(answer, $14),
-             attempt_at = CASE WHEN $15 THEN NULL ELSE coalesce(now() + make_interval(secs => $16), attempt_at) END,
-             attempts = CASE WHEN $16 IS NULL THEN attempts ELSE 0 END, last_error = NULL
-         WHERE order_id = $1 AND version = $2",
-    )
-    .bind(order.id.as_uuid())
-    .bind(order.version - 1)
-    .bind(order.state.name())
-    .bind(order.state.reason().map(Reason::name))
-    .bind(order.version)
-    .bind(Json(order.lines.iter().map(LineRow::from).collect::<Vec<_>>()))
-    .bind(order.total.map(Money::minor_units))
-    .bind(order.total.map(Money::currency_code))
-    .bind(&order.card_token)
-    .bind(shipment_status)
-    .bind(tracking_number)
-    .bind(shipment_version)
-    .bind(order.updated_at.to_sqlx())
-    .bind(answer.map(encode_answer))
-    .bind(order.state.is_settled())
-    .bind(match attempt {
+    let pause = |change: &&Keep| match change.attempt {
         Attempt::AsBefore => None,
         Attempt::After(pause) => Some(pause.as_secs_f64()),
-    })
-    .execute(conn)
+    };
+    let written: Vec<i64> = sqlx::query_scalar(
+        "UPDATE orders SET saga_state = change.saga_state, reason = change.reason, version = change.version,
+             lines = change.lines, total_minor = change.total_minor, currency = change.currency,
+             card_token = change.card_token, shipment_status = change.shipment_status,
+             tracking_number = change.tracking_number, shipment_version = change.shipment_version,
+             updated_at = change.updated_at, answer = coalesce(orders.answer, change.answer),
+             attempt_at = CASE WHEN change.is_settled THEN NULL
+                 ELSE coalesce(now() + make_interval(secs => change.pause), orders.attempt_at) END,
+             attempts = CASE WHEN change.pause IS NULL THEN orders.attempts ELSE 0 END, last_error = NULL
+         FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[], $7::bigint[], $8::text[],
+                 $9::text[], $10::text[], $11::text[], $12::bigint[], $13::timestamptz[], $14::bytea[], $15::bool[],
+                 $16::float8[])
+             WITH ORDINALITY AS change (order_id, seen, saga_state, reason, version, lines, total_minor, currency,
+                 card_token, shipment_status, tracking_number, shipment_version, updated_at, answer, is_settled, pause,
+                 place)
+         WHERE orders.order_id = change.order_id AND orders.version = change.seen
+         RETURNING change.place",
+    )
+    .bind(orders().map(|order| order.id.as_uuid()).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| change.seen).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.state.name()).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.state.reason().map(Reason::name)).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.version).collect::<Vec<_>>())
+    .bind(orders().map(line_rows).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.total.map(Money::minor_units)).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.total.map(Money::currency_code)).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.card_token.as_deref()).collect::<Vec<_>>())
+    .bind(shipments().map(|(status, ..)| status).collect::<Vec<_>>())
+    .bind(shipments().map(|(_, tracking_number, _)| tracking_number).collect::<Vec<_>>())
+    .bind(shipments().map(|(.., version)| version).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.updated_at.to_sqlx()).collect::<Vec<jiff_sqlx::Timestamp>>())
+    .bind(changes.iter().map(|change| change.kept.answer.as_ref().map(encode_answer)).collect::<Vec<_>>())
+    .bind(orders().map(|order| order.state.is_settled()).collect::<Vec<_>>())
+    .bind(changes.iter().map(pause).collect::<Vec<_>>())
+    .fetch_all(conn)
     .await?;
-    Ok(updated.rows_affected() == 1)
+    Ok(places(&written, changes.len()))
 }
 
 /// Claims orders that nobody carries on, for `lease`. Whoever claims and then crashes loses the lease, nothing else. The

@@ -5,14 +5,14 @@ use std::time::Duration;
 use contracts::{
     ids::Quantity,
     inventory::v1::{
-        ReleaseRequest, Reserve, ReserveLine, ReserveRequest, Reserved,
+        ReleaseRequest, Reserve, ReserveLine, ReserveRequest, ReserveResponse, Reserved,
         inventory_service_client::InventoryServiceClient, release_response::Outcome as Releasing,
         reserve_response::Outcome as Reserving,
     },
     money::Money,
     order::v1::ShipmentStatus,
     payment::v1::{
-        Charge, ChargeRequest, RefundCharge, RefundRequest, VoidCharge, VoidRequest,
+        Charge, ChargeRequest, ChargeResponse, RefundCharge, RefundRequest, VoidCharge, VoidRequest,
         charge_response::Outcome as Charging, payment_service_client::PaymentServiceClient,
         refund_response::Outcome as Refunding, void_response::Outcome as Voiding,
     },
@@ -20,7 +20,7 @@ use contracts::{
         StopRequest, StopShipment, shipping_service_client::ShippingServiceClient, stop_response::Outcome as Stopping,
     },
 };
-use rpc::Channel;
+use rpc::{Channel, Lists};
 use tonic::Status;
 use tracing::{error, warn};
 
@@ -38,14 +38,33 @@ pub struct Telephone {
     inventory: InventoryServiceClient<Channel>,
     payment: PaymentServiceClient<Channel>,
     shipping: ShippingServiceClient<Channel>,
+    /// What every order asks goes in lists.
+    reserving: Lists<Reserve, ReserveResponse>,
+    charging: Lists<Charge, ChargeResponse>,
 }
 
 impl Telephone {
-    /// A telephone with all numbers.
+    /// A telephone with all numbers. Must be called where tasks can be spawned.
     pub fn new(inventory: Channel, payment: Channel, shipping: Channel) -> Self {
+        let inventory = InventoryServiceClient::new(inventory);
+        let payment = PaymentServiceClient::new(payment);
         Self {
-            inventory: InventoryServiceClient::new(inventory),
-            payment: PaymentServiceClient::new(payment),
+            reserving: Lists::start("inventory.v1.InventoryService/Reserve", |outcome| &outcome.order_id, {
+                let inventory = inventory.clone();
+                move |request| {
+                    let mut inventory = inventory.clone();
+                    async move { inventory.reserve(request.map(|items| ReserveRequest { items })).await }
+                }
+            }),
+            charging: Lists::start("payment.v1.PaymentService/Charge", |outcome| &outcome.order_id, {
+                let payment = payment.clone();
+                move |request| {
+                    let mut payment = payment.clone();
+                    async move { payment.charge(request.map(|items| ChargeRequest { items })).await }
+                }
+            }),
+            inventory,
+            payment,
             shipping: ShippingServiceClient::new(shipping),
         }
     }
@@ -72,11 +91,11 @@ impl Telephone {
 
     async fn reserve(&self, order: &Order, budget: Duration) -> Result<Option<Heard>, Status> {
         let line = |line: &Line| ReserveLine { sku: line.sku.to_string(), quantity: line.quantity.get() };
-        let reserve = Reserve { order_id: order.id.to_string(), lines: order.lines.iter().map(line).collect() };
-        let request = ReserveRequest { items: vec![reserve] };
-        let answer = rpc::ask_one(budget, request, |request| {
-            let mut inventory = self.inventory.clone();
-            async move { inventory.reserve(request).await }
+        let id = order.id.to_string();
+        let answer = self.reserving.ask(budget, &id, |traceparent| Reserve {
+            order_id: id.clone(),
+            lines: order.lines.iter().map(line).collect(),
+            traceparent,
         });
         Ok(match answer.await?.outcome {
             Some(Reserving::Reserved(reserved)) => match prices(order, reserved) {
@@ -99,16 +118,13 @@ impl Telephone {
     }
 
     async fn charge(&self, order: &Order, budget: Duration) -> Result<Option<Heard>, Status> {
-        let charge = Charge {
-            order_id: order.id.to_string(),
+        let id = order.id.to_string();
+        let answer = self.charging.ask(budget, &id, |traceparent| Charge {
+            order_id: id.clone(),
             amount: order.total.map(Into::into),
             card_token: order.card_token.clone().unwrap_or_default(),
             budget_ms: milliseconds(budget),
-        };
-        let request = ChargeRequest { items: vec![charge] };
-        let answer = rpc::ask_one(budget, request, |request| {
-            let mut payment = self.payment.clone();
-            async move { payment.charge(request).await }
+            traceparent,
         });
         Ok(match answer.await?.outcome {
             Some(Charging::Captured(_)) => Some(Fact::Captured.into()),

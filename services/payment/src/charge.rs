@@ -33,7 +33,7 @@ pub struct ChargeOrder {
 pub async fn charge(deps: &Deps, asked: &ChargeOrder) -> Result<Payment, PaymentError> {
     let patience = Patience::new(asked.budget);
     let terms = Terms { amount: asked.amount, card: CardFingerprint::new(asked.order_id, &asked.card_token) };
-    let payment = record::asked(&deps.pool, asked.order_id, Some(&terms), Fact::ChargeAsked).await?;
+    let payment = record::asked(deps, asked.order_id, Some(&terms), Fact::ChargeAsked).await?;
     if payment.terms.as_ref().is_some_and(|known| *known != terms) {
         return Err(PaymentError::OtherTerms(asked.order_id));
     }
@@ -42,7 +42,7 @@ pub async fn charge(deps: &Deps, asked: &ChargeOrder) -> Result<Payment, Payment
     }
     let call = |time| deps.psp.charge(asked.order_id, asked.amount, &asked.card_token, time);
     match patience.until_clear(asked.order_id, "charge", call).await {
-        Some(answer) => record::learned(&deps.pool, payment, answer).await,
+        Some(answer) => record::learned(deps, payment, answer).await,
         None => Ok(payment),
     }
 }

@@ -1,5 +1,8 @@
 //! Why a charge, void or refund has no outcome, or a request is refused.
 
+use std::sync::Arc;
+
+use batcher::Refused;
 use contracts::{
     ids::{InvalidId, OrderId},
     money::InvalidMoney,
@@ -24,6 +27,15 @@ pub enum PaymentError {
     /// The order was asked for before with another amount or card. Asking again does not help.
     #[error("order {0} was charged before with another amount or card; nothing was charged now")]
     OtherTerms(OrderId),
+    /// Too much waits to be written.
+    #[error("too many payments wait to be written")]
+    Busy,
+    /// What the payments failed of that were to be written together.
+    #[error(transparent)]
+    Together(Arc<PaymentError>),
+    /// The payments that were written together ended in a panic.
+    #[error("writing payments panicked")]
+    Lost,
     /// The row of a payment was there and is not any more.
     #[error("the payment of order {0} is gone")]
     Gone(OrderId),
@@ -42,9 +54,24 @@ impl PaymentError {
     pub fn told(&self) -> String {
         match self {
             Self::OtherTerms(_) => self.to_string(),
-            Self::Database(_) | Self::Outbox(_) | Self::NoInstruction(_) | Self::Gone(_) | Self::Unreadable { .. } => {
-                "payment cannot tell now".to_owned()
-            }
+            Self::Together(error) => error.told(),
+            Self::Database(_)
+            | Self::Outbox(_)
+            | Self::NoInstruction(_)
+            | Self::Busy
+            | Self::Lost
+            | Self::Gone(_)
+            | Self::Unreadable { .. } => "payment cannot tell now".to_owned(),
+        }
+    }
+}
+
+impl From<Refused<Arc<PaymentError>>> for PaymentError {
+    fn from(refused: Refused<Arc<PaymentError>>) -> Self {
+        match refused {
+            Refused::Full => Self::Busy,
+            Refused::Failed(error) => Self::Together(error),
+            Refused::Lost => Self::Lost,
         }
     }
 }

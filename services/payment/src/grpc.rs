@@ -11,7 +11,7 @@ use contracts::{
     },
     problem::ProblemCode,
 };
-use rpc::Outcomes;
+use rpc::{Outcomes, Traced};
 use tonic::{Request, Response, Status};
 use tracing::error;
 
@@ -46,8 +46,12 @@ impl PaymentService for PaymentApi {
     type RefundStream = Outcomes<RefundResponse>;
 
     async fn charge(&self, request: Request<ChargeRequest>) -> Result<Response<Self::ChargeStream>, Status> {
-        let items = request.into_inner().items.into_iter().map(ChargeOrder::try_from).collect::<Result<_, _>>()?;
-        rpc::outcomes(&self.deps.shutdown, items, |asked: ChargeOrder| {
+        let mut items = Vec::new();
+        for mut item in request.into_inner().items {
+            let traceparent = std::mem::take(&mut item.traceparent);
+            items.push(Traced { item: ChargeOrder::try_from(item)?, traceparent });
+        }
+        rpc::traced_outcomes(&self.deps.shutdown, "payment.v1.PaymentService/Charge", items, |asked: ChargeOrder| {
             let deps = self.deps.clone();
             async move { encode::charged(asked.order_id, charge(&deps, &asked).await) }
         })

@@ -7,6 +7,7 @@
 //! ([`by_letter`]) through the same use case.
 
 pub mod backlog;
+pub mod books;
 pub mod by_letter;
 pub mod charge;
 pub mod config;
@@ -38,7 +39,7 @@ use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
-use crate::{config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient};
+use crate::{books::Books, config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient};
 
 /// All that makes the database of this service, in this sequence.
 pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
@@ -51,6 +52,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/payment");
 pub struct Deps {
     /// The database of payment.
     pub pool: PgPool,
+    /// The writer of payments.
+    pub books: Books,
     /// The card network.
     pub psp: PspClient,
     /// Order, who knows the cards of orders that are placed by letter.
@@ -73,8 +76,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     database::migrated(&pool, &MIGRATORS).await?;
     let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
-    let deps =
-        Deps { pool: pool.clone(), psp, order, relay: relay.waker(), clock: Clock::System, shutdown: shutdown.clone() };
+    let deps = Deps {
+        pool: pool.clone(),
+        books: Books::open(pool.clone()),
+        psp,
+        order,
+        relay: relay.waker(),
+        clock: Clock::System,
+        shutdown: shutdown.clone(),
+    };
     let new_work = Arc::new(Notify::new());
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     shutdown.spawn_part("consumers", consumers::run(config.kafka, deps.clone(), new_work.clone()));

@@ -28,7 +28,7 @@ pub struct RefundOrder {
 pub async fn refund(deps: &Deps, asked: &RefundOrder) -> Result<Option<Payment>, PaymentError> {
     let patience = Patience::new(asked.budget);
     let Some(payment) = store::find(&deps.pool, asked.order_id).await? else { return Ok(None) };
-    let payment = record::learned(&deps.pool, payment, Fact::RefundAsked.into()).await?;
+    let payment = record::learned(deps, payment, Fact::RefundAsked.into()).await?;
     let Some(terms) = payment.terms.as_ref().filter(|_| payment.state == State::Refunding) else {
         return Ok(Some(payment));
     };
@@ -40,7 +40,7 @@ pub async fn refund(deps: &Deps, asked: &RefundOrder) -> Result<Option<Payment>,
         patience.until_clear(asked.order_id, "refund", call).await
     };
     match answer {
-        Some(answer) => record::learned(&deps.pool, payment, answer).await.map(Some),
+        Some(answer) => record::learned(deps, payment, answer).await.map(Some),
         None => Ok(Some(payment)),
     }
 }

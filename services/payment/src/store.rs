@@ -1,9 +1,11 @@
 //! All SQL on payments and the ledger.
 
+use std::collections::BTreeMap;
+
 use contracts::{ids::OrderId, money::Money};
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::{
@@ -25,32 +27,54 @@ pub async fn find(pool: &PgPool, order_id: OrderId) -> Result<Option<Payment>, P
     row.map(Payment::try_from).transpose()
 }
 
-/// Writes the first row of a payment. `None` when there is one already.
-pub async fn insert(
-    pool: &PgPool,
-    order_id: OrderId,
-    state: State,
-    terms: Option<&Terms>,
-) -> Result<Option<Payment>, PaymentError> {
-    let row: Option<Row> = sqlx::query_as(
+/// The first row of a payment.
+#[derive(Debug, Clone)]
+pub struct First {
+    /// Whose.
+    pub order_id: OrderId,
+    /// What is asked for.
+    pub state: State,
+    /// How much is to be charged, and from which card; none when it is to be voided before it was ever charged.
+    pub terms: Option<Terms>,
+}
+
+/// Writes first rows, and gives each as it is then; none for an order that has one already.
+pub async fn insert_all(
+    executor: impl PgExecutor<'_>,
+    firsts: &[&First],
+) -> Result<Vec<Option<Payment>>, PaymentError> {
+    let terms = || firsts.iter().map(|first| first.terms.as_ref());
+    let rows: Vec<Row> = sqlx::query_as(
         "INSERT INTO payments (order_id, state, amount_minor, currency, card_fingerprint)
-         VALUES ($1, $2, $3, $4, $5)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bytea[])
+             AS first (order_id, state, amount_minor, currency, card_fingerprint)
+         ORDER BY order_id
          ON CONFLICT (order_id) DO NOTHING
          RETURNING order_id, state, version, amount_minor, currency, card_fingerprint, captured_at, decline_reason",
     )
-    .bind(order_id.as_uuid())
-    .bind(state_to_sql(state))
-    .bind(terms.map(|terms| terms.amount.minor_units()))
-    .bind(terms.map(|terms| terms.amount.currency_code()))
-    .bind(terms.map(|terms| terms.card.0.as_slice()))
-    .fetch_optional(pool)
+    .bind(firsts.iter().map(|first| first.order_id.as_uuid()).collect::<Vec<_>>())
+    .bind(firsts.iter().map(|first| state_to_sql(first.state)).collect::<Vec<_>>())
+    .bind(terms().map(|terms| terms.map(|terms| terms.amount.minor_units())).collect::<Vec<_>>())
+    .bind(terms().map(|terms| terms.map(|terms| terms.amount.currency_code())).collect::<Vec<_>>())
+    .bind(terms().map(|terms| terms.map(|terms| terms.card.0.as_slice())).collect::<Vec<_>>())
+    .fetch_all(executor)
     .await?;
-    row.map(Payment::try_from).transpose()
+    let mut inserted = BTreeMap::new();
+    for row in rows {
+        let payment = Payment::try_from(row)?;
+        inserted.insert(payment.order_id, payment);
+    }
+    // of two first rows of one order, one was written
+    Ok(firsts.iter().map(|first| inserted.remove(&first.order_id)).collect())
 }
 
 /// A change of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
+    /// Whose.
+    pub order_id: OrderId,
+    /// The version that is to be changed.
+    pub seen: i64,
     /// Where it goes.
     pub state: State,
     /// What moves in the ledger.
@@ -61,43 +85,66 @@ pub struct Change {
     pub decline_reason: Option<String>,
 }
 
-/// Changes the payment and writes its transfers, in one statement. `None` when somebody else changed it since it was
-/// `seen`.
-pub async fn advance(pool: &PgPool, seen: &Payment, change: &Change) -> Result<Option<Payment>, PaymentError> {
-    let transfers = ledger::transfers(change.posting);
-    let kinds: Vec<&str> = transfers.iter().map(|transfer| transfer.kind).collect();
-    let debits: Vec<&str> = transfers.iter().map(|transfer| transfer.debit_account).collect();
-    let credits: Vec<&str> = transfers.iter().map(|transfer| transfer.credit_account).collect();
+/// Changes payments and writes their transfers, and gives each as it is then; none when somebody else changed it since it was
+/// seen.
+pub async fn advance_all(
+    executor: impl PgExecutor<'_>,
+    changes: &[&Change],
+) -> Result<Vec<Option<Payment>>, PaymentError> {
+    #[derive(sqlx::FromRow)]
+    struct Changed {
+        place: i64,
+        #[sqlx(flatten)]
+        payment: Row,
+    }
+    let (mut places, mut transfers) = (Vec::new(), Vec::new());
+    for (place, change) in (1_i64..).zip(changes) {
+        for transfer in ledger::transfers(change.posting) {
+            places.push(place);
+            transfers.push(transfer);
+        }
+    }
     // one statement, so one round trip and one commit. A conflict is a capture that stands in the ledger already; a
     // payment without an amount was never asked for by us, and moves nothing of ours
-    let row: Option<Row> = sqlx::query_as(
+    let rows: Vec<Changed> = sqlx::query_as(
         "WITH changed AS (
              UPDATE payments
-             SET state = $3, version = version + 1, captured_at = COALESCE(captured_at, $4),
-                 decline_reason = COALESCE(decline_reason, $5), updated_at = now()
-             WHERE order_id = $1 AND version = $2
-             RETURNING order_id, state, version, amount_minor, currency, card_fingerprint, captured_at, decline_reason
+             SET state = change.state, version = version + 1,
+                 captured_at = COALESCE(payments.captured_at, change.captured_at),
+                 decline_reason = COALESCE(payments.decline_reason, change.decline_reason), updated_at = now()
+             FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[]) WITH ORDINALITY
+                 AS change (order_id, seen, state, captured_at, decline_reason, place)
+             WHERE payments.order_id = change.order_id AND payments.version = change.seen
+             RETURNING change.place, payments.order_id, payments.state, version, amount_minor, currency, card_fingerprint,
+                 payments.captured_at, payments.decline_reason
          ), posted AS (
              INSERT INTO transfers (order_id, kind, debit_account, credit_account, amount_minor, currency)
              SELECT changed.order_id, posting.kind, posting.debit, posting.credit, changed.amount_minor, changed.currency
-             FROM changed CROSS JOIN UNNEST($6::text[], $7::text[], $8::text[]) AS posting (kind, debit, credit)
+             FROM changed JOIN unnest($6::bigint[], $7::text[], $8::text[], $9::text[])
+                 AS posting (place, kind, debit, credit) ON posting.place = changed.place
              WHERE changed.amount_minor IS NOT NULL
              ON CONFLICT (order_id, kind) DO NOTHING
          )
-         SELECT order_id, state, version, amount_minor, currency, card_fingerprint, captured_at, decline_reason
+         SELECT place, order_id, state, version, amount_minor, currency, card_fingerprint, captured_at, decline_reason
          FROM changed",
     )
-    .bind(seen.order_id.as_uuid())
-    .bind(seen.version)
-    .bind(state_to_sql(change.state))
-    .bind(change.captured_at.map(ToSqlx::to_sqlx))
-    .bind(change.decline_reason.as_deref())
-    .bind(kinds)
-    .bind(debits)
-    .bind(credits)
-    .fetch_optional(pool)
+    .bind(changes.iter().map(|change| change.order_id.as_uuid()).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| change.seen).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| state_to_sql(change.state)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|change| change.captured_at.map(ToSqlx::to_sqlx)).collect::<Vec<Option<SqlTimestamp>>>())
+    .bind(changes.iter().map(|change| change.decline_reason.as_deref()).collect::<Vec<_>>())
+    .bind(places)
+    .bind(transfers.iter().map(|transfer| transfer.kind).collect::<Vec<_>>())
+    .bind(transfers.iter().map(|transfer| transfer.debit_account).collect::<Vec<_>>())
+    .bind(transfers.iter().map(|transfer| transfer.credit_account).collect::<Vec<_>>())
+    .fetch_all(executor)
     .await?;
-    row.map(Payment::try_from).transpose()
+    let mut changed: Vec<Option<Payment>> = changes.iter().map(|_| None).collect();
+    for Changed { place, payment } in rows {
+        let place = usize::try_from(place - 1).expect("the database counts from 1");
+        changed[place] = Some(payment.try_into()?);
+    }
+    Ok(changed)
 }
 
 /// Notes that an order which was placed by letter is done with, and gives its payment as it now stands. `None` when that

@@ -27,12 +27,12 @@ pub struct VoidOrder {
 /// A payment that is REFUNDING or REFUNDED stays so: its money is given back once.
 pub async fn void(deps: &Deps, asked: &VoidOrder) -> Result<Payment, PaymentError> {
     let patience = Patience::new(asked.budget);
-    let payment = record::asked(&deps.pool, asked.order_id, None, Fact::VoidAsked).await?;
+    let payment = record::asked(deps, asked.order_id, None, Fact::VoidAsked).await?;
     if payment.state != State::Voiding {
         return Ok(payment);
     }
     match patience.until_clear(asked.order_id, "void", |time| deps.psp.void(asked.order_id, time)).await {
-        Some(answer) => record::learned(&deps.pool, payment, answer).await,
+        Some(answer) => record::learned(deps, payment, answer).await,
         None => Ok(payment),
     }
 }

@@ -272,6 +272,7 @@ fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Rou
         Service::Order => {
             let (watches, _) = order::watch::watches();
             let deps = order::Deps {
+                writer: order::writer::Writer::start(pool.clone(), Waker::default()),
                 pool,
                 telephone: order::telephone::Telephone::new(channel(), channel(), channel()),
                 relay: Waker::default(),
@@ -291,6 +292,7 @@ fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Rou
         }
         Service::Payment => {
             let deps = payment::Deps {
+                books: payment::books::Books::open(pool.clone()),
                 pool,
                 psp: payment::psp_client::PspClient::new(psp_url).unwrap(),
                 order: payment::instruction::OrderDesk::new(channel()),

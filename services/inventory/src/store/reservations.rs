@@ -9,12 +9,13 @@ use contracts::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, prelude::FromRow, types::Json};
+use uuid::Uuid;
 
 use super::Recorded;
 use crate::{
     InventoryError,
     life::State,
-    reservation::{Answer, Line, Offer, PricedLine, Refusal, Reserve},
+    reservation::{Answer, Decision, Line, Offer, PricedLine, Refusal, Reserve},
 };
 
 /// A line as the column holds it.
@@ -110,95 +111,136 @@ pub(crate) async fn find_reservation(pool: &PgPool, order: OrderId) -> Result<Ke
     Ok(Kept { answer, lines: row.lines.0.into_iter().map(|line| (line.sku, line.quantity)).collect() })
 }
 
-/// Locks the stock of these lines until the end of the transaction, in the order of the SKUs, and says what there is.
-/// SKUs that no product has are left out.
-pub(crate) async fn lock_stock_in_tx(
-    conn: &mut PgConnection,
-    lines: &[Line],
-) -> Result<BTreeMap<Sku, Offer>, InventoryError> {
-    let skus: Vec<&str> = lines.iter().map(|line| line.sku.as_str()).collect();
+/// What reservations are decided by.
+#[derive(Debug)]
+pub(crate) struct Stand {
+    /// What there is of each product. SKUs that no product has are left out.
+    pub offers: BTreeMap<Sku, Offer>,
+    /// Those of the orders that have their answer. An answer that is given at this moment may be missing.
+    pub answered: BTreeSet<OrderId>,
+}
+
+/// Locks the stock of all these wishes until the end of the transaction, in the order of the SKUs, and says how things stand.
+pub(crate) async fn lock_stock_in_tx(conn: &mut PgConnection, wishes: &[Reserve]) -> Result<Stand, InventoryError> {
+    let skus: BTreeSet<&str> = wishes.iter().flat_map(Reserve::lines).map(|line| line.sku.as_str()).collect();
+    let orders: Vec<Uuid> = wishes.iter().map(|wish| wish.order.as_uuid()).collect();
     // rows are locked after they are sorted; NO KEY, because new receipts and stock rows may refer to the SKU meanwhile
-    let rows: Vec<(String, i64, i64, String)> = sqlx::query_as(
-        "SELECT stock.sku, stock.available, product.price_minor, product.currency
+    let rows: Vec<(String, i64, i64, String, Vec<Uuid>)> = sqlx::query_as(
+        "SELECT stock.sku, stock.available, product.price_minor, product.currency,
+             ARRAY(SELECT order_id FROM reservation WHERE order_id = ANY($2))
          FROM stock JOIN product ON product.sku = stock.sku
          WHERE stock.sku = ANY($1)
          ORDER BY stock.sku
          FOR NO KEY UPDATE OF stock",
     )
-    .bind(skus)
+    .bind(skus.into_iter().collect::<Vec<_>>())
+    .bind(orders)
     .fetch_all(conn)
     .await?;
-    let offer = |(sku, available, price_minor, currency): (String, i64, i64, String)| {
+    let mut stand = Stand { offers: BTreeMap::new(), answered: BTreeSet::new() };
+    for (sku, available, price_minor, currency, answered) in rows {
         let what = format!("product {sku}");
         let price = Money::from_code(price_minor, &currency).map_err(InventoryError::corrupt(&what))?;
-        Ok((sku.try_into().map_err(InventoryError::corrupt(&what))?, Offer { available, price }))
-    };
-    rows.into_iter().map(offer).collect()
+        stand.offers.insert(sku.try_into().map_err(InventoryError::corrupt(&what))?, Offer { available, price });
+        // the same with each row
+        if stand.answered.is_empty() {
+            stand.answered = answered.into_iter().map(OrderId::from).collect();
+        }
+    }
+    Ok(stand)
 }
 
-/// Holds these lines for the order, unless it has an answer. Their stock is locked and was found to be enough.
-pub(crate) async fn hold_in_tx(
+/// Keeps these decisions, each of an order of its own, and takes the stock of those that are held, in one statement. It is locked and
+/// was found to be enough. One of the orders may have been answered at this very moment: that is [`InventoryError::Raced`], and the
+/// caller rolls back.
+pub(crate) async fn keep_in_tx(
     conn: &mut PgConnection,
-    order: OrderId,
-    lines: &[PricedLine],
-) -> Result<Recorded, InventoryError> {
-    let column: Vec<LineColumn> = lines.iter().map(LineColumn::from).collect();
-    let skus: Vec<&str> = lines.iter().map(|line| line.line.sku.as_str()).collect();
-    let quantities: Vec<i64> = lines.iter().map(|line| i64::from(line.line.quantity.get())).collect();
-    let taken = sqlx::query(
-        "WITH held AS (
-             INSERT INTO reservation (order_id, state, lines, currency)
-             VALUES ($1, 'HELD', $2, $3)
+    decided: &[(&Reserve, &Decision)],
+) -> Result<(), InventoryError> {
+    let mut taken: BTreeMap<&str, i64> = BTreeMap::new();
+    for line in decided.iter().filter_map(|(_, decision)| decision.as_ref().ok()).flatten() {
+        *taken.entry(line.line.sku.as_str()).or_default() += i64::from(line.line.quantity.get());
+    }
+    let rows: Vec<NewRow> = decided.iter().map(|(wish, decision)| NewRow::new(wish, decision)).collect();
+    let (kept, changed): (i64, i64) = sqlx::query_as(
+        "WITH kept AS (
+             INSERT INTO reservation (order_id, state, lines, currency, refusal, refused_skus)
+             SELECT order_id, state, lines, currency, refusal, string_to_array(refused_skus, ',')
+             FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[])
+                 AS decided(order_id, state, lines, currency, refusal, refused_skus)
+             ORDER BY order_id
              ON CONFLICT (order_id) DO NOTHING
              RETURNING order_id
+         ), changed AS (
+             UPDATE stock
+             SET available = available - taken.quantity, reserved = reserved + taken.quantity
+             FROM unnest($7::text[], $8::bigint[]) AS taken(sku, quantity)
+             WHERE stock.sku = taken.sku AND stock.available >= taken.quantity
+             RETURNING stock.sku
          )
-         UPDATE stock
-         SET available = available - line.quantity, reserved = reserved + line.quantity
-         FROM held, unnest($4::text[], $5::bigint[]) AS line(sku, quantity)
-         WHERE stock.sku = line.sku AND stock.available >= line.quantity",
+         SELECT (SELECT count(*) FROM kept), (SELECT count(*) FROM changed)",
     )
-    .bind(order.as_uuid())
-    .bind(Json(column))
-    .bind(lines.first().map(|line| line.unit_price.currency_code()))
-    .bind(skus)
-    .bind(quantities)
-    .execute(conn)
-    .await?
-    .rows_affected();
-    match usize::try_from(taken) {
-        Ok(0) => Ok(Recorded::Before),
-        Ok(rows) if rows == lines.len() => Ok(Recorded::Now),
-        _ => Err(InventoryError::Corrupt {
-            what: format!("the stock for order {order}"),
-            detail: format!("{taken} of {} lines were taken", lines.len()),
-        }),
+    .bind(rows.iter().map(|row| row.order).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.state.word()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| Json(&row.lines)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.currency).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.refusal).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.refused_skus.as_str()).collect::<Vec<_>>())
+    .bind(taken.keys().copied().collect::<Vec<_>>())
+    .bind(taken.values().copied().collect::<Vec<_>>())
+    .fetch_one(conn)
+    .await?;
+    if usize::try_from(kept) != Ok(decided.len()) {
+        return Err(InventoryError::Raced);
     }
+    if usize::try_from(changed) != Ok(taken.len()) {
+        let detail = format!("{changed} of {} were taken from", taken.len());
+        return Err(InventoryError::Corrupt { what: "the stock of some products".to_owned(), detail });
+    }
+    Ok(())
 }
 
-/// Keeps a refusal, unless the order has an answer.
-pub(crate) async fn refuse_in_tx(
-    conn: &mut PgConnection,
-    wish: &Reserve,
-    refusal: &Refusal,
-) -> Result<Recorded, InventoryError> {
-    let column: Vec<LineColumn> = wish.lines().iter().map(LineColumn::from).collect();
-    let (word, skus) = match refusal {
-        Refusal::OutOfStock(skus) => ("OUT_OF_STOCK", skus.as_slice()),
-        Refusal::UnknownSku(skus) => ("UNKNOWN_SKU", skus.as_slice()),
-        Refusal::MixedCurrencies => ("MIXED_CURRENCIES", [].as_slice()),
-    };
-    let refused = sqlx::query(
-        "INSERT INTO reservation (order_id, state, lines, refusal, refused_skus)
-         VALUES ($1, 'REFUSED', $2, $3, $4)
-         ON CONFLICT (order_id) DO NOTHING",
-    )
-    .bind(wish.order.as_uuid())
-    .bind(Json(column))
-    .bind(word)
-    .bind(skus.iter().map(Sku::as_str).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(Recorded::from_rows(&refused))
+/// A decision as a row.
+struct NewRow {
+    order: Uuid,
+    state: State,
+    lines: Vec<LineColumn>,
+    currency: Option<&'static str>,
+    refusal: Option<&'static str>,
+    /// Separated by commas, which no SKU has: an array of lists is none that Postgres can take apart.
+    refused_skus: String,
+}
+
+impl NewRow {
+    fn new(wish: &Reserve, decision: &Decision) -> Self {
+        let order = wish.order.as_uuid();
+        let refusal = match decision {
+            Ok(lines) => {
+                return Self {
+                    order,
+                    state: State::Held,
+                    lines: lines.iter().map(LineColumn::from).collect(),
+                    currency: lines.first().map(|line| line.unit_price.currency_code()),
+                    refusal: None,
+                    refused_skus: String::new(),
+                };
+            }
+            Err(refusal) => refusal,
+        };
+        let (word, skus) = match refusal {
+            Refusal::OutOfStock(skus) => ("OUT_OF_STOCK", skus.as_slice()),
+            Refusal::UnknownSku(skus) => ("UNKNOWN_SKU", skus.as_slice()),
+            Refusal::MixedCurrencies => ("MIXED_CURRENCIES", [].as_slice()),
+        };
+        Self {
+            order,
+            state: State::Refused,
+            lines: wish.lines().iter().map(LineColumn::from).collect(),
+            currency: None,
+            refusal: Some(word),
+            refused_skus: skus.iter().map(Sku::as_str).collect::<Vec<_>>().join(","),
+        }
+    }
 }
 
 /// Leaves a tombstone that refuses the order for ever, unless it has an answer.

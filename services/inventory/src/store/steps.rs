@@ -1,7 +1,10 @@
 //! Reservations that go on: the state and the counts of pieces change in one statement.
 
+use std::collections::BTreeSet;
+
 use contracts::ids::OrderId;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     InventoryError,
@@ -40,6 +43,66 @@ pub(crate) async fn step_in_tx(conn: &mut PgConnection, order: OrderId, step: St
         what: format!("the reservation of order {order}"),
         detail: format!("it is {}, but there is no stock of its lines", step.from()),
     })
+}
+
+/// Sells what those of these orders hold that hold something, and gives their ids.
+pub(crate) async fn settle_held_in_tx(
+    conn: &mut PgConnection,
+    orders: &[OrderId],
+) -> Result<BTreeSet<OrderId>, InventoryError> {
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.as_uuid()).collect();
+    let Flow { available, reserved, sold } = Step::Settle.flow();
+    // the stock first, in the order of the SKUs, as everywhere; the lines never change, so they are read without a lock
+    let holding: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT concerned.order_id
+         FROM stock
+         JOIN (
+             SELECT order_id, line.sku
+             FROM reservation CROSS JOIN jsonb_to_recordset(lines) AS line(sku text)
+             WHERE order_id = ANY($1) AND state = $2
+         ) AS concerned ON concerned.sku = stock.sku
+         ORDER BY stock.sku
+         FOR NO KEY UPDATE OF stock",
+    )
+    .bind(&ids)
+    .bind(Step::Settle.from().word())
+    .fetch_all(&mut *conn)
+    .await?;
+    let holding: BTreeSet<Uuid> = holding.into_iter().collect();
+    let (moved, products, changed): (Vec<Uuid>, i64, i64) = sqlx::query_as(
+        "WITH moved AS (
+             UPDATE reservation
+             SET state = $3, updated_at = now()
+             WHERE order_id = ANY($1) AND state = $2
+             RETURNING order_id, lines
+         ), pieces AS (
+             SELECT line.sku, sum(line.quantity)::bigint AS quantity
+             FROM moved CROSS JOIN jsonb_to_recordset(lines) AS line(sku text, quantity bigint)
+             GROUP BY line.sku
+         ), changed AS (
+             UPDATE stock
+             SET available = available + $4 * pieces.quantity,
+                 reserved = reserved + $5 * pieces.quantity,
+                 sold = sold + $6 * pieces.quantity
+             FROM pieces
+             WHERE stock.sku = pieces.sku
+             RETURNING stock.sku
+         )
+         SELECT ARRAY(SELECT order_id FROM moved), (SELECT count(*) FROM pieces), (SELECT count(*) FROM changed)",
+    )
+    .bind(holding.into_iter().collect::<Vec<_>>())
+    .bind(Step::Settle.from().word())
+    .bind(Step::Settle.to().word())
+    .bind(available)
+    .bind(reserved)
+    .bind(sold)
+    .fetch_one(conn)
+    .await?;
+    if products != changed {
+        let detail = format!("{changed} of {products} had stock");
+        return Err(InventoryError::Corrupt { what: "the products of completed orders".to_owned(), detail });
+    }
+    Ok(moved.into_iter().map(OrderId::from).collect())
 }
 
 /// Locks the stock of an order that is in this state until the end of the transaction, in the order of the SKUs. `false`

@@ -1,17 +1,18 @@
 //! `shipping.shipment.v1`: where the parcel is becomes part of the order, and a letter of its own.
 
-use consumer::{EventHandler, HandlerError, Kind};
+use consumer::{Delivered, EventHandler, HandlerError, Kind};
 use contracts::{
     event::{Event, Payload},
     events::v1::{ShipmentCancelled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched, ShipmentPrepared},
 };
 use service_runtime::clock::Clock;
 use sqlx::PgConnection;
+use tracing::Span;
 
-use super::{GROUP, lock, tell};
+use super::{GROUP, Told, order_of, tell, tell_all};
 use crate::{
-    keep::keep_in_tx,
-    order::Heard,
+    keep::Keep,
+    order::{Heard, Shipment},
     saga::{self, Fact, Step},
     store::Attempt,
     telephone,
@@ -46,25 +47,48 @@ impl EventHandler for HearShipment {
     }
 
     async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
-        // every letter of shipping has the shipment in the same field, so any payload reads all
-        let letter = event.decode::<ShipmentCreated>()?;
-        let told = letter.shipment.ok_or_else(|| HandlerError::reject("the letter has no shipment"))?;
-        let kept = lock(conn, event, &told.order_id).await?;
-        let status = told.status;
-        let shipment = telephone::shipment(told)
-            .ok_or_else(|| HandlerError::reject(format!("{status} is no status of a shipment")))?;
-        // its own version is the natural key: a repeated or older letter changes nothing
-        let Some(order) = kept.order.shipment_moved(shipment.clone()) else { return Ok(()) };
-        let fact = match event.event_type.as_str() {
-            ShipmentCancelled::TYPE => Some(Fact::Stopped),
-            ShipmentDispatched::TYPE | ShipmentDelivered::TYPE => Some(Fact::Dispatched),
-            _ => None,
-        };
-        // a cancel that waits for shipping's answer on the telephone has it here, and what cannot be is refused
-        if let Some(fact) = fact.filter(|&fact| saga::next(kept.order.state, fact) != Step::AlreadyApplied) {
-            return tell(conn, self.clock, &kept, Heard { shipment: Some(shipment), ..fact.into() }).await;
-        }
-        let kept = keep_in_tx(conn, self.clock, &kept, &order, None, Attempt::AsBefore).await?;
-        kept.map(drop).ok_or_else(|| HandlerError::reject("the order changed although its row is locked"))
+        self.tell_in_tx(conn, vec![read(event, Span::current())?]).await
     }
+
+    async fn handle_all(&self, conn: &mut PgConnection, letters: &[Delivered]) -> Result<(), HandlerError> {
+        let told = letters.iter().map(|letter| read(&letter.event, letter.span.clone())).collect::<Result<_, _>>()?;
+        self.tell_in_tx(conn, told).await
+    }
+}
+
+impl HearShipment {
+    async fn tell_in_tx(&self, conn: &mut PgConnection, letters: Vec<Told<What>>) -> Result<(), HandlerError> {
+        tell_all(conn, letters, |kept, What { fact, shipment }| {
+            // its own version is the natural key: a repeated or older letter changes nothing
+            let Some(order) = kept.order.shipment_moved(shipment.clone()) else { return Ok(None) };
+            // a cancel that waits for shipping's answer on the telephone has it here, and what cannot be is refused
+            if let Some(fact) = fact.filter(|&fact| saga::next(kept.order.state, fact) != Step::AlreadyApplied) {
+                return tell(self.clock, kept, &Heard { shipment: Some(shipment), ..fact.into() });
+            }
+            Ok(Some(Keep::new(self.clock, kept, &order, None, Attempt::AsBefore)))
+        })
+        .await
+    }
+}
+
+/// Where the parcel is, and what that means for its order, if anything.
+struct What {
+    fact: Option<Fact>,
+    shipment: Shipment,
+}
+
+fn read(event: &Event, span: Span) -> Result<Told<What>, HandlerError> {
+    // every letter of shipping has the shipment in the same field, so any payload reads all
+    let letter = event.decode::<ShipmentCreated>()?;
+    let told = letter.shipment.ok_or_else(|| HandlerError::reject("the letter has no shipment"))?;
+    let order = order_of(event, &told.order_id)?;
+    let status = told.status;
+    let shipment = telephone::shipment(told)
+        .ok_or_else(|| HandlerError::reject(format!("{status} is no status of a shipment")))?;
+    let fact = match event.event_type.as_str() {
+        ShipmentCancelled::TYPE => Some(Fact::Stopped),
+        ShipmentDispatched::TYPE | ShipmentDelivered::TYPE => Some(Fact::Dispatched),
+        _ => None,
+    };
+    Ok(Told { order, what: What { fact, shipment }, span })
 }

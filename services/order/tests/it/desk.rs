@@ -122,6 +122,7 @@ impl Desk {
             card_token: "tok_visa".to_owned(),
             budget_ms: 100,
             placed_by: placed_by.into(),
+            traceparent: String::new(),
         }
     }
 

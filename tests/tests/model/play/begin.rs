@@ -121,6 +121,7 @@ impl Play<'_> {
             card_token: card.token().to_owned(),
             budget_ms: milliseconds(budget),
             placed_by: if by_letter { PlacedBy::Letter } else { PlacedBy::Telephone }.into(),
+            traceparent: String::new(),
         };
         let desk = self.order.clone();
         let placing = async move {

@@ -1,0 +1,205 @@
+//! Calls about one thing each, made together: whoever asks while a list is on its way is in the next one.
+//!
+//! A call costs much more than what is asked in it. So what is asked at the same time goes as one call with a list, and its outcomes
+//! come back one by one, as each settles: nobody waits for another's. Alone, an item leaves at once; under load the lists grow
+//! by themselves. The next list leaves when the service has taken the one before, or after [`TAKEN_WITHIN`]: one that stands
+//! still holds up nobody's way to the others.
+
+use std::{collections::HashMap, fmt, future::Future, sync::Arc, time::Duration};
+
+use backon::Retryable;
+use contracts::problem::ProblemCode;
+use metrics::{counter, describe_counter};
+use service_runtime::telemetry;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout, timeout_at},
+};
+use tonic::{Code, Request, Response, Status, Streaming};
+use tracing::{Span, info_span};
+
+use crate::{
+    client::{or_broken, too_late, tries},
+    observe,
+    server::LIST_ITEMS_MAX,
+    status,
+};
+
+/// How long the next list waits for the one before to be taken.
+const TAKEN_WITHIN: Duration = Duration::from_millis(5);
+
+/// Items that wait to be sent; what comes then is refused.
+const WAITING_MAX: usize = 4_096;
+
+/// A call whose items are gathered. Clones share the lists; with the last of them the gathering ends.
+pub struct Lists<Q, A> {
+    rpc: &'static str,
+    queue: mpsc::Sender<Waiting<Q, A>>,
+}
+
+/// An item on its way.
+struct Waiting<Q, A> {
+    id: String,
+    item: Q,
+    until: Instant,
+    answer: Answer<A>,
+}
+
+type Answer<A> = oneshot::Sender<Result<A, Status>>;
+
+/// Who waits for the outcomes of a list, by the ids of the items.
+type Waiters<A> = HashMap<String, Answer<A>>;
+
+impl<Q: Send + 'static, A: Send + 'static> Lists<Q, A> {
+    /// Gathers the items of `rpc`, which is for metrics and spans; `call` makes the call, and `id_of` tells whose an outcome is.
+    /// Must be called where tasks can be spawned.
+    pub fn start<C, F>(rpc: &'static str, id_of: fn(&A) -> &str, call: C) -> Self
+    where
+        C: Fn(Request<Vec<Q>>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Response<Streaming<A>>, Status>> + Send + 'static,
+    {
+        describe_counter!("rpc_lists_total", "Lists that were sent");
+        describe_counter!("rpc_list_items_total", "Items in them: over rpc_lists_total, how many share a call");
+        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(send_lists(rpc, id_of, Arc::new(call), waiting));
+        Self { rpc, queue }
+    }
+
+    /// Asks about the item `id` and gives its outcome, within `budget`. A service that cannot be reached is asked again, as by
+    /// [`crate::ask`]: `item` makes the item anew for each try, from the `traceparent` that it is to carry.
+    pub async fn ask(&self, budget: Duration, id: &str, item: impl Fn(String) -> Q) -> Result<A, Status> {
+        let until = Instant::now() + budget;
+        let asking = (|| self.ask_until(until, id, &item))
+            .retry(tries())
+            // what a service says itself has details
+            .when(|status: &Status| status.code() == Code::Unavailable && status.details().is_empty());
+        timeout_at(until, asking).await.unwrap_or_else(|_| Err(too_late()))
+    }
+
+    async fn ask_until(&self, until: Instant, id: &str, item: &impl Fn(String) -> Q) -> Result<A, Status> {
+        let span = span_of(self.rpc);
+        let traceparent = span.in_scope(telemetry::traceparent).unwrap_or_default();
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { id: id.to_owned(), item: item(traceparent), until, answer };
+        let outcome = if self.queue.try_send(waiting).is_ok() {
+            // dropped unanswered: a panic in the task of the list
+            let broken = || Status::unavailable("the call ended without an outcome");
+            timeout_at(until, answered)
+                .await
+                .map_or_else(|_| Err(too_late()), |told| told.unwrap_or_else(|_| Err(broken())))
+        } else {
+            Err(status(ProblemCode::Unavailable, "too many calls wait to be sent"))
+        };
+        let code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        observe::ended(&span, code, code != Code::Ok);
+        outcome
+    }
+}
+
+/// Where spans are exported, an item that is asked about is one; that of the call knows nothing of its trace.
+fn span_of(rpc: &'static str) -> Span {
+    if !telemetry::is_exported() {
+        return Span::current();
+    }
+    info_span!(
+        target: telemetry::EXPORTED_ONLY,
+        "ask",
+        otel.name = rpc,
+        otel.kind = "client",
+        rpc.system.name = "grpc",
+        rpc.method = rpc
+    )
+}
+
+async fn send_lists<Q, A, C, F>(
+    rpc: &'static str,
+    id_of: fn(&A) -> &str,
+    call: Arc<C>,
+    mut waiting: mpsc::Receiver<Waiting<Q, A>>,
+) where
+    Q: Send + 'static,
+    A: Send + 'static,
+    C: Fn(Request<Vec<Q>>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Response<Streaming<A>>, Status>> + Send + 'static,
+{
+    // came out of the queue while an item of its id was in the list
+    let mut next = None;
+    loop {
+        let first = match next.take() {
+            Some(first) => first,
+            None => match waiting.recv().await {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        let mut until = first.until;
+        let mut items = vec![first.item];
+        let mut waiters = HashMap::from([(first.id, first.answer)]);
+        while items.len() < LIST_ITEMS_MAX {
+            let Ok(another) = waiting.try_recv() else { break };
+            if another.answer.is_closed() {
+                continue;
+            }
+            if waiters.contains_key(&another.id) {
+                next = Some(another);
+                break;
+            }
+            until = until.max(another.until);
+            items.push(another.item);
+            waiters.insert(another.id, another.answer);
+        }
+        counter!("rpc_lists_total", "rpc" => rpc).increment(1);
+        counter!("rpc_list_items_total", "rpc" => rpc).increment(items.len() as u64);
+        let mut request = Request::new(items);
+        request.set_timeout(until.saturating_duration_since(Instant::now()));
+        let (taken, is_taken) = oneshot::channel::<()>();
+        let answering = call(request);
+        tokio::spawn(async move {
+            let answered = timeout_at(until, answering).await.unwrap_or_else(|_| Err(too_late()));
+            drop(taken);
+            match answered {
+                Ok(outcomes) => hear(outcomes.into_inner(), id_of, waiters, until).await,
+                Err(status) => tell_all(waiters, &or_broken(status)),
+            }
+        });
+        // in either case the next one may go
+        let _ = timeout(TAKEN_WITHIN, is_taken).await;
+    }
+}
+
+/// Gives each outcome to who waits for it, until all have theirs or the list's time is over.
+async fn hear<A>(mut outcomes: Streaming<A>, id_of: fn(&A) -> &str, mut waiters: Waiters<A>, until: Instant) {
+    while !waiters.is_empty() {
+        match timeout_at(until, outcomes.message()).await {
+            Ok(Ok(Some(outcome))) => {
+                if let Some(answer) = waiters.remove(id_of(&outcome)) {
+                    // whoever asked may have gone away
+                    let _ = answer.send(Ok(outcome));
+                }
+            }
+            Ok(Ok(None)) => {
+                return tell_all(waiters, &status(ProblemCode::Unavailable, "the call ended without an outcome"));
+            }
+            Ok(Err(status)) => return tell_all(waiters, &or_broken(status)),
+            Err(_) => return tell_all(waiters, &too_late()),
+        }
+    }
+}
+
+fn tell_all<A>(waiters: Waiters<A>, status: &Status) {
+    for answer in waiters.into_values() {
+        let _ = answer.send(Err(status.clone()));
+    }
+}
+
+impl<Q, A> Clone for Lists<Q, A> {
+    fn clone(&self) -> Self {
+        Self { rpc: self.rpc, queue: self.queue.clone() }
+    }
+}
+
+impl<Q, A> fmt::Debug for Lists<Q, A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lists").field("rpc", &self.rpc).finish_non_exhaustive()
+    }
+}
