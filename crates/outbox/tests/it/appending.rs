@@ -37,7 +37,7 @@ async fn a_batch_keeps_the_order_in_which_it_was_given() {
 #[tokio::test]
 async fn an_empty_batch_writes_nothing() {
     let world = World::new().await;
-    append_many_in_tx(&mut world.database.app.acquire().await.unwrap(), ORDERS, &[]).await.unwrap();
+    append_many_in_tx::<Event>(&mut world.database.app.acquire().await.unwrap(), ORDERS, &[]).await.unwrap();
     assert_eq!(world.letters().await, []);
 }
 

@@ -108,6 +108,7 @@ async fn each_order_of_a_list_has_its_own_outcome() {
     let item = |order: OrderId, quantity| contracts::inventory::v1::Reserve {
         order_id: order.to_string(),
         lines: vec![contracts::inventory::v1::ReserveLine { sku: "mug".to_owned(), quantity }],
+        traceparent: String::new(),
     };
     let request = ReserveRequest { items: vec![item(released, 1), item(first, 2), item(second, 3)] };
     let mut stream = shop.client.clone().reserve(request).await.unwrap().into_inner();

@@ -105,7 +105,11 @@ impl Shop {
         lines: &[(&str, u32)],
     ) -> Result<reserve_response::Outcome, Status> {
         let line = |&(sku, quantity): &(&str, u32)| ReserveLine { sku: sku.to_owned(), quantity };
-        let item = Reserve { order_id: order.to_string(), lines: lines.iter().map(line).collect() };
+        let item = Reserve {
+            order_id: order.to_string(),
+            lines: lines.iter().map(line).collect(),
+            traceparent: String::new(),
+        };
         let mut outcomes = self.client.clone().reserve(ReserveRequest { items: vec![item] }).await?.into_inner();
         let response = outcomes.message().await?.expect("one item has one outcome");
         assert_eq!(response.order_id, order.to_string());

@@ -24,6 +24,7 @@ use order::{
     store::{self, Attempt},
     telephone::Telephone,
     watch,
+    writer::Writer,
 };
 use outbox::{Relay, RelayConfig};
 use rpc::Channel;
@@ -88,10 +89,12 @@ impl Desk {
         let shutdown = Shutdown::new();
         let (watches, new_watches) = watch::watches();
         let nobody = || rpc::channel(NOBODY).unwrap();
+        let relay = relay.unwrap().waker();
         let deps = Deps {
+            writer: Writer::start(pool.clone(), relay.clone()),
             pool,
             telephone: Telephone::new(nobody(), nobody(), nobody()),
-            relay: relay.unwrap().waker(),
+            relay,
             recovery: Arc::new(Notify::new()),
             watches,
             letters_decide_within: LETTERS_DECIDE_WITHIN,

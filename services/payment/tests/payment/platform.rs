@@ -266,6 +266,7 @@ pub fn charge_item(order_id: OrderId, amount_minor: i64, card_token: &str, budge
         amount: Some(Money { amount_minor, currency: "EUR".to_owned() }),
         card_token: card_token.to_owned(),
         budget_ms: u32::try_from(budget.as_millis()).unwrap(),
+        traceparent: String::new(),
     }
 }
 
