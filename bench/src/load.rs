@@ -1,7 +1,7 @@
 //! Load: orders through the front door. It shares the machine with what it measures, so an order must cost it little: one
 //! connection for each client, requests that are put together from ready parts, answers that nobody reads.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -13,9 +13,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet, time::Instant};
+use uuid::Uuid;
 
 use crate::{
     chance,
+    journal::Journal,
     orders::Customer,
     platform::Platform,
     slice::{Departures, Pace, Tally},
@@ -59,6 +61,7 @@ pub struct Load {
     gateway: SocketAddr,
     customers: Vec<Customer>,
     forms: Arc<Forms>,
+    journal: Journal,
     fresh_until: Instant,
     /// Slices so far: part of each key, so that no key comes twice.
     slices: u32,
@@ -83,7 +86,7 @@ impl Load {
         let forms = Arc::new(Forms::of(&host, &customers)?);
         let gateway = host.parse().context("the gateway listens on no address")?;
         let fresh_until = Instant::now() + TOKENS_FRESH;
-        Ok(Self { gateway, customers, forms, fresh_until, slices: 0 })
+        Ok(Self { gateway, customers, forms, journal: Journal::create()?, fresh_until, slices: 0 })
     }
 
     /// Opens a connection for each of so many clients, and logs the customers in again if they have to. Apart from
@@ -103,6 +106,28 @@ impl Load {
         }
         Ok(Clients { gateway: self.gateway, connections, products, forms: self.forms.clone(), slice: self.slices })
     }
+
+    /// Writes down what the platform has acknowledged.
+    pub fn write_down(&mut self, acknowledged: &Acknowledged) -> Result<()> {
+        for &(number, order_id) in &acknowledged.orders {
+            let customer = &self.customers[turn(number, self.customers.len())];
+            self.journal.write(customer.id(), order_id, &key(acknowledged.slice, number))?;
+        }
+        Ok(())
+    }
+
+    /// The file with all that was written down, as `postbox audit --journal` takes it.
+    pub fn journal(&mut self) -> Result<&Path> {
+        self.journal.path()
+    }
+}
+
+/// The orders of a slice that were answered 201.
+#[derive(Debug)]
+pub struct Acknowledged {
+    slice: u32,
+    /// By their number in the slice.
+    orders: Vec<(u64, Uuid)>,
 }
 
 impl Forms {
@@ -123,8 +148,8 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Orders for so long. Gives what came of it, and how long it was until the last answer.
-    pub async fn order(self, pace: Pace, length: Duration) -> Result<(Tally, Duration)> {
+    /// Orders for so long. Gives what came of it, how long it was until the last answer, and what was acknowledged.
+    pub async fn order(self, pace: Pace, length: Duration) -> Result<(Tally, Duration, Acknowledged)> {
         let departures = Arc::new(Departures::begin(pace, length));
         let mut clients = JoinSet::new();
         for connection in self.connections {
@@ -132,11 +157,13 @@ impl Clients {
             let client = Client { gateway, connection, products, forms: self.forms.clone(), slice };
             clients.spawn(client.order(departures.clone()));
         }
-        let mut tally = Tally::default();
+        let (mut tally, mut orders) = (Tally::default(), Vec::new());
         while let Some(client) = clients.join_next().await {
-            tally.add(client??);
+            let (counted, acknowledged) = client??;
+            tally.add(counted);
+            orders.extend(acknowledged);
         }
-        Ok((tally, departures.elapsed()))
+        Ok((tally, departures.elapsed(), Acknowledged { slice: self.slice, orders }))
     }
 }
 
@@ -149,13 +176,16 @@ struct Client {
 }
 
 impl Client {
-    async fn order(mut self, departures: Arc<Departures>) -> Result<Tally> {
-        let mut tally = Tally::default();
+    async fn order(mut self, departures: Arc<Departures>) -> Result<(Tally, Vec<(u64, Uuid)>)> {
+        let (mut tally, mut acknowledged) = (Tally::default(), Vec::new());
         while let Some(departure) = departures.next().await {
             let request = self.request(departure.number);
             match self.send(request).await {
-                Ok(StatusCode::CREATED) => tally.taken(departure.due),
-                Ok(status) => {
+                Ok((StatusCode::CREATED, order_id)) => {
+                    tally.taken(departure.due);
+                    acknowledged.push((departure.number, order_id.context("a 201 that names no order")?));
+                }
+                Ok((status, _)) => {
                     tally.not_taken(status.as_u16());
                     tokio::time::sleep(REFUSED).await;
                 }
@@ -166,7 +196,7 @@ impl Client {
                 }
             }
         }
-        Ok(tally)
+        Ok((tally, acknowledged))
     }
 
     fn request(&self, number: u64) -> Request<Full<Bytes>> {
@@ -178,32 +208,50 @@ impl Client {
         for (at, sku) in DIGITS.into_iter().zip([first, second]) {
             put_digits(&mut body[at..at + 4], sku);
         }
-        let mut key = *b"bench-000-0000000000";
-        put_digits(&mut key[6..9], self.slice.into());
-        put_digits(&mut key[10..], number);
-
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.forms.uri.clone();
         let headers = request.headers_mut();
         headers.reserve(5);
-        let turn = usize::try_from(number).expect("64 bits fit") % self.forms.tokens.len();
+        let turn = turn(number, self.forms.tokens.len());
         headers.insert(HOST, self.forms.host.clone());
         headers.insert(AUTHORIZATION, self.forms.tokens[turn].clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_bytes(&key).expect("letters and digits"));
+        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_bytes(&key(self.slice, number)).expect("letters and digits"));
         request
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<StatusCode> {
+    /// The status, and the order that the answer names.
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<(StatusCode, Option<Uuid>)> {
         // until the answer before is done with
         self.connection.ready().await?;
         let mut answer = self.connection.send_request(request).await?;
+        let mut order_id = None;
         while let Some(frame) = answer.body_mut().frame().await {
-            frame?;
+            let frame = frame?;
+            order_id = order_id.or_else(|| order_id_in(frame.data_ref()?));
         }
-        Ok(answer.status())
+        Ok((answer.status(), order_id))
     }
+}
+
+/// What stands first in an answer about an order; nothing else of it is read.
+fn order_id_in(body: &[u8]) -> Option<Uuid> {
+    let (order_id, _) = body.strip_prefix(br#"{"order_id":""#)?.split_at_checked(36)?;
+    Uuid::try_parse_ascii(order_id).ok()
+}
+
+/// Whose turn it is.
+fn turn(number: u64, customers: usize) -> usize {
+    usize::try_from(number).expect("64 bits fit") % customers
+}
+
+/// The Idempotency-Key of an order.
+fn key(slice: u32, number: u64) -> [u8; 20] {
+    let mut key = *b"bench-000-0000000000";
+    put_digits(&mut key[6..9], slice.into());
+    put_digits(&mut key[10..], number);
+    key
 }
 
 async fn connect(gateway: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {

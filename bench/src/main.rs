@@ -8,6 +8,7 @@
 mod chance;
 mod figure;
 mod followers;
+mod journal;
 mod load;
 mod orders;
 mod pg;

@@ -14,6 +14,9 @@ use tokio::process::Command;
 
 use crate::{figure::Figures, processor};
 
+/// With this `postbox audit` ends when it has found something wrong.
+const VIOLATION: i32 = 1;
+
 /// Memory is read so long after the platform is ready.
 const IDLE: Duration = Duration::from_secs(3);
 
@@ -97,15 +100,21 @@ impl Platform {
         Ok(())
     }
 
-    /// Checks every promise of the platform; fails with what `postbox audit` found when one is broken.
-    pub async fn audit(&self) -> Result<()> {
-        let output =
-            Command::new(program("postbox")?).arg("--data").arg(self.data.path()).arg("audit").output().await?;
-        if !output.status.success() {
-            let (found, last) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            bail!("the audit failed, so no figure of this run is worth anything: {}\n{found}", last.trim());
+    /// Checks every promise of the platform, and that it has kept what the journal says was acknowledged. Fails with what
+    /// `postbox audit` found.
+    pub async fn audit(&self, journal: &Path) -> Result<()> {
+        let mut command = Command::new(program("postbox")?);
+        command.arg("--data").arg(self.data.path()).args(["audit", "--journal"]).arg(journal);
+        let output = command.output().await?;
+        if output.status.success() {
+            return Ok(());
         }
-        Ok(())
+        let (found, last) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let verdict = match output.status.code() {
+            Some(VIOLATION) => "a promise was broken",
+            _ => "the audit could not be made",
+        };
+        bail!("VOID: {verdict}, so no figure of this run counts\n{found}\n{}", last.trim());
     }
 
     /// Every service.

@@ -6,6 +6,12 @@ use anyhow::{Context, Result};
 
 use crate::platform::Platform;
 
+/// Under this name goes the database server with all its processes, those that have ended among them.
+pub const POSTGRES: &str = "postgres";
+
+/// Under this name goes this process.
+pub const LOAD: &str = "load generator";
+
 /// What everybody has used so far, in user mode and in the kernel.
 #[derive(Debug, Clone)]
 pub struct Used(BTreeMap<String, Duration>);
@@ -17,11 +23,10 @@ impl Used {
         for service in platform.services() {
             used.insert(service.name.clone(), of(service.pid)?);
         }
-        // with all its processes, those that have ended among them
-        used.insert("postgres".to_owned(), of_family(platform.postgres_pid())?);
+        used.insert(POSTGRES.to_owned(), of_family(platform.postgres_pid())?);
         let brokers = platform.kafka_pids().iter().map(|&pid| of(pid));
         used.insert("kafka".to_owned(), brokers.sum::<Result<_>>()?);
-        used.insert("load generator".to_owned(), of(std::process::id())?);
+        used.insert(LOAD.to_owned(), of(std::process::id())?);
         Ok(Self(used))
     }
 
@@ -37,6 +42,12 @@ impl Used {
     /// By name.
     pub fn each(&self) -> impl Iterator<Item = (&str, Duration)> {
         self.0.iter().map(|(name, used)| (name.as_str(), *used))
+    }
+
+    /// Of these alone.
+    pub fn only(mut self, names: &[&str]) -> Self {
+        self.0.retain(|name, _| names.contains(&name.as_str()));
+        self
     }
 
     /// Of all together.

@@ -13,6 +13,9 @@ use crate::platform::Platform;
 /// Who has not settled by then never will.
 const DEADLINE: Duration = Duration::from_mins(3);
 
+/// A service takes up to 8 s for a look at Kafka.
+const ANSWER: Duration = Duration::from_secs(20);
+
 /// Between two looks: a look is work for those who are looked at.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -25,11 +28,11 @@ pub struct Lags {
 
 impl Lags {
     /// Of this platform.
-    pub fn of(platform: &Platform) -> Self {
-        Self {
-            http: Client::new(),
+    pub fn of(platform: &Platform) -> Result<Self> {
+        Ok(Self {
+            http: Client::builder().timeout(ANSWER).build().context("no HTTP client")?,
             ops_urls: platform.services().iter().map(|service| service.ops_url.clone()).collect(),
-        }
+        })
     }
 
     /// Waits until nobody is behind in two looks one after another: between them is who has read a letter and not written
@@ -59,9 +62,12 @@ impl Lags {
         let asked = self.ops_urls.iter().map(async |ops_url| {
             let url = format!("{ops_url}{path}");
             let answer = self.http.get(&url).send().await?;
-            // who has no outbox or no group has no such route
-            if answer.status() == StatusCode::NOT_FOUND {
-                return Ok(0);
+            match answer.status() {
+                // who has no outbox or no group has no such route
+                StatusCode::NOT_FOUND => return Ok(0),
+                // who is too busy to look is behind
+                StatusCode::SERVICE_UNAVAILABLE => return Ok(1),
+                _ => {}
             }
             let told: Value = answer.error_for_status()?.json().await?;
             behind(&told).with_context(|| format!("{url} tells no lag: {told}"))

@@ -10,7 +10,7 @@ use crate::{
     load::{Load, Products},
     pg::Ceiling,
     platform::Platform,
-    processor::Used,
+    processor::{LOAD, POSTGRES, Used},
     script::Script,
     settled::Lags,
     slice::{Pace, Tally},
@@ -41,7 +41,7 @@ impl<'a> Sides<'a> {
     /// Customers on the one side, tables on the other.
     pub async fn prepare(platform: &'a Platform) -> Result<Self> {
         let (load, ceiling) = (Load::prepare(platform).await?, Ceiling::prepare(platform).await?);
-        Ok(Self { platform, lags: Lags::of(platform), load, ceiling })
+        Ok(Self { platform, lags: Lags::of(platform)?, load, ceiling })
     }
 
     /// A slice of the platform: it ends when all is done that its orders caused.
@@ -49,13 +49,20 @@ impl<'a> Sides<'a> {
         self.ceiling.sweep().await?;
         let load = self.load.clients(clients, products).await?;
         let before = Used::by(self.platform)?;
-        let (tally, answered) = load.order(pace, length).await?;
+        let (tally, answered, acknowledged) = load.order(pace, length).await?;
         let last_answer = Instant::now();
         let resident_kibibytes = self.platform.resident_kibibytes()?;
         let settling = self.lags.settled().await?.saturating_duration_since(last_answer);
         let used = Used::by(self.platform)?.since(&before);
+        self.load.write_down(&acknowledged)?;
         let slice = Slice { tally, answered, settling, used, resident_kibibytes };
         slice.tell(&format!("stack, {clients} clients"))
+    }
+
+    /// Checks every promise of the platform, and that it has kept every order that was answered 201.
+    pub async fn audit(&mut self) -> Result<()> {
+        let journal = self.load.journal()?;
+        self.platform.audit(journal).await
     }
 
     /// A slice of the ceiling.
@@ -64,7 +71,8 @@ impl<'a> Sides<'a> {
         let load = self.ceiling.clients(way.script(&self.ceiling), clients).await?;
         let before = Used::by(self.platform)?;
         let (tally, answered) = load.order(pace, length).await?;
-        let used = Used::by(self.platform)?.since(&before);
+        // the platform stands by meanwhile: what that takes is no part of it
+        let used = Used::by(self.platform)?.since(&before).only(&[POSTGRES, LOAD]);
         let slice = Slice { tally, answered, settling: Duration::ZERO, used, resident_kibibytes: 0 };
         slice.tell(&format!("{way:?}, {clients} clients"))
     }
@@ -120,7 +128,7 @@ impl Slice {
         let orders = self.tally.orders();
         figures.per_second(format!("{name}: orders"), orders, self.took());
         figures.microseconds(format!("{name}: processor time of an order"), self.used.all() / orders);
-        for (who, used) in self.used.each().filter(|(_, used)| !used.is_zero()) {
+        for (who, used) in self.used.each() {
             figures.microseconds(format!("{name}: processor time of an order, {who}"), used / orders);
         }
     }

@@ -60,7 +60,7 @@ pub struct Throughput {
     #[arg(long, conflicts_with_all = ["cycles", "slice", "in_flight"])]
     quick: bool,
 
-    /// Writes the figures into this file as well, as JSON.
+    /// Writes the figures into this file as well, as JSON. A run that is void leaves it empty.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
@@ -96,7 +96,7 @@ impl Throughput {
             self.steady_cycle(rate, &mut sides, figures).await?;
         }
         eprintln!("auditing what all these orders have left behind");
-        platform.audit().await
+        sides.audit().await
     }
 
     /// As fast as it goes.
