@@ -5,6 +5,9 @@ use std::time::Duration;
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde_json::json;
 
+/// The unit of a ratio, whose first digits after the point matter.
+const TIMES: &str = "×";
+
 /// All figures of a run, in the order in which they were first measured.
 #[derive(Debug, Default)]
 pub struct Figures(Vec<Figure>);
@@ -33,6 +36,16 @@ impl Figures {
         self.add(name.into(), "", pieces as f64 / f64::from(of));
     }
 
+    /// Adds a short duration, in microseconds.
+    pub fn microseconds(&mut self, name: impl Into<String>, took: Duration) {
+        self.add(name.into(), "µs", took.as_secs_f64() * 1_000_000.0);
+    }
+
+    /// Adds how many times as much one thing was as the other.
+    pub fn times(&mut self, name: impl Into<String>, ratio: f64) {
+        self.add(name.into(), TIMES, ratio);
+    }
+
     /// Adds an amount of memory, in MiB.
     #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^52")]
     pub fn mebibytes(&mut self, name: impl Into<String>, kibibytes: u64) {
@@ -51,7 +64,8 @@ impl Figures {
         let mut table = Table::new();
         table.load_style(ASCII_MARKDOWN).set_header(["figure", "unit", "median", "min", "p99", "max", "n"]);
         for figure in &self.0 {
-            let quantile = |q| format!("{:.1}", figure.quantile(q));
+            let digits = if figure.unit == TIMES { 3 } else { 1 };
+            let quantile = |q| format!("{:.digits$}", figure.quantile(q));
             table.add_row([
                 figure.name.clone(),
                 figure.unit.to_owned(),

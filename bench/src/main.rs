@@ -1,70 +1,79 @@
-//! The figures that the project publishes: how fast it starts, how much memory it takes, how long an order takes.
+//! The figures that the project publishes: how fast it starts, how much memory it takes, how long an order takes, how many it
+//! takes a second.
 //!
 //! It measures the programs that lie beside it (`make bench` builds them optimised) on this machine, and prints medians with
-//! the lowest and the highest value; `--json` for machines. It asserts nothing: a figure is no test.
+//! the lowest and the highest value; `--json` for machines. It asserts no figure: a figure is no test. Orders that were placed
+//! to measure are audited, though, and a broken promise makes the run worthless.
 
+mod chance;
 mod figure;
 mod followers;
+mod journal;
+mod load;
 mod orders;
+mod pg;
 mod platform;
+mod processor;
+mod script;
 mod service;
+mod settled;
+mod side;
+mod slice;
+mod start;
+mod throughput;
 mod traces;
-
-use std::time::Duration;
+mod wire;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use crate::{figure::Figures, platform::Platform};
+use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures and prints.
 #[derive(Debug, Parser)]
+#[command(name = "bench", version)]
 struct Cli {
-    /// How often each start is measured.
-    #[arg(long, default_value = "5", value_parser = clap::value_parser!(u8).range(1..=50))]
-    rounds: u8,
-
-    /// How many orders are placed one after another through each door.
-    #[arg(long, default_value = "500", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    orders: u32,
-
-    /// How long followers are measured, in seconds.
-    #[arg(long, default_value = "20", value_parser = clap::value_parser!(u16).range(1..=600))]
-    followers_for: u16,
-
-    /// Measures what exporting spans costs, and nothing else: `--rounds` times so many `--orders` with, and without.
-    #[arg(long)]
-    traces: bool,
+    #[command(subcommand)]
+    what: What,
 
     /// Prints one JSON object instead of a table.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// How fast it starts, how much memory it takes, how long an order and its effects take
+    Start(StartUp),
+    /// How many orders a second, against what the database server can do at all
+    Throughput(Throughput),
+    /// What exporting spans costs
+    Traces(Traces),
+    /// `start`, then `throughput`; a quarter of an hour
+    All {
+        #[command(flatten)]
+        start: StartUp,
+        #[command(flatten)]
+        throughput: Throughput,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     let mut figures = Figures::default();
-    if cli.traces {
-        traces::cost(cli.rounds, cli.orders, &mut figures).await?;
-    } else {
-        measure(&cli, &mut figures).await?;
+    match cli.what {
+        What::Start(start) => start.measure(&mut figures).await?,
+        What::Throughput(throughput) => throughput.measure(&mut figures).await?,
+        What::Traces(traces) => traces.measure(&mut figures).await?,
+        What::All { start, throughput } => {
+            start.measure(&mut figures).await?;
+            throughput.measure(&mut figures).await?;
+        }
     }
     println!("{}", if cli.json { figures.to_json() } else { figures.to_table() });
-    Ok(())
-}
-
-async fn measure(cli: &Cli, figures: &mut Figures) -> Result<()> {
-    for round in 0..cli.rounds {
-        let platform = Platform::up(figures).await?;
-        platform.memory_when_idle(figures).await?;
-        service::starts(&platform, figures).await?;
-        if round + 1 == cli.rounds {
-            orders::one_at_a_time(&platform, cli.orders, figures).await?;
-            followers::at_a_steady_rate(&platform, Duration::from_secs(cli.followers_for.into()), figures).await?;
-            platform.memory_after_load(figures)?;
-        }
-        platform.down().await?;
-    }
     Ok(())
 }

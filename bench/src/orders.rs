@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{figure::Figures, platform::Platform};
 
@@ -19,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Customer {
     http: Client,
     url: String,
+    id: Uuid,
+    credentials: Value,
     token: String,
 }
 
@@ -31,11 +34,30 @@ impl Customer {
         account["name"] = "Bench".into();
         account["address"] =
             json!({"line1": "1 Pillar Lane", "city": "Utrecht", "postal_code": "3511 AB", "country": "NL"});
-        http.post(format!("{url}/v1/accounts")).json(&account).send().await?.error_for_status()?;
-        let answer = http.post(format!("{url}/v1/tokens")).json(&credentials).send().await?.error_for_status()?;
+        let answer = http.post(format!("{url}/v1/accounts")).json(&account).send().await?.error_for_status()?;
         let answer: Value = answer.json().await?;
-        let token = answer["access_token"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { http, url, token })
+        let id = answer["account_id"].as_str().context("no id in the answer")?.parse()?;
+        let mut customer = Self { http, url, id, credentials, token: String::new() };
+        customer.log_in().await?;
+        Ok(customer)
+    }
+
+    /// A new token.
+    pub async fn log_in(&mut self) -> Result<()> {
+        let login = self.http.post(format!("{}/v1/tokens", self.url)).json(&self.credentials);
+        let answer: Value = login.send().await?.error_for_status()?.json().await?;
+        answer["access_token"].as_str().context("no token in the answer")?.clone_into(&mut self.token);
+        Ok(())
+    }
+
+    /// The account.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The token.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// Orders one sticker. Gives the order's id, and how long the answer took.

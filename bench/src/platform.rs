@@ -12,7 +12,10 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::figure::Figures;
+use crate::{figure::Figures, processor};
+
+/// With this `postbox audit` ends when it has found something wrong.
+const VIOLATION: i32 = 1;
 
 /// Memory is read so long after the platform is ready.
 const IDLE: Duration = Duration::from_secs(3);
@@ -30,12 +33,29 @@ pub struct Platform {
 struct Status {
     services: Vec<Service>,
     postgres: Postgres,
+    kafka: Kafka,
 }
 
 /// The database server.
 #[derive(Debug, Deserialize)]
 struct Postgres {
     url: String,
+    pid: u32,
+}
+
+/// The brokers.
+#[derive(Debug, Deserialize)]
+struct Kafka {
+    pids: Vec<u32>,
+}
+
+/// How to start the platform.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// What the databases begin with, and how Kafka runs; none: as `postbox up` does unasked.
+    pub profile: Option<&'static str>,
+    /// A variable for all services.
+    pub variable: Option<(&'static str, OsString)>,
 }
 
 /// A running service.
@@ -47,23 +67,27 @@ pub struct Service {
     pub pid: u32,
     /// Where it answers; none when nobody calls it.
     pub url: Option<String>,
+    /// Where operators ask.
+    pub ops_url: String,
 }
 
 impl Platform {
     /// Starts it from built programs and fetched jars, and measures how long that takes.
     pub async fn up(figures: &mut Figures) -> Result<Self> {
         let began = Instant::now();
-        let platform = Self::up_with(None).await?;
+        let platform = Self::up_with(Start::default()).await?;
         figures.milliseconds("postbox up, from nothing to ready", platform.ready_at - began);
         Ok(platform)
     }
 
-    /// Starts it, with this variable for all services.
-    pub async fn up_with(variable: Option<(&str, OsString)>) -> Result<Self> {
+    /// Starts it so.
+    pub async fn up_with(start: Start) -> Result<Self> {
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let data = tempfile::Builder::new().prefix("postbox-bench-").permissions(everybody).tempdir()?;
         let port_base = local_servers::ports::free_run(32)?.to_string();
-        postbox(data.path(), &["up", "--detach", "--port-base", &port_base], variable).await?;
+        let mut up = vec!["up", "--detach", "--port-base", &port_base];
+        up.extend(start.profile.iter().flat_map(|profile| ["--profile", profile]));
+        postbox(data.path(), &up, start.variable).await?;
         let ready_at = Instant::now();
         let status = postbox(data.path(), &["status", "--json"], None).await?;
         let status = serde_json::from_slice(&status.stdout).context("the status cannot be read")?;
@@ -74,6 +98,23 @@ impl Platform {
     pub async fn down(self) -> Result<()> {
         postbox(self.data.path(), &["down"], None).await?;
         Ok(())
+    }
+
+    /// Checks every promise of the platform, and that it has kept what the journal says was acknowledged. Fails with what
+    /// `postbox audit` found.
+    pub async fn audit(&self, journal: &Path) -> Result<()> {
+        let mut command = Command::new(program("postbox")?);
+        command.arg("--data").arg(self.data.path()).args(["audit", "--journal"]).arg(journal);
+        let output = command.output().await?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let (found, last) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let verdict = match output.status.code() {
+            Some(VIOLATION) => "a promise was broken",
+            _ => "the audit could not be made",
+        };
+        bail!("VOID: {verdict}, so no figure of this run counts\n{found}\n{}", last.trim());
     }
 
     /// Every service.
@@ -94,6 +135,16 @@ impl Platform {
         format!("{server}/{name}")
     }
 
+    /// The process of the database server, whose children are its backends.
+    pub fn postgres_pid(&self) -> u32 {
+        self.status.postgres.pid
+    }
+
+    /// The processes of the brokers.
+    pub fn kafka_pids(&self) -> &[u32] {
+        &self.status.kafka.pids
+    }
+
     /// Resident memory of each service that has nothing to do.
     pub async fn memory_when_idle(&self, figures: &mut Figures) -> Result<()> {
         tokio::time::sleep(IDLE).await;
@@ -107,7 +158,12 @@ impl Platform {
 
     /// Processor time that all services have used together.
     pub fn processor_time(&self) -> Result<Duration> {
-        self.services().iter().map(|service| processor_time(service.pid)).sum()
+        self.services().iter().map(|service| processor::of(service.pid)).sum()
+    }
+
+    /// Resident memory of all services together.
+    pub fn resident_kibibytes(&self) -> Result<u64> {
+        self.services().iter().map(|service| resident_kibibytes(service.pid)).sum()
     }
 
     fn memory(&self, when: &str, figures: &mut Figures) -> Result<()> {
@@ -120,17 +176,6 @@ impl Platform {
         figures.mebibytes(format!("all services resident, {when}"), all);
         Ok(())
     }
-}
-
-/// Processor time that a process has used, in user mode and in the kernel.
-fn processor_time(pid: u32) -> Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("this needs Linux")?;
-    // the name, in brackets, may have anything in it
-    let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
-    let ticks: u32 = ticks.sum::<Result<u32, _>>().context("no times in stat")?;
-    // USER_HZ is 100 on every Linux that is met
-    Ok(Duration::from_millis(10) * ticks)
 }
 
 fn resident_kibibytes(pid: u32) -> Result<u64> {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
     trace_service_server::{TraceService, TraceServiceServer},
@@ -18,7 +19,11 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
 
-use crate::{figure::Figures, orders::Customer, platform::Platform};
+use crate::{
+    figure::Figures,
+    orders::Customer,
+    platform::{Platform, Start},
+};
 
 /// Customers who each order again as soon as they have an answer.
 const CUSTOMERS: u32 = 16;
@@ -29,8 +34,26 @@ const WARM_UP: u32 = 500;
 /// How long what the orders cause may go on before processor time is read.
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// Places `count` orders on a platform that exports its spans and on one that does not, `rounds` times. Which is first takes turns.
-pub async fn cost(rounds: u8, count: u32, figures: &mut Figures) -> Result<()> {
+/// How often, and how much.
+#[derive(Debug, Clone, Args)]
+pub struct Traces {
+    /// How often each side is measured.
+    #[arg(long, default_value = "5", value_parser = clap::value_parser!(u8).range(1..=50))]
+    rounds: u8,
+
+    /// How many orders are placed each time.
+    #[arg(long, default_value = "500", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    orders: u32,
+}
+
+impl Traces {
+    /// Places orders on a platform that exports its spans and on one that does not. Which is first takes turns.
+    pub async fn measure(self, figures: &mut Figures) -> Result<()> {
+        cost(self.rounds, self.orders, figures).await
+    }
+}
+
+async fn cost(rounds: u8, count: u32, figures: &mut Figures) -> Result<()> {
     let collector = Collector::start().await?;
     for round in 0..rounds {
         let exported_first = round % 2 == 0;
@@ -49,8 +72,8 @@ pub async fn cost(rounds: u8, count: u32, figures: &mut Figures) -> Result<()> {
 
 async fn orders(collector: &Collector, exported: bool, count: u32, figures: &mut Figures) -> Result<()> {
     let name = if exported { "spans exported" } else { "spans kept" };
-    let endpoint = exported.then(|| ("OTEL_EXPORTER_OTLP_ENDPOINT", OsString::from(&collector.endpoint)));
-    let platform = Platform::up_with(endpoint).await?;
+    let variable = exported.then(|| ("OTEL_EXPORTER_OTLP_ENDPOINT", OsString::from(&collector.endpoint)));
+    let platform = Platform::up_with(Start { variable, ..Start::default() }).await?;
     let mut customers = Vec::new();
     for number in 0..CUSTOMERS {
         customers.push(Customer::register(&platform, &format!("customer-{number}@example.com")).await?);
