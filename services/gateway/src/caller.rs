@@ -12,7 +12,7 @@ use contracts::{ids::AccountId, order::v1, problem::ProblemCode};
 use crate::{
     Gateway,
     problem::Problem,
-    token::{self, Claims, Refused},
+    token::{Claims, Refused},
 };
 
 /// Somebody with the role `customer`.
@@ -97,10 +97,10 @@ fn forbidden(who: &str) -> Problem {
     Problem::new(ProblemCode::Forbidden, format!("this is for {who}"))
 }
 
-async fn authenticate(headers: &HeaderMap, gateway: &Gateway) -> Result<Claims, Problem> {
+async fn authenticate(headers: &HeaderMap, gateway: &Gateway) -> Result<Arc<Claims>, Problem> {
     let token = bearer_token(headers)
         .ok_or_else(|| Problem::new(ProblemCode::Unauthenticated, "send a token: Authorization: Bearer …"))?;
-    token::verify(&gateway.keys, token).await.map_err(|refused| {
+    gateway.tokens.verify(token).await.map_err(|refused| {
         let code = match refused {
             Refused::Expired | Refused::Invalid => ProblemCode::Unauthenticated,
             Refused::NoKeys => ProblemCode::Unavailable,

@@ -51,8 +51,9 @@ pub enum NoKey {
 #[error("no JWK set: {0}")]
 pub struct NotAKeySet(#[from] serde_json::Error);
 
+/// Keys that came together.
 #[derive(Debug)]
-struct KeySet {
+pub struct KeySet {
     jwks_json: String,
     by_name: HashMap<String, DecodingKey>,
 }
@@ -118,7 +119,8 @@ impl Keys {
         }
     }
 
-    fn copy(&self) -> Option<Arc<KeySet>> {
+    /// The keys as they are now, once there are some.
+    pub fn copy(&self) -> Option<Arc<KeySet>> {
         self.copy.read().expect("no writer panics").clone()
     }
 

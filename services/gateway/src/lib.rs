@@ -62,7 +62,7 @@ use service_runtime::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{config::Config, keys::Keys};
+use crate::{config::Config, keys::Keys, token::Tokens};
 
 /// How long a call to another service may take, unless its route says otherwise.
 pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
@@ -80,6 +80,8 @@ pub struct Gateway {
     pub(crate) shipping: ShippingServiceClient<Channel>,
     pub(crate) notification: NotificationServiceClient<Channel>,
     pub(crate) analytics: AnalyticsServiceClient<Channel>,
+    /// Who calls.
+    pub(crate) tokens: Tokens,
     /// The keys that tokens are verified with.
     pub keys: Arc<Keys>,
     /// One permit for each request that is worked on.
@@ -95,6 +97,7 @@ impl Gateway {
         let tls = Tls::open(&config.tls)?;
         let accounts = AccountsServiceClient::new(tls.channel(&config.accounts_url)?);
         let orders = OrderServiceClient::new(tls.channel(&config.order_url)?);
+        let keys = Arc::new(Keys::new(accounts.clone()));
         Ok(Self {
             placed_orders: Lists::start("order.v1.OrderService/PlaceOrders", |outcome| &outcome.requested_order_id, {
                 let orders = orders.clone();
@@ -103,7 +106,8 @@ impl Gateway {
                     async move { orders.place_orders(request.map(|items| PlaceOrdersRequest { items })).await }
                 }
             }),
-            keys: Arc::new(Keys::new(accounts.clone())),
+            tokens: Tokens::new(keys.clone()),
+            keys,
             accounts,
             orders,
             watched_orders: OrderServiceClient::new(tls.channel(&config.order_url)?),

@@ -1,12 +1,16 @@
 //! Verifying tokens. Only accounts signs them, with EdDSA; nothing in a token says where its key is to be found.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use contracts::ids::AccountId;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header, errors::ErrorKind};
+use moka::sync::Cache;
 use serde::Deserialize;
 
-use crate::keys::{Keys, NoKey};
+use crate::keys::{KeySet, Keys, NoKey};
+
+/// The most tokens that are known at a time: those that are used most.
+const TOKENS_KNOWN_MAX: u64 = 10_000;
 
 /// How far the clocks of accounts and the gateway may differ, in seconds.
 const LEEWAY_SECONDS: u64 = 5;
@@ -28,6 +32,8 @@ pub struct Claims {
     pub sub: AccountId,
     /// What the account may do.
     pub roles: Vec<String>,
+    /// Until when, in seconds since 1970.
+    exp: u64,
 }
 
 /// Why a token proves nothing.
@@ -44,8 +50,52 @@ pub enum Refused {
     NoKeys,
 }
 
-/// Verifies a token.
-pub async fn verify(keys: &Keys, token: &str) -> Result<Claims, Refused> {
+/// Tokens, verified. A signature costs more to verify than all else that the gateway does for a request, and a customer's token
+/// is the same for all his requests: so what was verified is known for as long as it is valid and its key is one of accounts.
+#[derive(Debug)]
+pub struct Tokens {
+    keys: Arc<Keys>,
+    known: Cache<String, Known>,
+}
+
+/// A token that was verified.
+#[derive(Debug, Clone)]
+struct Known {
+    claims: Arc<Claims>,
+    /// By which keys. When accounts tells its keys again, which it does every few minutes, all are verified anew.
+    keys: Arc<KeySet>,
+}
+
+impl Tokens {
+    /// Verifies with these keys.
+    pub fn new(keys: Arc<Keys>) -> Self {
+        Self { keys, known: Cache::new(TOKENS_KNOWN_MAX) }
+    }
+
+    /// Verifies a token.
+    pub async fn verify(&self, token: &str) -> Result<Arc<Claims>, Refused> {
+        if let Some(known) = self.known.get(token)
+            && self.keys.copy().is_some_and(|keys| Arc::ptr_eq(&keys, &known.keys))
+        {
+            return if known.claims.has_expired() { Err(Refused::Expired) } else { Ok(known.claims) };
+        }
+        let keys = self.keys.copy();
+        let claims = Arc::new(verify(&self.keys, token).await?);
+        // keys that came meanwhile may be without the one that it was verified with
+        if let Some(keys) = keys.filter(|keys| self.keys.copy().is_some_and(|now| Arc::ptr_eq(&now, keys))) {
+            self.known.insert(token.to_owned(), Known { claims: claims.clone(), keys });
+        }
+        Ok(claims)
+    }
+}
+
+impl Claims {
+    fn has_expired(&self) -> bool {
+        jsonwebtoken::get_current_timestamp() > self.exp + LEEWAY_SECONDS
+    }
+}
+
+async fn verify(keys: &Keys, token: &str) -> Result<Claims, Refused> {
     let header = decode_header(token).map_err(|_| Refused::Invalid)?;
     // `crit` names extensions that must be understood (RFC 7515): we understand none
     let name = header.kid.filter(|_| header.alg == Algorithm::EdDSA && header.crit.is_none());
