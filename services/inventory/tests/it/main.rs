@@ -13,3 +13,4 @@ mod reserve;
 mod restock;
 mod seed;
 mod shop;
+mod together;

@@ -15,4 +15,5 @@ mod post;
 mod proxy;
 mod shipments;
 mod stuck;
+mod together;
 mod watch;
