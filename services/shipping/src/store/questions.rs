@@ -34,22 +34,36 @@ impl From<QuestionRow> for Question {
     }
 }
 
-/// Notes the question of an order, to be asked at once. Not when it is noted already, or the order has a shipment; one that
+/// A question that is about to be noted.
+#[derive(Debug)]
+pub(crate) struct NewQuestion<'a> {
+    /// The order that is to wait for the answer.
+    pub order: OrderId,
+    /// Whose it is.
+    pub customer: AccountId,
+    /// Of the letter that the order is completed.
+    pub traceparent: Option<&'a str>,
+}
+
+/// Notes the questions of orders, to be asked at once. Not when one is noted already, or the order has a shipment; one that
 /// is being made or stopped at this moment is not seen, and whoever gets the answer finds it.
-pub(crate) async fn insert_in_tx(
-    conn: &mut PgConnection,
-    order: OrderId,
-    customer: AccountId,
-    traceparent: Option<&str>,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert_in_tx(conn: &mut PgConnection, new: &[NewQuestion<'_>]) -> Result<(), sqlx::Error> {
+    let orders: Vec<Uuid> = new.iter().map(|question| question.order.as_uuid()).collect();
+    let customers: Vec<Uuid> = new.iter().map(|question| question.customer.as_uuid()).collect();
+    let traceparents: Vec<Option<&str>> = new.iter().map(|question| question.traceparent).collect();
     sqlx::query(
         "INSERT INTO address_question (order_id, customer_id, traceparent)
-         SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM shipment WHERE order_id = $1)
+         SELECT order_id, customer_id, traceparent
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY
+             AS completed(order_id, customer_id, traceparent, place)
+         WHERE NOT EXISTS (SELECT FROM shipment WHERE shipment.order_id = completed.order_id)
+         -- sorted: two transactions that note the same orders wait for each other in one direction only
+         ORDER BY order_id, place
          ON CONFLICT (order_id) DO NOTHING",
     )
-    .bind(order.as_uuid())
-    .bind(customer.as_uuid())
-    .bind(traceparent)
+    .bind(orders)
+    .bind(customers)
+    .bind(traceparents)
     .execute(conn)
     .await?;
     Ok(())
