@@ -1,6 +1,6 @@
 //! Orders that wait until it is known whether their customer has an address.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use contracts::ids::{AccountId, OrderId};
 use sqlx::{PgConnection, PgPool, prelude::FromRow};
@@ -99,16 +99,23 @@ pub(crate) async fn claim(pool: &PgPool, questions_max: usize, lease: Duration) 
     Ok(rows.into_iter().map(Question::from).collect())
 }
 
-/// Has a question asked again after a pause, which doubles with each attempt up to `pause_max`. Not when a letter has
-/// renewed it meanwhile.
-pub(crate) async fn postpone(pool: &PgPool, question: &Question, pause_max: Duration) -> Result<(), sqlx::Error> {
+/// Has questions asked again after a pause, which doubles with each attempt up to `pause_max`. Not when a letter has
+/// renewed one meanwhile.
+pub(crate) async fn postpone(pool: &PgPool, asked: &[Question], pause_max: Duration) -> Result<(), sqlx::Error> {
+    let orders: Vec<Uuid> = asked.iter().map(|question| question.order.as_uuid()).collect();
+    let versions: Vec<i64> = asked.iter().map(|question| question.version).collect();
     sqlx::query(
         "UPDATE address_question
          SET attempt_at = now() + make_interval(secs => least($3, 0.125 * 2 ^ least(attempts, 20)))
-         WHERE order_id = $1 AND version = $2",
+         WHERE order_id = ANY (ARRAY (
+             SELECT address_question.order_id
+             FROM address_question JOIN unnest($1::uuid[], $2::bigint[]) AS asked(order_id, version)
+                 USING (order_id, version)
+             -- SKIP LOCKED: whoever has one renews or removes it, and might wait for another of these
+             FOR UPDATE OF address_question SKIP LOCKED))",
     )
-    .bind(question.order.as_uuid())
-    .bind(question.version)
+    .bind(orders)
+    .bind(versions)
     .bind(pause_max.as_secs_f64())
     .execute(pool)
     .await?;
@@ -131,4 +138,22 @@ pub(crate) async fn delete_in_tx(conn: &mut PgConnection, order: OrderId) -> Res
     let deleted =
         sqlx::query("DELETE FROM address_question WHERE order_id = $1").bind(order.as_uuid()).execute(conn).await?;
     Ok(deleted.rows_affected() == 1)
+}
+
+/// Removes the questions of orders that nobody else has, and gives these orders.
+pub(crate) async fn delete_free_in_tx(
+    conn: &mut PgConnection,
+    orders: &[OrderId],
+) -> Result<HashSet<OrderId>, sqlx::Error> {
+    let orders: Vec<Uuid> = orders.iter().map(|order| order.as_uuid()).collect();
+    let deleted: Vec<Uuid> = sqlx::query_scalar(
+        "DELETE FROM address_question
+         WHERE order_id = ANY (ARRAY (
+             SELECT order_id FROM address_question WHERE order_id = ANY ($1) FOR UPDATE SKIP LOCKED))
+         RETURNING order_id",
+    )
+    .bind(orders)
+    .fetch_all(conn)
+    .await?;
+    Ok(deleted.into_iter().map(OrderId::from).collect())
 }
