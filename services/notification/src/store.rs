@@ -137,13 +137,13 @@ pub(crate) async fn claim_due(
     Ok(due.collect())
 }
 
-/// Notes that a message was sent.
-pub(crate) async fn mark_sent(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
+/// Notes that messages were sent. Whoever else has sent one of them, after a lease that was too short, has noted it.
+pub(crate) async fn mark_sent(pool: &PgPool, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE message SET state = 'SENT', sent_at = now(), attempt_at = NULL
-         WHERE message_id = $1 AND state = 'DUE'",
+         WHERE message_id = ANY ($1) AND state = 'DUE'",
     )
-    .bind(id)
+    .bind(ids)
     .execute(pool)
     .await?;
     Ok(())
