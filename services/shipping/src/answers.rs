@@ -112,9 +112,8 @@ async fn prepare_free(deps: &Deps, questions: &[Question]) -> Result<Vec<Written
         questions.iter().zip(&are_free).filter_map(|(question, is_free)| is_free.then_some(question)).collect();
     let mut prepared = prepare_in_tx(&mut tx, deps, &to_prepare).await?;
     commit(tx).await?;
-    let written = orders.iter().zip(are_free).map(|(order, is_free)| match is_free {
-        true => prepared.remove(order).map_or(Written::Nothing, Written::Prepared),
-        false => Written::NotFree,
+    let written = orders.iter().zip(are_free).map(|(order, is_free)| {
+        if is_free { prepared.remove(order).map_or(Written::Nothing, Written::Prepared) } else { Written::NotFree }
     });
     Ok(written.collect())
 }
@@ -141,14 +140,14 @@ async fn prepare_in_tx(
     let new: Vec<NewShipment<'_>> = questions.iter().map(|question| new(question, Status::Preparing)).collect();
     let made = create_all_in_tx(conn, &new, deps.dispatch_after).await?;
     let mut prepared: HashMap<OrderId, Shipment> = made.into_iter().map(|made| (made.order, made)).collect();
-    for question in questions {
-        // there already: it has waited for the address, which few do, or was stopped
-        if !prepared.contains_key(&question.order) {
-            let trace = question.traceparent.as_deref();
-            let told = tell_in_tx(conn, question.order, Fact::AddressKnown, deps.dispatch_after, trace).await?;
-            if let Some((Step::MoveTo(_), shipment)) = told {
-                prepared.insert(question.order, shipment);
-            }
+    let is_there_already = |question: &&Question| !prepared.contains_key(&question.order);
+    let there_already: Vec<&Question> = questions.iter().copied().filter(is_there_already).collect();
+    for question in there_already {
+        // it has waited for the address, which few do, or was stopped
+        let trace = question.traceparent.as_deref();
+        let told = tell_in_tx(conn, question.order, Fact::AddressKnown, deps.dispatch_after, trace).await?;
+        if let Some((Step::MoveTo(_), shipment)) = told {
+            prepared.insert(question.order, shipment);
         }
     }
     Ok(prepared)
