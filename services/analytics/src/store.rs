@@ -1,37 +1,52 @@
 //! All SQL of analytics.
 
-use contracts::{event::Event, ids::OrderId, money::Money};
+use std::collections::HashSet;
+
+use contracts::{event::Event, ids::OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::{PgConnection, PgPool, prelude::FromRow};
 use uuid::Uuid;
 
 use crate::{
-    letter::{Letter, SoldLine},
+    letter::{Figure, Letter, SoldLine},
     span::{Span, Window},
 };
 
-/// Keeps a letter. `false` when it is kept already, and so was counted.
-pub(crate) async fn keep_letter_in_tx(
+/// Keeps letters, and gives the ids of those that were not kept before, and so are to be counted. One that is in the list
+/// twice is kept and given once.
+pub(crate) async fn keep_letters_in_tx(
     conn: &mut PgConnection,
-    event: &Event,
-    letter: &Letter,
-) -> Result<bool, sqlx::Error> {
-    let kept = sqlx::query(
+    letters: &[(&Event, Letter)],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let ids: Vec<Uuid> = letters.iter().map(|(event, _)| event.id).collect();
+    let orders: Vec<Uuid> = letters.iter().map(|(_, letter)| letter.order.as_uuid()).collect();
+    let event_types: Vec<&str> = letters.iter().map(|(event, _)| event.event_type.as_str()).collect();
+    let sources: Vec<&str> = letters.iter().map(|(event, _)| event.source.as_str()).collect();
+    let times: Vec<jiff_sqlx::Timestamp> = letters.iter().map(|(event, _)| event.time.to_sqlx()).collect();
+    let sequences: Vec<i64> = letters.iter().map(|(event, _)| event.sequence).collect();
+    let data: Vec<&str> = letters.iter().map(|(_, letter)| letter.data_json.as_str()).collect();
+    let kept: Vec<Uuid> = sqlx::query_scalar(
         "INSERT INTO timeline (event_id, order_id, event_type, source, occurred_at, sequence, data)
-         VALUES ($1, $2, $3, $4, $5, $6, $7::json)
-         ON CONFLICT (event_id) DO NOTHING",
+         SELECT event_id, order_id, event_type, source, occurred_at, sequence, data::json
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::text[])
+             WITH ORDINALITY
+             AS letter(event_id, order_id, event_type, source, occurred_at, sequence, data, place)
+         -- sorted: two transactions that keep the same letters wait for each other in one direction only
+         ORDER BY event_id, place
+         ON CONFLICT (event_id) DO NOTHING
+         RETURNING event_id",
     )
-    .bind(event.id)
-    .bind(letter.order.as_uuid())
-    .bind(&event.event_type)
-    .bind(&event.source)
-    .bind(event.time.to_sqlx())
-    .bind(event.sequence)
-    .bind(&letter.data_json)
-    .execute(conn)
+    .bind(ids)
+    .bind(orders)
+    .bind(event_types)
+    .bind(sources)
+    .bind(times)
+    .bind(sequences)
+    .bind(data)
+    .fetch_all(conn)
     .await?;
-    Ok(kept.rows_affected() == 1)
+    Ok(kept.into_iter().collect())
 }
 
 /// Waits until no other transaction counts, and keeps others from it until the end of this one. Two replicas would update
@@ -43,68 +58,76 @@ pub(crate) async fn begin_counting_in_tx(conn: &mut PgConnection) -> Result<(), 
     Ok(())
 }
 
-/// Adds a completed order to its minute.
-pub(crate) async fn add_sale_in_tx(
-    conn: &mut PgConnection,
-    minute: Timestamp,
-    total: Money,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO sales_minute AS before (minute, currency, orders, revenue_minor)
-         VALUES ($1, $2, 1, $3)
-         ON CONFLICT (minute, currency) DO UPDATE
-         SET orders = before.orders + 1, revenue_minor = before.revenue_minor + excluded.revenue_minor",
-    )
-    .bind(minute.to_sqlx())
-    .bind(total.currency_code())
-    .bind(total.minor_units())
-    .execute(conn)
-    .await?;
-    Ok(())
+/// Adds figures to their minutes: what was sold and what was given back, and the products that were sold.
+pub(crate) async fn add_in_tx(conn: &mut PgConnection, figures: &[(Timestamp, Figure)]) -> Result<(), sqlx::Error> {
+    add_sales_in_tx(conn, figures).await?;
+    add_products_in_tx(conn, figures).await
 }
 
-/// Adds a completed order that was cancelled to the minute of its cancellation.
-pub(crate) async fn add_cancellation_in_tx(
-    conn: &mut PgConnection,
-    minute: Timestamp,
-    refunded: Money,
-) -> Result<(), sqlx::Error> {
+async fn add_sales_in_tx(conn: &mut PgConnection, figures: &[(Timestamp, Figure)]) -> Result<(), sqlx::Error> {
+    let minutes: Vec<jiff_sqlx::Timestamp> = figures.iter().map(|(minute, _)| minute.to_sqlx()).collect();
+    let amounts = || {
+        figures.iter().map(|(_, figure)| match figure {
+            Figure::Sold { total, .. } => (total, true),
+            Figure::GivenBack(total) => (total, false),
+        })
+    };
+    let currencies: Vec<&str> = amounts().map(|(total, _)| total.currency_code()).collect();
+    let totals: Vec<i64> = amounts().map(|(total, _)| total.minor_units()).collect();
+    let are_sold: Vec<bool> = amounts().map(|(_, is_sold)| is_sold).collect();
+    // grouped, because one statement must not meet the same row twice
     sqlx::query(
-        "INSERT INTO sales_minute AS before (minute, currency, cancelled_orders, refunded_minor)
-         VALUES ($1, $2, 1, $3)
+        "INSERT INTO sales_minute AS before (minute, currency, orders, revenue_minor, cancelled_orders, refunded_minor)
+         SELECT minute, currency,
+             count(*) FILTER (WHERE is_sold), coalesce(sum(total_minor) FILTER (WHERE is_sold), 0)::bigint,
+             count(*) FILTER (WHERE NOT is_sold), coalesce(sum(total_minor) FILTER (WHERE NOT is_sold), 0)::bigint
+         FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::boolean[])
+             AS figure (minute, currency, total_minor, is_sold)
+         GROUP BY minute, currency
          ON CONFLICT (minute, currency) DO UPDATE
-         SET cancelled_orders = before.cancelled_orders + 1,
+         SET orders = before.orders + excluded.orders,
+             revenue_minor = before.revenue_minor + excluded.revenue_minor,
+             cancelled_orders = before.cancelled_orders + excluded.cancelled_orders,
              refunded_minor = before.refunded_minor + excluded.refunded_minor",
     )
-    .bind(minute.to_sqlx())
-    .bind(refunded.currency_code())
-    .bind(refunded.minor_units())
+    .bind(minutes)
+    .bind(currencies)
+    .bind(totals)
+    .bind(are_sold)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Adds what an order bought to the products of its minute.
-pub(crate) async fn add_products_in_tx(
-    conn: &mut PgConnection,
-    minute: Timestamp,
-    lines: &[SoldLine],
-) -> Result<(), sqlx::Error> {
-    let skus: Vec<&str> = lines.iter().map(|line| line.sku.as_str()).collect();
-    let currencies: Vec<&str> = lines.iter().map(|line| line.revenue.currency_code()).collect();
-    let quantities: Vec<i64> = lines.iter().map(|line| line.quantity.get().into()).collect();
-    let revenues: Vec<i64> = lines.iter().map(|line| line.revenue.minor_units()).collect();
+async fn add_products_in_tx(conn: &mut PgConnection, figures: &[(Timestamp, Figure)]) -> Result<(), sqlx::Error> {
+    let lines: Vec<(Timestamp, &SoldLine)> = figures
+        .iter()
+        .filter_map(|(minute, figure)| match figure {
+            Figure::Sold { lines, .. } => Some(lines.iter().map(|line| (*minute, line))),
+            Figure::GivenBack(_) => None,
+        })
+        .flatten()
+        .collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let minutes: Vec<jiff_sqlx::Timestamp> = lines.iter().map(|(minute, _)| minute.to_sqlx()).collect();
+    let skus: Vec<&str> = lines.iter().map(|(_, line)| line.sku.as_str()).collect();
+    let currencies: Vec<&str> = lines.iter().map(|(_, line)| line.revenue.currency_code()).collect();
+    let quantities: Vec<i64> = lines.iter().map(|(_, line)| line.quantity.get().into()).collect();
+    let revenues: Vec<i64> = lines.iter().map(|(_, line)| line.revenue.minor_units()).collect();
     // grouped, because one statement must not meet the same row twice
     sqlx::query(
         "INSERT INTO product_minute AS before (minute, sku, currency, quantity, revenue_minor)
-         SELECT $1, sku, currency, sum(quantity)::bigint, sum(revenue_minor)::bigint
-         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS line (sku, currency, quantity, revenue_minor)
-         GROUP BY sku, currency
+         SELECT minute, sku, currency, sum(quantity)::bigint, sum(revenue_minor)::bigint
+         FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+             AS line (minute, sku, currency, quantity, revenue_minor)
+         GROUP BY minute, sku, currency
          ON CONFLICT (minute, sku, currency) DO UPDATE
          SET quantity = before.quantity + excluded.quantity,
              revenue_minor = before.revenue_minor + excluded.revenue_minor",
     )
-    .bind(minute.to_sqlx())
+    .bind(minutes)
     .bind(skus)
     .bind(currencies)
     .bind(quantities)

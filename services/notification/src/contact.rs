@@ -1,6 +1,7 @@
-//! Asking accounts whom to write to. It is asked for each message anew and kept nowhere: personal data lives in accounts.
+//! Asking accounts whom to write to. It is asked anew for the messages that are claimed together, and kept nowhere else:
+//! personal data lives in accounts.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use contracts::{
     accounts::v1::{GetContactRequest, GetContactResponse, accounts_service_client::AccountsServiceClient},
@@ -9,17 +10,29 @@ use contracts::{
 };
 use lettre::{Address, message::Mailbox};
 use rpc::Channel;
+use tokio::sync::OnceCell;
 
 use crate::delivery::Undelivered;
 
 /// How long accounts may take.
 const BUDGET: Duration = Duration::from_secs(3);
 
-/// Whom this customer's mail goes to.
-pub(crate) async fn mailbox_of(
-    accounts: &AccountsServiceClient<Channel>,
-    customer: AccountId,
-) -> Result<Mailbox, Undelivered> {
+/// Whom a customer's mail goes to, asked for by the first who wants to know. Clones share the answer, which goes with the last
+/// of them.
+#[derive(Clone, Default)]
+pub(crate) struct Contact(Arc<OnceCell<Result<Mailbox, Undelivered>>>);
+
+impl Contact {
+    pub(crate) async fn mailbox_of(
+        &self,
+        accounts: &AccountsServiceClient<Channel>,
+        customer: AccountId,
+    ) -> Result<Mailbox, Undelivered> {
+        self.0.get_or_init(|| ask(accounts, customer)).await.clone()
+    }
+}
+
+async fn ask(accounts: &AccountsServiceClient<Channel>, customer: AccountId) -> Result<Mailbox, Undelivered> {
     let request = GetContactRequest { account_id: customer.to_string() };
     let answer = rpc::ask(BUDGET, request, |request| {
         let mut accounts = accounts.clone();

@@ -1,16 +1,23 @@
 //! Sending what is due: a customer's address is asked for, the message is handed to the mailer, and that it was sent is noted.
 //!
+//! Of the messages that are claimed together each customer's address is asked for once, and it is forgotten with the last of
+//! them. What is sent while others are noted is noted together next: nothing that was sent waits for anything else.
+//!
 //! A crash between the last two sends the message again, with the same Message-ID, by which mail servers and readers know
 //! that it is the same.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
+use batcher::{Batch, Batcher, Limits, Refused};
+use contracts::ids::AccountId;
 use metrics::counter;
 use service_runtime::{kill_point, telemetry, worker::Worker};
+use sqlx::PgPool;
 use tracing::{Instrument, error, field::Empty, info, info_span, warn};
+use uuid::Uuid;
 
-use crate::{Deps, contact, message::DueMessage, store};
+use crate::{Deps, contact::Contact, message::DueMessage, store};
 
 /// The most messages under way.
 const MESSAGES_MAX: usize = 8;
@@ -47,55 +54,88 @@ pub async fn run(deps: Deps) {
         let pool = deps.pool.clone();
         move |room| {
             let pool = pool.clone();
-            async move { store::claim_due(&pool, room, LEASE).await }
+            async move { store::claim_due(&pool, room, LEASE).await.map(with_contacts) }
         }
     };
     let shutdown = deps.shutdown.clone();
+    let limits = Limits { queue_max: MESSAGES_MAX, weight_max: MESSAGES_MAX };
+    let sent = Batcher::start("notification.sent", Sent { pool: deps.pool.clone() }, limits);
     worker
-        .run(shutdown, claim, move |message: DueMessage| {
+        .run(shutdown, claim, move |(message, contact): (DueMessage, Contact)| {
             let span = info_span!("delivery", message.id = %message.id, order.id = %message.order, trace_id = Empty);
             telemetry::join(&span, message.traceparent.as_deref());
-            let deps = deps.clone();
-            async move { deliver(&deps, message).await }.instrument(span)
+            let (deps, sent) = (deps.clone(), sent.clone());
+            async move { deliver(&deps, &sent, message, contact).await }.instrument(span)
         })
         .await;
 }
 
+/// Messages that were claimed together, each with what those to the same customer share.
+fn with_contacts(due: Vec<DueMessage>) -> Vec<(DueMessage, Contact)> {
+    let mut contacts: HashMap<AccountId, Contact> = HashMap::new();
+    let with_contact = |message: DueMessage| {
+        let contact = contacts.entry(message.customer).or_default().clone();
+        (message, contact)
+    };
+    due.into_iter().map(with_contact).collect()
+}
+
 /// Tries one message once, and notes what came of it.
-async fn deliver(deps: &Deps, message: DueMessage) {
-    let noted = match send(deps, &message).await {
+async fn deliver(deps: &Deps, sent: &Batcher<Sent>, message: DueMessage, contact: Contact) {
+    let noted = match send(deps, &message, contact).await {
         Ok(()) => {
             count("sent");
             kill_point!("notification.sent.before-commit");
-            let marked = mark_sent(deps, &message).await;
+            let marked = mark_sent(sent, &message).await;
             kill_point!("notification.sent.after-commit");
-            marked.inspect(|()| info!("sent"))
+            marked.inspect(|()| info!("sent")).map_err(|error| error.to_string())
         }
         Err(Undelivered::Outage(reason)) => {
             count("postponed");
             warn!(reason, "not sent, trying again later");
-            store::postpone(&deps.pool, message.id, &reason).await
+            store::postpone(&deps.pool, message.id, &reason).await.map_err(|error| error.to_string())
         }
-        Err(Undelivered::Refused(reason)) => refused(deps, &message, &reason).await,
+        Err(Undelivered::Refused(reason)) => refused(deps, &message, &reason).await.map_err(|error| error.to_string()),
     };
     if let Err(error) = noted {
-        warn!(%error, "what came of the message could not be noted, it is tried again when its lease ends");
+        warn!(error, "what came of the message could not be noted, it is tried again when its lease ends");
     }
 }
 
-async fn mark_sent(deps: &Deps, message: &DueMessage) -> Result<(), sqlx::Error> {
+/// Notes which messages were sent.
+struct Sent {
+    pool: PgPool,
+}
+
+impl Batch for Sent {
+    type Request = Uuid;
+    type Answer = ();
+    type Error = Arc<sqlx::Error>;
+
+    async fn write(&self, ids: &[Uuid]) -> Result<Vec<()>, Arc<sqlx::Error>> {
+        store::mark_sent(&self.pool, ids).await?;
+        Ok(vec![(); ids.len()])
+    }
+
+    // it says nothing of a message but its name
+    fn is_of_one_request(_error: &Arc<sqlx::Error>) -> bool {
+        false
+    }
+}
+
+async fn mark_sent(sent: &Batcher<Sent>, message: &DueMessage) -> Result<(), Refused<Arc<sqlx::Error>>> {
     let pauses = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(1))
         .with_total_delay(Some(NOTED_WITHIN))
         .without_max_times();
-    (|| store::mark_sent(&deps.pool, message.id)).retry(pauses).await
+    (|| sent.submit(message.id)).retry(pauses).await
 }
 
-async fn send(deps: &Deps, message: &DueMessage) -> Result<(), Undelivered> {
+async fn send(deps: &Deps, message: &DueMessage, contact: Contact) -> Result<(), Undelivered> {
     let (deps, message) = (deps.clone(), message.clone());
     let sending = async move {
-        let to = contact::mailbox_of(&deps.accounts, message.customer).await?;
+        let to = contact.mailbox_of(&deps.accounts, message.customer).await?;
         deps.mailer.send(&message, to).await
     };
     // a task of its own: a message that makes us panic must not be tried for ever

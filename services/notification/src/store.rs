@@ -35,20 +35,32 @@ pub(crate) struct Backlog {
     pub oldest_age_seconds: f64,
 }
 
-/// Writes a message, due at once. One that is there already stays as it is.
-pub(crate) async fn insert_in_tx(conn: &mut PgConnection, message: &NewMessage) -> Result<(), sqlx::Error> {
+/// Writes messages, due at once. One that is there already stays as it is.
+pub(crate) async fn insert_in_tx(conn: &mut PgConnection, messages: &[NewMessage]) -> Result<(), sqlx::Error> {
+    let ids: Vec<Uuid> = messages.iter().map(|message| message.id).collect();
+    let customers: Vec<Uuid> = messages.iter().map(|message| message.customer.as_uuid()).collect();
+    let orders: Vec<Uuid> = messages.iter().map(|message| message.order.as_uuid()).collect();
+    let event_types: Vec<&str> = messages.iter().map(|message| message.event_type.as_str()).collect();
+    let subjects: Vec<&str> = messages.iter().map(|message| message.text.subject.as_str()).collect();
+    let bodies: Vec<&str> = messages.iter().map(|message| message.text.body.as_str()).collect();
+    let traceparents: Vec<Option<&str>> = messages.iter().map(|message| message.traceparent.as_deref()).collect();
     sqlx::query(
         "INSERT INTO message (message_id, customer_id, order_id, event_type, subject, body, traceparent)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         SELECT message_id, customer_id, order_id, event_type, subject, body, traceparent
+         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
+             WITH ORDINALITY
+             AS told(message_id, customer_id, order_id, event_type, subject, body, traceparent, place)
+         -- sorted: two transactions that write the same messages wait for each other in one direction only
+         ORDER BY message_id, place
          ON CONFLICT (message_id) DO NOTHING",
     )
-    .bind(message.id)
-    .bind(message.customer.as_uuid())
-    .bind(message.order.as_uuid())
-    .bind(&message.event_type)
-    .bind(&message.text.subject)
-    .bind(&message.text.body)
-    .bind(message.traceparent.as_deref())
+    .bind(ids)
+    .bind(customers)
+    .bind(orders)
+    .bind(event_types)
+    .bind(subjects)
+    .bind(bodies)
+    .bind(traceparents)
     .execute(conn)
     .await?;
     Ok(())
@@ -125,13 +137,13 @@ pub(crate) async fn claim_due(
     Ok(due.collect())
 }
 
-/// Notes that a message was sent.
-pub(crate) async fn mark_sent(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
+/// Notes that messages were sent. Whoever else has sent one of them, after a lease that was too short, has noted it.
+pub(crate) async fn mark_sent(pool: &PgPool, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE message SET state = 'SENT', sent_at = now(), attempt_at = NULL
-         WHERE message_id = $1 AND state = 'DUE'",
+         WHERE message_id = ANY ($1) AND state = 'DUE'",
     )
-    .bind(id)
+    .bind(ids)
     .execute(pool)
     .await?;
     Ok(())

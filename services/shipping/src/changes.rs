@@ -14,13 +14,23 @@ use crate::{
 /// Makes a shipment. `None` when its order has one.
 pub(crate) async fn create_in_tx(
     conn: &mut PgConnection,
-    new: &NewShipment,
+    new: &NewShipment<'_>,
     dispatch_after: Duration,
-    traceparent: Option<&str>,
 ) -> Result<Option<Shipment>, ShippingError> {
-    let made = shipments::insert_in_tx(conn, new, dispatch_after, traceparent).await?;
-    if let Some(shipment) = &made {
-        outbox::append_in_tx(conn, SHIPMENTS, &events::letter(shipment, traceparent)).await?;
+    Ok(create_all_in_tx(conn, std::slice::from_ref(new), dispatch_after).await?.pop())
+}
+
+/// Makes shipments of orders, and gives them. One whose order has one is left out.
+pub(crate) async fn create_all_in_tx(
+    conn: &mut PgConnection,
+    new: &[NewShipment<'_>],
+    dispatch_after: Duration,
+) -> Result<Vec<Shipment>, ShippingError> {
+    let made = shipments::insert_in_tx(conn, new, dispatch_after).await?;
+    if !made.is_empty() {
+        let letter = |made: &Shipment| events::letter(made, made.traceparent.as_deref());
+        let letters: Vec<Event> = made.iter().map(letter).collect();
+        outbox::append_many_in_tx(conn, SHIPMENTS, &letters).await?;
     }
     Ok(made)
 }

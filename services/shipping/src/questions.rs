@@ -1,13 +1,25 @@
 //! Asking accounts whether customers have an address. Letters only note the question: a handler asks nobody.
+//!
+//! Each question goes its own way, so that one whose answer takes long holds up no other. What they share is what costs: of
+//! the questions that are taken together each customer's is asked once, and what is to be written while something is written
+//! is written together next.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use batcher::{Batch, Batcher, Limits, Refused};
 use contracts::{accounts::v1::GetAddressRequest, ids::AccountId, problem::ProblemCode};
 use service_runtime::{telemetry, worker::Worker};
+use sqlx::PgPool;
+use tokio::sync::OnceCell;
+use tonic::Status;
 use tracing::{Instrument, field::Empty, info_span, warn};
 
 pub use crate::store::questions::Question;
-use crate::{Deps, ShippingError, answers, store::questions};
+use crate::{
+    Deps, ShippingError,
+    answers::{self, Prepare},
+    store::questions,
+};
 
 /// The most questions that are out at once.
 const QUESTIONS_MAX: usize = 32;
@@ -33,49 +45,118 @@ pub async fn run(deps: Deps) {
         wake: deps.new_questions.clone(),
         look_every: LOOK_EVERY,
     };
+    let shutdown = deps.shutdown.clone();
+    let asker = Asker::start(deps);
     let claim = {
-        let deps = deps.clone();
+        let asker = asker.clone();
         move |room| {
-            let deps = deps.clone();
-            async move { claim(&deps, room).await }
+            let asker = asker.clone();
+            async move { asker.claim(room).await }
         }
     };
-    let shutdown = deps.shutdown.clone();
     worker
-        .run(shutdown, claim, move |question: Question| {
+        .run(shutdown, claim, move |claimed: Claimed| {
+            let question = &claimed.question;
             let span = info_span!("address", order.id = %question.order, trace_id = Empty);
             telemetry::join(&span, question.traceparent.as_deref());
-            let deps = deps.clone();
-            async move { attempt(&deps, &question).await }.instrument(span)
+            let asker = asker.clone();
+            async move { asker.attempt(claimed).await }.instrument(span)
         })
         .await;
 }
 
-/// Takes at most so many questions that are to be asked; for the time of a lease nobody else gets them.
-pub async fn claim(deps: &Deps, questions_max: usize) -> Result<Vec<Question>, ShippingError> {
-    Ok(questions::claim(&deps.pool, questions_max, LEASE).await?)
+/// Asks, and does what follows from the answers. Clones write together.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    deps: Deps,
+    prepare: Batcher<Prepare>,
+    postpone: Batcher<Postpone>,
 }
 
-/// Asks a question that was taken, and does what follows from the answer. Without one it is asked again later.
-pub async fn attempt(deps: &Deps, question: &Question) {
-    if let Err(error) = settle(deps, question).await {
-        warn!(%error, "the parcel waits, asking again");
-        if let Err(error) = questions::postpone(&deps.pool, question, PAUSE_MAX).await {
-            warn!(%error, "the question is asked again when its lease ends");
+/// A question that was taken, and the answer that it shares with those of its customer that were taken with it.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// What is asked.
+    pub question: Question,
+    has_address: Arc<OnceCell<Result<bool, Status>>>,
+}
+
+impl Asker {
+    /// Must be called where tasks can be spawned.
+    pub fn start(deps: Deps) -> Self {
+        let limits = Limits { queue_max: QUESTIONS_MAX, weight_max: QUESTIONS_MAX };
+        let prepare = Batcher::start("shipping.prepare", Prepare { deps: deps.clone() }, limits);
+        let postpone = Batcher::start("shipping.postpone", Postpone { pool: deps.pool.clone() }, limits);
+        Self { deps, prepare, postpone }
+    }
+
+    /// Takes at most so many questions that are to be asked; for the time of a lease nobody else gets them.
+    pub async fn claim(&self, questions_max: usize) -> Result<Vec<Claimed>, ShippingError> {
+        let questions = questions::claim(&self.deps.pool, questions_max, LEASE).await?;
+        let mut answers: HashMap<AccountId, Arc<OnceCell<_>>> = HashMap::new();
+        let claimed = questions.into_iter().map(|question| {
+            let has_address = answers.entry(question.customer).or_default().clone();
+            Claimed { question, has_address }
+        });
+        Ok(claimed.collect())
+    }
+
+    /// Asks a question that was taken, unless its customer's was asked already, and does what follows from the answer. Without
+    /// one it is asked again later.
+    pub async fn attempt(&self, claimed: Claimed) {
+        if let Err(error) = self.settle(&claimed).await {
+            warn!(%error, "the parcel waits, asking again");
+            if let Err(error) = self.postpone.submit(claimed.question).await {
+                warn!(%error, "the question is asked again when its lease ends");
+            }
+        }
+    }
+
+    async fn settle(&self, claimed: &Claimed) -> Result<(), Unsettled> {
+        let question = &claimed.question;
+        let answer = claimed.has_address.get_or_init(|| has_address(&self.deps, question.customer)).await;
+        if answer.clone().map_err(ShippingError::Accounts)? {
+            answers::address_found(&self.deps, &self.prepare, question).await
+        } else {
+            Ok(answers::address_missing(&self.deps, question).await?)
         }
     }
 }
 
-async fn settle(deps: &Deps, question: &Question) -> Result<(), ShippingError> {
-    if has_address(deps, question.customer).await? {
-        answers::address_found(deps, question).await
-    } else {
-        answers::address_missing(deps, question).await
+/// Why a question has to be asked again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unsettled {
+    /// There was no answer, or what it was could not be written.
+    #[error("{0}")]
+    Alone(#[from] ShippingError),
+    /// The answer could not be written together with others.
+    #[error("{0}")]
+    Together(#[from] Refused<Arc<ShippingError>>),
+}
+
+/// Has questions asked again later.
+struct Postpone {
+    pool: PgPool,
+}
+
+impl Batch for Postpone {
+    type Request = Question;
+    type Answer = ();
+    type Error = Arc<ShippingError>;
+
+    async fn write(&self, asked: &[Question]) -> Result<Vec<()>, Arc<ShippingError>> {
+        questions::postpone(&self.pool, asked, PAUSE_MAX).await.map_err(|error| Arc::new(error.into()))?;
+        Ok(vec![(); asked.len()])
+    }
+
+    // it says nothing of a question but its name
+    fn is_of_one_request(_error: &Arc<ShippingError>) -> bool {
+        false
     }
 }
 
 /// Whether accounts knows where parcels of this customer go. Where that is, is not kept.
-async fn has_address(deps: &Deps, customer: AccountId) -> Result<bool, ShippingError> {
+async fn has_address(deps: &Deps, customer: AccountId) -> Result<bool, Status> {
     let answer = rpc::ask(BUDGET, GetAddressRequest { account_id: customer.to_string() }, |request| {
         let mut accounts = deps.accounts.clone();
         async move { accounts.get_address(request).await }
@@ -86,6 +167,6 @@ async fn has_address(deps: &Deps, customer: AccountId) -> Result<bool, ShippingE
             warn!(customer.id = %customer, "accounts does not know the customer of a completed order");
             Ok(false)
         }
-        Err(status) => Err(ShippingError::Accounts(status)),
+        Err(status) => Err(status),
     }
 }

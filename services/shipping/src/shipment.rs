@@ -38,7 +38,7 @@ impl Shipment {
 
 /// A shipment that is about to be made.
 #[derive(Debug, Clone, Copy)]
-pub struct NewShipment {
+pub struct NewShipment<'a> {
     /// Its own name.
     pub id: ShipmentId,
     /// The order that it belongs to.
@@ -47,6 +47,8 @@ pub struct NewShipment {
     pub customer: AccountId,
     /// Where it begins.
     pub status: Status,
+    /// The trace in which it is made.
+    pub traceparent: Option<&'a str>,
 }
 
 /// Where a parcel is.

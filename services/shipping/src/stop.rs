@@ -27,10 +27,11 @@ pub async fn stop(deps: &Deps, order: OrderId, customer: AccountId) -> Result<St
     let mut tx = deps.pool.begin().await?;
     // whether there is an address matters no more
     questions::delete_in_tx(&mut tx, order).await?;
-    let tombstone = NewShipment { id: ShipmentId::new(), order, customer, status: Status::Cancelled };
-    let (step, shipment) = match create_in_tx(&mut tx, &tombstone, deps.dispatch_after, trace.as_deref()).await? {
+    let traceparent = trace.as_deref();
+    let tombstone = NewShipment { id: ShipmentId::new(), order, customer, status: Status::Cancelled, traceparent };
+    let (step, shipment) = match create_in_tx(&mut tx, &tombstone, deps.dispatch_after).await? {
         Some(made) => (Step::MoveTo(made.status), made),
-        None => tell_in_tx(&mut tx, order, Fact::StopAsked, deps.dispatch_after, trace.as_deref())
+        None => tell_in_tx(&mut tx, order, Fact::StopAsked, deps.dispatch_after, traceparent)
             .await?
             .ok_or(ShippingError::NotFound(order))?,
     };

@@ -1,7 +1,7 @@
 //! What was sold and what was given back, by window, by currency and by product.
 
 use analytics::consumers::CountLetters;
-use consumer::EventHandler;
+use consumer::{Delivered, EventHandler};
 use contracts::{
     analytics::v1::{Sales, Window},
     events::v1::OrderCompleted,
@@ -10,6 +10,7 @@ use contracts::{
     timestamp_to_proto,
 };
 use testkit::SOON;
+use tracing::Span;
 
 use crate::{
     desk::Desk,
@@ -72,6 +73,43 @@ async fn two_replicas_that_count_into_the_same_rows_wait_for_each_other_and_do_n
     let counted = "SELECT array_agg(orders ORDER BY minute) FROM sales_minute";
     let counted: Vec<i64> = sqlx::query_scalar(counted).fetch_one(&database.owner).await.unwrap();
     assert_eq!(counted, [2, 2]);
+}
+
+#[tokio::test]
+async fn a_list_of_letters_is_counted_once_whatever_is_in_it_twice_or_was_counted_before() {
+    let database = testkit::database("analytics", &analytics::MIGRATORS).await;
+    let (nine, ten) = ("2026-11-21T09:00:10Z", "2026-11-21T10:00:00Z");
+    let sold = |at, amount, currency| completed(OrderId::new(), at, amount, currency);
+    let before = sold(nine, 1, "EUR");
+    let repeated = sold(nine, 20, "EUR");
+    let given_back = cancelled(OrderId::new(), nine, 7, "EUR", PaymentStatus::Refunded);
+    let letters = [
+        repeated.clone(),
+        before.clone(),
+        sold(nine, 300, "EUR"),
+        repeated.clone(),
+        given_back.clone(),
+        sold(nine, 50, "JPY"),
+        sold(ten, 4_000, "EUR"),
+        given_back,
+        repeated,
+    ];
+    let delivered = |event| Delivered { event, span: Span::none() };
+    let mut tx = database.app.begin().await.unwrap();
+    CountLetters.handle(&mut tx, &before).await.unwrap();
+    CountLetters.handle_all(&mut tx, &letters.map(delivered)).await.unwrap();
+    tx.commit().await.unwrap();
+    let texts =
+        async |sql: &'static str| -> Vec<String> { sqlx::query_scalar(sql).fetch_all(&database.owner).await.unwrap() };
+    let sales = "SELECT concat_ws(' ', extract(hour FROM minute AT TIME ZONE 'UTC'), currency, orders, revenue_minor,
+                     cancelled_orders, refunded_minor)
+                 FROM sales_minute ORDER BY minute, currency";
+    assert_eq!(texts(sales).await, ["9 EUR 3 321 1 7", "9 JPY 1 50 0 0", "10 EUR 1 4000 0 0"]);
+    let products =
+        "SELECT concat_ws(' ', extract(hour FROM minute AT TIME ZONE 'UTC'), currency, quantity, revenue_minor)
+                    FROM product_minute ORDER BY minute, currency";
+    assert_eq!(texts(products).await, ["9 EUR 3 321", "9 JPY 1 50", "10 EUR 1 4000"]);
+    assert_eq!(texts("SELECT count(*)::text FROM timeline").await, ["6"]);
 }
 
 #[tokio::test]

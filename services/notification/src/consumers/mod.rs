@@ -3,16 +3,16 @@
 mod orders;
 mod shipments;
 
-use consumer::{ConsumerConfig, ConsumerService, HandlerError};
+use consumer::{ConsumerConfig, ConsumerService, Delivered, HandlerError};
 use contracts::{
     event::Event,
     ids::{AccountId, OrderId},
     topics,
 };
 use service_runtime::config::KafkaConfig;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-use crate::Deps;
+use crate::{Deps, message::NewMessage, store};
 use orders::TellOfOrder;
 use shipments::TellOfShipment;
 
@@ -28,6 +28,27 @@ pub async fn run(kafka: KafkaConfig, deps: Deps) {
 /// Each topic with its handler, to be run or replayed.
 pub fn handlers(config: ConsumerConfig, pool: PgPool) -> ConsumerService {
     ConsumerService::new(config, pool).on(topics::ORDERS, TellOfOrder).on(topics::SHIPMENTS, TellOfShipment)
+}
+
+/// What a letter tells its customer. `None` when it is no news.
+type Tell = fn(&Event) -> Result<Option<NewMessage>, HandlerError>;
+
+/// Writes down what a letter tells its customer.
+async fn write(conn: &mut PgConnection, event: &Event, tell: Tell) -> Result<(), HandlerError> {
+    match tell(event)? {
+        Some(message) => Ok(store::insert_in_tx(conn, &[message]).await?),
+        None => Ok(()),
+    }
+}
+
+/// Writes down what letters tell their customers, each read as a part of its own trace.
+async fn write_all(conn: &mut PgConnection, letters: &[Delivered], tell: Tell) -> Result<(), HandlerError> {
+    let told = letters.iter().map(|Delivered { event, span }| span.in_scope(|| tell(event)));
+    let messages: Vec<NewMessage> = told.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    if messages.is_empty() {
+        return Ok(());
+    }
+    Ok(store::insert_in_tx(conn, &messages).await?)
 }
 
 /// The order that the letter is about: its subject. What the letter carries must be of that order, else something is wrong

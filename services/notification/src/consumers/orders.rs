@@ -1,6 +1,6 @@
 //! `orders.order.v1`: how an order ended.
 
-use consumer::{EventHandler, HandlerError, Kind};
+use consumer::{Delivered, EventHandler, HandlerError, Kind};
 use contracts::{
     event::{Event, Payload},
     events::v1::{OrderCancelled, OrderCompleted, OrderRejected},
@@ -10,9 +10,8 @@ use contracts::{
 use sqlx::PgConnection;
 
 use crate::{
-    consumers::{GROUP, customer, order_of},
+    consumers::{GROUP, customer, order_of, write, write_all},
     message::NewMessage,
-    store,
     text::{self, Text},
 };
 
@@ -29,24 +28,31 @@ impl EventHandler for TellOfOrder {
     }
 
     async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
-        let (order, write) = read(event)?;
-        let order = order.ok_or_else(|| HandlerError::reject("the letter has no order"))?;
-        let message = NewMessage {
-            id: event.id,
-            customer: customer(&order.customer_id)?,
-            order: order_of(event, &order.order_id)?,
-            event_type: event.event_type.clone(),
-            text: write(&order).map_err(|error| HandlerError::reject(format!("a price of the order: {error}")))?,
-            traceparent: event.traceparent.clone(),
-        };
-        Ok(store::insert_in_tx(conn, &message).await?)
+        write(conn, event, tell).await
+    }
+
+    async fn handle_all(&self, conn: &mut PgConnection, letters: &[Delivered]) -> Result<(), HandlerError> {
+        write_all(conn, letters, tell).await
     }
 }
 
-type Write = fn(&Order) -> Result<Text, InvalidMoney>;
+fn tell(event: &Event) -> Result<Option<NewMessage>, HandlerError> {
+    let (order, text) = read(event)?;
+    let order = order.ok_or_else(|| HandlerError::reject("the letter has no order"))?;
+    Ok(Some(NewMessage {
+        id: event.id,
+        customer: customer(&order.customer_id)?,
+        order: order_of(event, &order.order_id)?,
+        event_type: event.event_type.clone(),
+        text: text(&order).map_err(|error| HandlerError::reject(format!("a price of the order: {error}")))?,
+        traceparent: event.traceparent.clone(),
+    }))
+}
+
+type InWords = fn(&Order) -> Result<Text, InvalidMoney>;
 
 /// The order that the letter carries, and what puts the news into words.
-fn read(event: &Event) -> Result<(Option<Order>, Write), HandlerError> {
+fn read(event: &Event) -> Result<(Option<Order>, InWords), HandlerError> {
     Ok(match event.event_type.as_str() {
         OrderCompleted::TYPE => (event.decode::<OrderCompleted>()?.order, text::order_completed),
         OrderRejected::TYPE => (event.decode::<OrderRejected>()?.order, |order| Ok(text::order_rejected(order))),

@@ -22,6 +22,7 @@ use crate::process::{Process, free_address};
 /// A running accounts; dropping it kills it.
 pub struct Accounts {
     pub address: SocketAddr,
+    ops_address: SocketAddr,
     client: AccountsServiceClient<Channel>,
     process: Process,
     database: TestDatabase,
@@ -37,10 +38,10 @@ impl Accounts {
         let kafka = testkit::kafka();
         let mut signing_key = NamedTempFile::new().unwrap();
         signing_key.write_all(new_key_pem().as_bytes()).unwrap();
-        let address = free_address();
+        let (address, ops_address) = (free_address(), free_address());
         let client = AccountsServiceClient::new(rpc::channel(&format!("http://{address}")).unwrap());
-        let process = serve(address, &database, &kafka, &signing_key);
-        let accounts = Self { address, client, process, database, kafka, signing_key };
+        let process = serve([address, ops_address], &database, &kafka, &signing_key);
+        let accounts = Self { address, ops_address, client, process, database, kafka, signing_key };
         accounts.until_it_answers().await;
         accounts
     }
@@ -51,7 +52,7 @@ impl Accounts {
 
     /// Starts it again where it was.
     pub async fn start_again(&mut self) {
-        self.process = serve(self.address, &self.database, &self.kafka, &self.signing_key);
+        self.process = serve([self.address, self.ops_address], &self.database, &self.kafka, &self.signing_key);
         self.until_it_answers().await;
     }
 
@@ -67,13 +68,25 @@ impl Accounts {
         answer.into_inner().account.unwrap().account_id.parse().unwrap()
     }
 
+    /// How many calls of this name it has answered since it was started.
+    pub async fn calls(&self, name: &str) -> u64 {
+        let page = reqwest::get(format!("http://{}/metrics", self.ops_address)).await.unwrap().text().await.unwrap();
+        let calls = page.lines().filter(|line| line.starts_with("rpc_requests_total{") && line.contains(name));
+        calls.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
     async fn until_it_answers(&self) {
         testkit::eventually(SOON, "accounts answers", async || self.client.clone().jwks(JwksRequest {}).await.is_ok())
             .await;
     }
 }
 
-fn serve(address: SocketAddr, database: &TestDatabase, kafka: &TestKafka, signing_key: &NamedTempFile) -> Process {
+fn serve(
+    [address, ops_address]: [SocketAddr; 2],
+    database: &TestDatabase,
+    kafka: &TestKafka,
+    signing_key: &NamedTempFile,
+) -> Process {
     let mut command = binary();
     command
         .arg("serve")
@@ -82,7 +95,7 @@ fn serve(address: SocketAddr, database: &TestDatabase, kafka: &TestKafka, signin
         .env("KAFKA_BOOTSTRAP_SERVERS", &kafka.bootstrap)
         .env("KAFKA_NAMESPACE", &kafka.namespace)
         .env("LISTEN_ADDR", address.to_string())
-        .env("OPS_ADDR", free_address().to_string())
+        .env("OPS_ADDR", ops_address.to_string())
         .env("RUST_LOG", "error")
         .stdout(Stdio::null());
     Process(command.spawn().unwrap())

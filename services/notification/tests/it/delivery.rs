@@ -100,6 +100,46 @@ async fn two_replicas_mail_each_message_once() {
 }
 
 #[tokio::test]
+async fn a_customer_is_asked_for_once_and_what_is_sent_meanwhile_is_noted_together() {
+    let (accounts, mail_server) = (Accounts::start().await, MailServer::start().await);
+    let mut desk = Desk::with_mail(&accounts, &mail_server).await;
+    let (ada, eve) =
+        (accounts.register("Ada", "ada@example.com").await, accounts.register("Eve", "eve@example.com").await);
+    desk.kill();
+    let due = "INSERT INTO message (message_id, customer_id, order_id, event_type, subject, body)
+               VALUES (gen_random_uuid(), $1, gen_random_uuid(), 'order.completed', 'subject', 'body')";
+    for customer in [ada, ada, ada, eve, ada, ada, eve, ada] {
+        sqlx::query(due).bind(customer.as_uuid()).execute(&desk.database.owner).await.unwrap();
+    }
+    mail_server.behave(Step::End, Manner::Wait);
+    desk.start_again();
+    mail_server.mails_until(8).await;
+    assert_eq!(accounts.calls("GetContact").await, 2, "one for each customer");
+    // whoever notes the first has to wait, and the others come meanwhile
+    let mut lock = desk.database.owner.begin().await.unwrap();
+    sqlx::query("SELECT FROM message FOR UPDATE").execute(&mut *lock).await.unwrap();
+    mail_server.be_well();
+    eventually(SOON, "all eight are sent", async || {
+        desk.metric("message_attempts_total{outcome=\"sent\"}").await.is_some_and(|sent| sent > 7.5)
+    })
+    .await;
+    lock.rollback().await.unwrap();
+    eventually(SOON, "that is noted", async || {
+        desk.count("SELECT count(*) FROM message WHERE state = 'SENT'").await == 8
+    })
+    .await;
+    let transactions = desk.count("SELECT count(DISTINCT sent_at) FROM message").await;
+    assert!(transactions <= 2, "{transactions}");
+    let to = |customer: &str| mail_server.mails().iter().filter(|mail| mail.to.contains(customer)).count();
+    assert_eq!((to("ada"), to("eve")), (6, 2));
+    // nobody's address is kept for what is due later
+    let later = completed(OrderId::new(), ada);
+    desk.post(&later).await;
+    desk.until_state(&later, "SENT").await;
+    assert_eq!(accounts.calls("GetContact").await, 3);
+}
+
+#[tokio::test]
 async fn a_conversation_that_hangs_holds_up_no_other_message() {
     let (accounts, mail_server) = (Accounts::start().await, MailServer::start().await);
     let desk = Desk::with_mail(&accounts, &mail_server).await;

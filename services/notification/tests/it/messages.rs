@@ -83,6 +83,36 @@ async fn a_letter_that_comes_three_times_makes_one_message() {
 }
 
 #[tokio::test]
+async fn letters_that_come_together_make_a_message_each_and_a_bad_one_is_set_aside_alone() {
+    let mut desk = Desk::alone().await;
+    desk.settle().await;
+    desk.kill();
+    let new = || (OrderId::new(), AccountId::new());
+    let order = |(order, customer)| completed(order, customer);
+    let parcel_of = |(order, customer)| dispatched(order, customer);
+    let good = [order(new()), order(new()), parcel_of(new()), parcel_of(new())];
+    let garbled = |letter: Event| Event { payload: vec![0xff; 3], ..letter };
+    let no_news = {
+        let (order, customer) = new();
+        let shipment = Some(parcel(order, customer, ShipmentStatus::Preparing));
+        about_shipment(order, &ShipmentCreated { shipment })
+    };
+    let together = [&good[0], &garbled(order(new())), &good[1], &good[0]];
+    let of_parcels = [&good[2], &no_news, &garbled(parcel_of(new())), &good[3], &good[2]];
+    for letter in together.into_iter().chain(of_parcels) {
+        desk.post(letter).await;
+    }
+    desk.start_again();
+    desk.settle().await;
+    for letter in &good {
+        let row = desk.written(letter).await;
+        assert_eq!((&row.event_type, row.order_id.to_string()), (&letter.event_type, letter.subject.clone()));
+    }
+    assert_eq!(desk.count("SELECT count(*) FROM message").await, 4);
+    assert_eq!(desk.count("SELECT count(*) FROM consumer_parked").await, 2);
+}
+
+#[tokio::test]
 async fn letters_that_are_no_news_make_no_message() {
     let desk = Desk::alone().await;
     let (order, customer) = (OrderId::new(), AccountId::new());

@@ -1,15 +1,18 @@
 //! `orders.order.v1`: a completed order gets a shipment.
 
-use consumer::{EventHandler, HandlerError, Kind};
+use consumer::{Delivered, EventHandler, HandlerError, Kind};
 use contracts::{
     event::{Event, Payload},
     events::v1::OrderCompleted,
-    ids::{AccountId, OrderId},
+    ids::AccountId,
 };
 use sqlx::PgConnection;
 
 use super::GROUP;
-use crate::{ShippingError, store::questions};
+use crate::{
+    ShippingError,
+    store::questions::{self, NewQuestion},
+};
 
 /// Notes for each completed order the question whether its customer has an address; the answer makes the shipment. An order
 /// has one question or one shipment, which is the natural key: a letter that comes again changes nothing, and a replay
@@ -26,19 +29,24 @@ impl EventHandler for NoteCompleted {
     }
 
     async fn handle(&self, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
-        let (order, customer) = completed_order(event)?;
-        Ok(questions::insert_in_tx(conn, order, customer, event.traceparent.as_deref()).await?)
+        Ok(questions::insert_in_tx(conn, &[question(event)?]).await?)
+    }
+
+    async fn handle_all(&self, conn: &mut PgConnection, letters: &[Delivered]) -> Result<(), HandlerError> {
+        let asked = letters.iter().map(|letter| question(&letter.event)).collect::<Result<Vec<_>, _>>()?;
+        Ok(questions::insert_in_tx(conn, &asked).await?)
     }
 }
 
-/// The order that the letter is about, and whose it is. What the letter carries must be that order, else something is wrong
-/// with it.
-fn completed_order(event: &Event) -> Result<(OrderId, AccountId), HandlerError> {
-    let order =
+/// What the completed order that the letter is about makes us ask. What the letter carries must be that order, else something
+/// is wrong with it.
+fn question(event: &Event) -> Result<NewQuestion<'_>, HandlerError> {
+    let completed =
         event.decode::<OrderCompleted>()?.order.ok_or_else(|| HandlerError::reject("the letter has no order"))?;
-    if order.order_id != event.subject {
-        return Err(HandlerError::reject(format!("the letter of {} has order {}", event.subject, order.order_id)));
+    if completed.order_id != event.subject {
+        return Err(HandlerError::reject(format!("the letter of {} has order {}", event.subject, completed.order_id)));
     }
-    let id = event.subject.parse().map_err(ShippingError::InvalidOrder)?;
-    Ok((id, order.customer_id.parse().map_err(ShippingError::InvalidCustomer)?))
+    let order = event.subject.parse().map_err(ShippingError::InvalidOrder)?;
+    let customer: AccountId = completed.customer_id.parse().map_err(ShippingError::InvalidCustomer)?;
+    Ok(NewQuestion { order, customer, traceparent: event.traceparent.as_deref() })
 }

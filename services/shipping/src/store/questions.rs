@@ -1,6 +1,6 @@
 //! Orders that wait until it is known whether their customer has an address.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use contracts::ids::{AccountId, OrderId};
 use sqlx::{PgConnection, PgPool, prelude::FromRow};
@@ -34,22 +34,36 @@ impl From<QuestionRow> for Question {
     }
 }
 
-/// Notes the question of an order, to be asked at once. Not when it is noted already, or the order has a shipment; one that
+/// A question that is about to be noted.
+#[derive(Debug)]
+pub(crate) struct NewQuestion<'a> {
+    /// The order that is to wait for the answer.
+    pub order: OrderId,
+    /// Whose it is.
+    pub customer: AccountId,
+    /// Of the letter that the order is completed.
+    pub traceparent: Option<&'a str>,
+}
+
+/// Notes the questions of orders, to be asked at once. Not when one is noted already, or the order has a shipment; one that
 /// is being made or stopped at this moment is not seen, and whoever gets the answer finds it.
-pub(crate) async fn insert_in_tx(
-    conn: &mut PgConnection,
-    order: OrderId,
-    customer: AccountId,
-    traceparent: Option<&str>,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert_in_tx(conn: &mut PgConnection, new: &[NewQuestion<'_>]) -> Result<(), sqlx::Error> {
+    let orders: Vec<Uuid> = new.iter().map(|question| question.order.as_uuid()).collect();
+    let customers: Vec<Uuid> = new.iter().map(|question| question.customer.as_uuid()).collect();
+    let traceparents: Vec<Option<&str>> = new.iter().map(|question| question.traceparent).collect();
     sqlx::query(
         "INSERT INTO address_question (order_id, customer_id, traceparent)
-         SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM shipment WHERE order_id = $1)
+         SELECT order_id, customer_id, traceparent
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY
+             AS completed(order_id, customer_id, traceparent, place)
+         WHERE NOT EXISTS (SELECT FROM shipment WHERE shipment.order_id = completed.order_id)
+         -- sorted: two transactions that note the same orders wait for each other in one direction only
+         ORDER BY order_id, place
          ON CONFLICT (order_id) DO NOTHING",
     )
-    .bind(order.as_uuid())
-    .bind(customer.as_uuid())
-    .bind(traceparent)
+    .bind(orders)
+    .bind(customers)
+    .bind(traceparents)
     .execute(conn)
     .await?;
     Ok(())
@@ -85,16 +99,23 @@ pub(crate) async fn claim(pool: &PgPool, questions_max: usize, lease: Duration) 
     Ok(rows.into_iter().map(Question::from).collect())
 }
 
-/// Has a question asked again after a pause, which doubles with each attempt up to `pause_max`. Not when a letter has
-/// renewed it meanwhile.
-pub(crate) async fn postpone(pool: &PgPool, question: &Question, pause_max: Duration) -> Result<(), sqlx::Error> {
+/// Has questions asked again after a pause, which doubles with each attempt up to `pause_max`. Not when a letter has
+/// renewed one meanwhile.
+pub(crate) async fn postpone(pool: &PgPool, asked: &[Question], pause_max: Duration) -> Result<(), sqlx::Error> {
+    let orders: Vec<Uuid> = asked.iter().map(|question| question.order.as_uuid()).collect();
+    let versions: Vec<i64> = asked.iter().map(|question| question.version).collect();
     sqlx::query(
         "UPDATE address_question
          SET attempt_at = now() + make_interval(secs => least($3, 0.125 * 2 ^ least(attempts, 20)))
-         WHERE order_id = $1 AND version = $2",
+         WHERE order_id = ANY (ARRAY (
+             SELECT address_question.order_id
+             FROM address_question JOIN unnest($1::uuid[], $2::bigint[]) AS asked(order_id, version)
+                 USING (order_id, version)
+             -- SKIP LOCKED: whoever has one renews or removes it, and might wait for another of these
+             FOR UPDATE OF address_question SKIP LOCKED))",
     )
-    .bind(question.order.as_uuid())
-    .bind(question.version)
+    .bind(orders)
+    .bind(versions)
     .bind(pause_max.as_secs_f64())
     .execute(pool)
     .await?;
@@ -117,4 +138,22 @@ pub(crate) async fn delete_in_tx(conn: &mut PgConnection, order: OrderId) -> Res
     let deleted =
         sqlx::query("DELETE FROM address_question WHERE order_id = $1").bind(order.as_uuid()).execute(conn).await?;
     Ok(deleted.rows_affected() == 1)
+}
+
+/// Removes the questions of orders that nobody else has, and gives these orders.
+pub(crate) async fn delete_free_in_tx(
+    conn: &mut PgConnection,
+    orders: &[OrderId],
+) -> Result<HashSet<OrderId>, sqlx::Error> {
+    let orders: Vec<Uuid> = orders.iter().map(|order| order.as_uuid()).collect();
+    let deleted: Vec<Uuid> = sqlx::query_scalar(
+        "DELETE FROM address_question
+         WHERE order_id = ANY (ARRAY (
+             SELECT order_id FROM address_question WHERE order_id = ANY ($1) FOR UPDATE SKIP LOCKED))
+         RETURNING order_id",
+    )
+    .bind(orders)
+    .fetch_all(conn)
+    .await?;
+    Ok(deleted.into_iter().map(OrderId::from).collect())
 }

@@ -41,28 +41,37 @@ fn status(word: &str) -> Result<Status, sqlx::Error> {
     Status::from_word(word).ok_or_else(|| sqlx::Error::Decode(format!("no shipment is {word}").into()))
 }
 
-/// Makes a shipment; one that is prepared is due after `dispatch_after`. `None` when its order has one.
+/// Makes shipments and gives them; one that is prepared is due after `dispatch_after`. One whose order has one is left out.
 pub(crate) async fn insert_in_tx(
     conn: &mut PgConnection,
-    new: &NewShipment,
+    new: &[NewShipment<'_>],
     dispatch_after: Duration,
-    traceparent: Option<&str>,
-) -> Result<Option<Shipment>, sqlx::Error> {
-    let row: Option<ShipmentRow> = sqlx::query_as(
+) -> Result<Vec<Shipment>, sqlx::Error> {
+    let orders: Vec<Uuid> = new.iter().map(|shipment| shipment.order.as_uuid()).collect();
+    let ids: Vec<Uuid> = new.iter().map(|shipment| shipment.id.as_uuid()).collect();
+    let customers: Vec<Uuid> = new.iter().map(|shipment| shipment.customer.as_uuid()).collect();
+    let statuses: Vec<&str> = new.iter().map(|shipment| shipment.status.word()).collect();
+    let traceparents: Vec<Option<&str>> = new.iter().map(|shipment| shipment.traceparent).collect();
+    let rows: Vec<ShipmentRow> = sqlx::query_as(
         "INSERT INTO shipment (order_id, shipment_id, customer_id, status, due_at, traceparent)
-         VALUES ($1, $2, $3, $4, CASE WHEN $4 = 'PREPARING' THEN now() + make_interval(secs => $5) END, $6)
+         SELECT order_id, shipment_id, customer_id, status,
+             CASE WHEN status = 'PREPARING' THEN now() + make_interval(secs => $5) END, traceparent
+         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $6::text[])
+             AS new(order_id, shipment_id, customer_id, status, traceparent)
+         -- sorted: two transactions that make the same shipments wait for each other in one direction only
+         ORDER BY order_id
          ON CONFLICT (order_id) DO NOTHING
          RETURNING order_id, shipment_id, customer_id, status, version, created_at, updated_at, traceparent",
     )
-    .bind(new.order.as_uuid())
-    .bind(new.id.as_uuid())
-    .bind(new.customer.as_uuid())
-    .bind(new.status.word())
+    .bind(orders)
+    .bind(ids)
+    .bind(customers)
+    .bind(statuses)
     .bind(dispatch_after.as_secs_f64())
-    .bind(traceparent)
-    .fetch_optional(conn)
+    .bind(traceparents)
+    .fetch_all(conn)
     .await?;
-    row.map(Shipment::try_from).transpose()
+    rows.into_iter().map(Shipment::try_from).collect()
 }
 
 /// The shipment of an order.

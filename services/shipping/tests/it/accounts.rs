@@ -21,6 +21,7 @@ const SIGNING_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
 pub struct Accounts {
     pub database: TestDatabase,
     pub address: SocketAddr,
+    ops_address: SocketAddr,
     kafka: TestKafka,
     key: NamedTempFile,
     process: Option<Process>,
@@ -38,7 +39,8 @@ impl Accounts {
         key.write_all(SIGNING_KEY.as_bytes()).unwrap();
         let address = free_address();
         let client = AccountsServiceClient::new(rpc::channel(&format!("http://{address}")).unwrap());
-        let mut accounts = Self { database, address, kafka: kafka.clone(), key, process: None, client };
+        let ops_address = free_address();
+        let mut accounts = Self { database, address, ops_address, kafka: kafka.clone(), key, process: None, client };
         accounts.start();
         accounts
     }
@@ -53,7 +55,7 @@ impl Accounts {
             .env("KAFKA_NAMESPACE", &self.kafka.namespace)
             .env("ACCOUNTS_SIGNING_KEY_FILE", self.key.path())
             .env("LISTEN_ADDR", self.address.to_string())
-            .env("OPS_ADDR", free_address().to_string());
+            .env("OPS_ADDR", self.ops_address.to_string());
         self.process = Some(Process::start(&mut command));
     }
 
@@ -70,6 +72,13 @@ impl Accounts {
     /// Answers whoever asked.
     pub fn resume(&self) {
         self.process.as_ref().expect("accounts runs").resume();
+    }
+
+    /// How many calls of this name it has answered since it was started.
+    pub async fn calls(&self, name: &str) -> u64 {
+        let page = reqwest::get(format!("http://{}/metrics", self.ops_address)).await.unwrap().text().await.unwrap();
+        let calls = page.lines().filter(|line| line.starts_with("rpc_requests_total{") && line.contains(name));
+        calls.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
     /// Somebody new.

@@ -1,15 +1,20 @@
 //! A completed order gets one shipment.
 
+use consumer::{Delivered, EventHandler};
 use contracts::{
+    event::Event,
     events::v1::{
         OrderCompleted, OrderCreated, OrderPaymentUpdated, OrderRejected, OrderShipmentUpdated, ShipmentCreated,
     },
-    ids::OrderId,
+    ids::{AccountId, OrderId},
     problem::ProblemCode,
     shipping::v1::ShipmentStatus,
     topics::ORDERS,
 };
+use shipping::consumers::NoteCompleted;
 use testkit::SOON;
+use tracing::Span;
+use uuid::Uuid;
 
 use crate::depot::{Depot, NEVER, about, completed, message, story};
 
@@ -94,4 +99,50 @@ async fn a_letter_that_makes_no_sense_is_set_aside_and_other_orders_go_on() {
         assert!(depot.shipment(parked).await.is_err());
     }
     assert_eq!(story(&depot.letters_until_now().await, order), [("shipment.created", 1)]);
+}
+
+#[tokio::test]
+async fn letters_that_come_together_are_noted_each_once_and_a_bad_one_is_set_aside_alone() {
+    let mut depot = Depot::open(NEVER).await;
+    depot.kill();
+    let [first, bad, last] = [(); 3].map(|()| OrderId::new());
+    let repeated = completed(first, depot.customer);
+    let garbage = Event { payload: vec![0xff; 3], ..completed(bad, depot.customer) };
+    for letter in [&repeated, &garbage, &repeated, &completed(last, depot.customer)] {
+        depot.post(ORDERS, letter).await;
+    }
+    depot.start_again().await;
+    let letters = depot.letters_until_now().await;
+    for order in [first, last] {
+        assert_eq!(story(&letters, order), [("shipment.created", 1)]);
+    }
+    assert_eq!(depot.count("SELECT count(*) FROM consumer_parked").await, 1);
+    assert!(depot.shipment(bad).await.is_err());
+}
+
+#[tokio::test]
+async fn a_list_of_letters_notes_one_question_for_each_order_without_a_shipment() {
+    let database = testkit::database("shipping", &shipping::MIGRATORS).await;
+    let [shipped, twice, once] = [(); 3].map(|()| OrderId::new());
+    sqlx::query("INSERT INTO shipment (order_id, shipment_id, status) VALUES ($1, $1, 'CANCELLED')")
+        .bind(shipped.as_uuid())
+        .execute(&database.owner)
+        .await
+        .unwrap();
+    let customer = AccountId::new();
+    let letter = |order, trace: &str| Delivered {
+        event: Event { traceparent: Some(trace.to_owned()), ..completed(order, customer) },
+        span: Span::none(),
+    };
+    let letters = [letter(twice, "first"), letter(shipped, "none"), letter(once, "its own"), letter(twice, "second")];
+    let mut tx = database.app.begin().await.unwrap();
+    NoteCompleted.handle_all(&mut tx, &letters).await.unwrap();
+    tx.commit().await.unwrap();
+    let noted: Vec<(Uuid, Uuid, String)> =
+        sqlx::query_as("SELECT order_id, customer_id, traceparent FROM address_question ORDER BY traceparent")
+            .fetch_all(&database.owner)
+            .await
+            .unwrap();
+    let expected = [(twice, "first"), (once, "its own")];
+    assert_eq!(noted, expected.map(|(order, trace)| (order.as_uuid(), customer.as_uuid(), trace.to_owned())));
 }

@@ -10,3 +10,4 @@ mod process;
 mod races;
 mod replay;
 mod stops;
+mod together;

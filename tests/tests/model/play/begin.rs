@@ -208,8 +208,9 @@ impl Play<'_> {
         self.make_due(Service::Shipping, due, order).await;
         let deps = self.platform.shipping();
         self.work(Service::Shipping, async move {
-            for question in questions::claim(&deps, 1).await.unwrap_or_default() {
-                questions::attempt(&deps, &question).await;
+            let asker = questions::Asker::start(deps);
+            for claimed in asker.claim(1).await.unwrap_or_default() {
+                asker.attempt(claimed).await;
             }
         })
     }
