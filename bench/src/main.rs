@@ -24,7 +24,7 @@ mod throughput;
 mod traces;
 mod wire;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces};
@@ -65,15 +65,22 @@ enum What {
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     let mut figures = Figures::default();
-    match cli.what {
-        What::Start(start) => start.measure(&mut figures).await?,
-        What::Throughput(throughput) => throughput.measure(&mut figures).await?,
-        What::Traces(traces) => traces.measure(&mut figures).await?,
-        What::All { start, throughput } => {
-            start.measure(&mut figures).await?;
-            throughput.measure(&mut figures).await?;
-        }
+    tokio::select! {
+        measured = measure(cli.what, &mut figures) => measured?,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
     }
     println!("{}", if cli.json { figures.to_json() } else { figures.to_table() });
     Ok(())
+}
+
+async fn measure(what: What, figures: &mut Figures) -> Result<()> {
+    match what {
+        What::Start(start) => start.measure(figures).await,
+        What::Throughput(throughput) => throughput.measure(figures).await,
+        What::Traces(traces) => traces.measure(figures).await,
+        What::All { start, throughput } => {
+            start.measure(figures).await?;
+            throughput.measure(figures).await
+        }
+    }
 }
