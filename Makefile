@@ -50,9 +50,10 @@ chaos: ## the fault table, long, on an optimised build; writes the figures into 
 servers: build ## a Postgres and a Kafka for tests in another terminal; prints what to source there
 	@target/debug/with-servers
 
-bench: ## how fast it starts, how much memory it takes, how long an order takes; optimised build
+# make bench WHAT='throughput --quick': one of its commands, with options
+bench: ## how fast it starts, how much memory, how long an order takes, how many a second; optimised build, a quarter of an hour
 	cargo build --locked --release --workspace --exclude journeys --bins
-	target/release/bench
+	target/release/bench $(or $(WHAT),all)
 
 # what Rust does not bring along is fetched by scripts/tool at first use; the quick checks come first
 check: ## format, lints, licences, unused dependencies, protos

@@ -24,7 +24,9 @@ mod throughput;
 mod traces;
 mod wire;
 
-use anyhow::Result;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 
 use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces};
@@ -62,18 +64,32 @@ enum What {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut figures = Figures::default();
-    match cli.what {
-        What::Start(start) => start.measure(&mut figures).await?,
-        What::Throughput(throughput) => throughput.measure(&mut figures).await?,
-        What::Traces(traces) => traces.measure(&mut figures).await?,
-        What::All { start, throughput } => {
-            start.measure(&mut figures).await?;
-            throughput.measure(&mut figures).await?;
+    let measured = tokio::select! {
+        measured = measure(cli.what, &mut figures) => measured,
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+    };
+    // whoever has a table has one that counts
+    match measured {
+        Ok(()) => println!("{}", if cli.json { figures.to_json() } else { figures.to_table() }),
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            return ExitCode::FAILURE;
         }
     }
-    println!("{}", if cli.json { figures.to_json() } else { figures.to_table() });
-    Ok(())
+    ExitCode::SUCCESS
+}
+
+async fn measure(what: What, figures: &mut Figures) -> Result<()> {
+    match what {
+        What::Start(start) => start.measure(figures).await,
+        What::Throughput(throughput) => throughput.measure(figures).await,
+        What::Traces(traces) => traces.measure(figures).await,
+        What::All { start, throughput } => {
+            start.measure(figures).await?;
+            throughput.measure(figures).await
+        }
+    }
 }

@@ -26,6 +26,8 @@ pub struct Platform {
     data: TempDir,
     status: Status,
     ready_at: Instant,
+    /// False once it was stopped.
+    is_up: bool,
 }
 
 /// What `postbox status --json` tells.
@@ -91,11 +93,12 @@ impl Platform {
         let ready_at = Instant::now();
         let status = postbox(data.path(), &["status", "--json"], None).await?;
         let status = serde_json::from_slice(&status.stdout).context("the status cannot be read")?;
-        Ok(Self { data, status, ready_at })
+        Ok(Self { data, status, ready_at, is_up: true })
     }
 
     /// Stops it.
-    pub async fn down(self) -> Result<()> {
+    pub async fn down(mut self) -> Result<()> {
+        self.is_up = false;
         postbox(self.data.path(), &["down"], None).await?;
         Ok(())
     }
@@ -187,6 +190,18 @@ fn resident_kibibytes(pid: u32) -> Result<u64> {
 /// The program `name` that lies beside this one.
 pub fn program(name: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
+}
+
+impl Drop for Platform {
+    /// Whoever ends early, by an error or by Ctrl-C, leaves nothing running.
+    fn drop(&mut self) {
+        if let (true, Ok(postbox)) = (self.is_up, program("postbox")) {
+            let down = std::process::Command::new(postbox).arg("--data").arg(self.data.path()).arg("down").output();
+            if let Err(error) = down {
+                eprintln!("the platform in {} still runs: {error}", self.data.path().display());
+            }
+        }
+    }
 }
 
 async fn postbox(data: &Path, args: &[&str], variable: Option<(&str, OsString)>) -> Result<Output> {

@@ -1,4 +1,7 @@
 //! Waiting until everything that orders have caused is done: all letters published, all groups at the end of their topics.
+//!
+//! Asking everybody how far behind it is makes work for all, Kafka among them, and that work is no order's. So the positions
+//! of the groups are watched, which costs little, and everybody is asked when they have stood still for a while.
 
 use std::time::Duration;
 
@@ -6,9 +9,10 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
+use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 
-use crate::platform::Platform;
+use crate::{platform::Platform, processor::Used};
 
 /// Who has not settled by then never will.
 const DEADLINE: Duration = Duration::from_mins(3);
@@ -16,49 +20,86 @@ const DEADLINE: Duration = Duration::from_mins(3);
 /// A service takes up to 8 s for a look at Kafka.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// Between two looks: a look is work for those who are looked at.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks at the positions: a moment is at most so much too late.
+const PAUSE: Duration = Duration::from_millis(25);
 
-/// Asks the services' ops ports how far behind they are, as `postbox lag` does.
+/// Positions that have not moved for so long stand still. Longer than what lies between reading a letter and writing one's own.
+const STILL: Duration = Duration::from_millis(150);
+
+/// Tells when a platform is done.
 #[derive(Debug)]
 pub struct Lags {
     http: Client,
     ops_urls: Vec<String>,
+    /// To each database that has groups.
+    positions: Vec<PgConnection>,
+}
+
+/// All was done.
+#[derive(Debug)]
+pub struct Settled {
+    /// When.
+    pub at: Instant,
+    /// What had been used by then.
+    pub used: Used,
 }
 
 impl Lags {
     /// Of this platform.
-    pub fn of(platform: &Platform) -> Result<Self> {
-        Ok(Self {
-            http: Client::builder().timeout(ANSWER).build().context("no HTTP client")?,
-            ops_urls: platform.services().iter().map(|service| service.ops_url.clone()).collect(),
-        })
+    pub async fn of(platform: &Platform) -> Result<Self> {
+        let mut server = PgConnection::connect(&platform.database_url("postgres")).await?;
+        let databases: Vec<String> =
+            sqlx::query_scalar("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1")
+                .fetch_all(&mut server)
+                .await?;
+        let mut positions = Vec::new();
+        for database in databases {
+            let mut database = PgConnection::connect(&platform.database_url(&database)).await?;
+            let has_groups: bool = sqlx::query_scalar("SELECT to_regclass('consumer_position') IS NOT NULL")
+                .fetch_one(&mut database)
+                .await?;
+            if has_groups {
+                positions.push(database);
+            }
+        }
+        let http = Client::builder().timeout(ANSWER).build().context("no HTTP client")?;
+        let ops_urls = platform.services().iter().map(|service| service.ops_url.clone()).collect();
+        Ok(Self { http, ops_urls, positions })
     }
 
-    /// Waits until nobody is behind in two looks one after another: between them is who has read a letter and not written
-    /// its own yet. Gives the moment of the first of the two.
-    pub async fn settled(&self) -> Result<Instant> {
+    /// Waits until nobody is behind. What asking everybody costs is in none of the figures.
+    pub async fn settled(&mut self, platform: &Platform) -> Result<Settled> {
         let give_up = Instant::now() + DEADLINE;
-        let mut nothing_since = None;
+        let (mut at, mut last) = (Instant::now(), self.positions().await?);
         loop {
-            let looked = Instant::now();
-            // outboxes are cheap to ask for; groups can only be done when there is nothing more to come
-            let mut behind = self.look("/lag/outbox").await?;
-            if behind == 0 {
-                behind = self.look("/lag/consumers").await?;
-            }
-            match (behind, nothing_since) {
-                (0, Some(moment)) => return Ok(moment),
-                (0, None) => nothing_since = Some(looked),
-                _ => nothing_since = None,
-            }
-            ensure!(Instant::now() < give_up, "still {behind} letters behind after {} s", DEADLINE.as_secs());
+            ensure!(Instant::now() < give_up, "not settled {} s after the last answer", DEADLINE.as_secs());
             sleep(PAUSE).await;
+            let (now, positions) = (Instant::now(), self.positions().await?);
+            if positions != last {
+                (at, last) = (now, positions);
+            }
+            if now - at < STILL {
+                continue;
+            }
+            let used = Used::by(platform)?;
+            // outboxes are cheap to ask for, and groups can only be done when there is nothing more to come
+            if self.behind("/lag/outbox").await? + self.behind("/lag/consumers").await? == 0 {
+                return Ok(Settled { at, used });
+            }
+            at = Instant::now();
         }
     }
 
+    /// The sum of all positions in each database: it grows as long as anybody reads.
+    async fn positions(&mut self) -> Result<Vec<i64>> {
+        let sums = self.positions.iter_mut().map(async |database| {
+            sqlx::query_scalar("SELECT coalesce(sum(next), 0)::bigint FROM consumer_position").fetch_one(database).await
+        });
+        Ok(try_join_all(sums).await?)
+    }
+
     /// How many letters all services are behind, together.
-    async fn look(&self, path: &str) -> Result<i64> {
+    async fn behind(&self, path: &str) -> Result<i64> {
         let asked = self.ops_urls.iter().map(async |ops_url| {
             let url = format!("{ops_url}{path}");
             let answer = self.http.get(&url).send().await?;

@@ -41,7 +41,7 @@ impl<'a> Sides<'a> {
     /// Customers on the one side, tables on the other.
     pub async fn prepare(platform: &'a Platform) -> Result<Self> {
         let (load, ceiling) = (Load::prepare(platform).await?, Ceiling::prepare(platform).await?);
-        Ok(Self { platform, lags: Lags::of(platform)?, load, ceiling })
+        Ok(Self { platform, lags: Lags::of(platform).await?, load, ceiling })
     }
 
     /// A slice of the platform: it ends when all is done that its orders caused.
@@ -52,8 +52,8 @@ impl<'a> Sides<'a> {
         let (tally, answered, acknowledged) = load.order(pace, length).await?;
         let last_answer = Instant::now();
         let resident_kibibytes = self.platform.resident_kibibytes()?;
-        let settling = self.lags.settled().await?.saturating_duration_since(last_answer);
-        let used = Used::by(self.platform)?.since(&before);
+        let settled = self.lags.settled(self.platform).await?;
+        let (settling, used) = (settled.at.saturating_duration_since(last_answer), settled.used.since(&before));
         self.load.write_down(&acknowledged)?;
         let slice = Slice { tally, answered, settling, used, resident_kibibytes };
         slice.tell(&format!("stack, {clients} clients"))
