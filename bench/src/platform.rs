@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -136,6 +137,21 @@ impl Platform {
     pub fn database_url(&self, name: &str) -> String {
         let (server, _) = self.status.postgres.url.rsplit_once('/').unwrap_or((&self.status.postgres.url, ""));
         format!("{server}/{name}")
+    }
+
+    /// The names of all databases.
+    pub async fn databases(&self) -> Result<Vec<String>> {
+        let mut server = PgConnection::connect(&self.status.postgres.url).await?;
+        let names = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1";
+        Ok(sqlx::query_scalar(names).fetch_all(&mut server).await?)
+    }
+
+    /// Has the server look at what was seeded, as it does by itself within minutes: plans must not change during a run.
+    pub async fn analyze(&self) -> Result<()> {
+        for database in self.databases().await? {
+            PgConnection::connect(&self.database_url(&database)).await?.execute("ANALYZE").await?;
+        }
+        Ok(())
     }
 
     /// The process of the database server, whose children are its backends.

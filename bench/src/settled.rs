@@ -47,13 +47,8 @@ pub struct Settled {
 impl Lags {
     /// Of this platform.
     pub async fn of(platform: &Platform) -> Result<Self> {
-        let mut server = PgConnection::connect(&platform.database_url("postgres")).await?;
-        let databases: Vec<String> =
-            sqlx::query_scalar("SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1")
-                .fetch_all(&mut server)
-                .await?;
         let mut positions = Vec::new();
-        for database in databases {
+        for database in platform.databases().await? {
             let mut database = PgConnection::connect(&platform.database_url(&database)).await?;
             let has_groups: bool = sqlx::query_scalar("SELECT to_regclass('consumer_position') IS NOT NULL")
                 .fetch_one(&mut database)

@@ -19,6 +19,15 @@ use crate::{
 /// Which waits are published.
 const WAITS: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 
+/// Before anything is measured, slices of this length …
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// … until so many orders were taken: every connection has its statements prepared, and Java has compiled what it runs most.
+const WARM_UP_ORDERS: u32 = 2_000;
+
+/// But no more slices than that: on a machine so slow it makes no difference.
+const WARM_UPS_MAX: u8 = 5;
+
 /// Both sides, on one database server.
 #[derive(Debug)]
 pub struct Sides<'a> {
@@ -42,6 +51,18 @@ impl<'a> Sides<'a> {
     pub async fn prepare(platform: &'a Platform) -> Result<Self> {
         let (load, ceiling) = (Load::prepare(platform).await?, Ceiling::prepare(platform).await?);
         Ok(Self { platform, lags: Lags::of(platform).await?, load, ceiling })
+    }
+
+    /// Orders that are in no figure.
+    pub async fn warm_up(&mut self) -> Result<()> {
+        let mut orders = 0;
+        for _ in 0..WARM_UPS_MAX {
+            orders += self.stack(32, Products::All, Pace::Closed, WARM_UP).await?.tally.orders();
+            if orders >= WARM_UP_ORDERS {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A slice of the platform: it ends when all is done that its orders caused.

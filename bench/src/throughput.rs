@@ -29,9 +29,6 @@ const CEILING_CLIENTS: u16 = 32;
 /// Orders that may be in flight at a steady rate.
 const STEADY_CLIENTS: u16 = 256;
 
-/// Before anything is measured: connections are opened, statements prepared, and Java has compiled what it runs most.
-const WARM_UP: Duration = Duration::from_secs(3);
-
 /// What is measured, and for how long.
 #[derive(Debug, Clone, Args)]
 pub struct Throughput {
@@ -86,7 +83,8 @@ impl Throughput {
 
     async fn measure_on(&self, platform: &Platform, figures: &mut Figures) -> Result<()> {
         let mut sides = Sides::prepare(platform).await?;
-        sides.stack(CEILING_CLIENTS, Products::All, Pace::Closed, WARM_UP).await?;
+        platform.analyze().await?;
+        sides.warm_up().await?;
         let mut peak = Peak::default();
         for _ in 0..self.cycles {
             self.cycle(&mut sides, &mut peak, figures).await?;
