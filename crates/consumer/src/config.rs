@@ -14,8 +14,9 @@ pub struct ConsumerConfig {
     pub service_name: String,
     /// The most letters in one transaction, from 1. As many again are gathered while it runs.
     pub batch_events_max: usize,
-    /// Transactions begin at least so long after each other, as long as not a whole one is waiting: letters that come in quick
-    /// succession share a commit. One that comes alone waits for nothing.
+    /// Transactions begin at least so long after each other, and four times as long as the last one took, as long as not a whole
+    /// one is waiting: letters that come in quick succession share a commit, and more of them the busier the machine is. One that
+    /// comes alone waits for nothing.
     pub batch_pause: Duration,
     /// How long a transaction may take before it counts as an outage. More than the `transaction_timeout` of the
     /// database role, so that Postgres gives up first.

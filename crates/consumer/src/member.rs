@@ -35,6 +35,9 @@ const REJOIN_WAIT: Duration = Duration::from_secs(1);
 /// How often the member looks around when nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
+/// However long a batch took, the next may begin so long after it began.
+const BATCH_PAUSE_MAX: Duration = Duration::from_millis(100);
+
 /// How often lag tools and metrics are told where the group is.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -80,6 +83,7 @@ struct Member {
     /// Reading failed: when to try again.
     reading_pause: Option<Pause>,
     running: Option<Running>,
+    batch_began: Instant,
     /// When the next batch may begin, however few letters it has.
     batch_at: Instant,
     watchdog: Watchdog,
@@ -130,6 +134,7 @@ impl Member {
             reading: None,
             reading_pause: None,
             running: None,
+            batch_began: Instant::now(),
             batch_at: Instant::now(),
             watchdog,
             is_in_trouble: false,
@@ -338,7 +343,7 @@ impl Member {
         if slices.is_empty() {
             return;
         }
-        self.batch_at = Instant::now() + self.group.config.batch_pause;
+        self.batch_began = Instant::now();
         let partitions = slices.iter().map(|slice| slice.partition).collect();
         let interrupt = CancellationToken::new();
         let batch = tokio::spawn(batch::process(self.group.clone(), slices, interrupt.clone()));
@@ -347,6 +352,8 @@ impl Member {
 
     fn end_batch(&mut self, progress: Vec<Progress>) -> KafkaResult<()> {
         let running = self.running.take().expect("it was this one that ended");
+        let pause = (4 * self.batch_began.elapsed()).min(BATCH_PAUSE_MAX).max(self.group.config.batch_pause);
+        self.batch_at = self.batch_began + pause;
         for Progress { partition, next, left, stop } in progress {
             if !running.partitions.contains(&partition) {
                 continue;

@@ -20,11 +20,15 @@ use crate::{
     spans,
 };
 
-/// Without a wake-up the outbox is looked at after this pause, …
-const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// Rounds begin at least so long after each other: every one wakes every group that reads the topic. Without a wake-up the outbox is
+/// looked at after this pause, …
+const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// … which doubles to this while nothing comes.
 const PAUSE_MAX: Duration = Duration::from_millis(250);
+
+/// However long a round took, the next one may begin so long after it began.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// How often the progress is written down at most. A crash repeats the letters of so long a time; and while an old
 /// snapshot keeps the row's old versions alive, they gather more slowly.
@@ -131,9 +135,11 @@ impl<'a> Leader<'a> {
             if full {
                 continue;
             }
+            // the longer a round takes, the more is written meanwhile that shares the next
+            let rest = (2 * began.elapsed()).clamp(PAUSE_MIN, REST_MAX);
             tokio::select! {
                 // what is committed in quick succession shares a round
-                () = self.waker.woken() => sleep_until(began + PAUSE_MIN).await,
+                () = self.waker.woken() => sleep_until(began + rest).await,
                 () = sleep(pause) => {}
                 () = cancel.cancelled() => {}
                 _ = self.chores.tick() => self.do_chores().await?,

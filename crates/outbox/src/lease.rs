@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use service_runtime::database;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +93,7 @@ impl Lease {
 /// The session of a relay. It must reach Postgres itself: a pooler would give the lock to somebody else.
 fn session(database: &PgConnectOptions) -> PgConnectOptions {
     let silence_ms = SILENCE_MAX.as_millis().to_string();
-    database.clone().application_name("outbox-relay").options([
+    database::by_key(database.clone()).application_name("outbox-relay").options([
         ("idle_session_timeout", silence_ms.as_str()),
         // a session is not idle while the server waits for a stopped client to read its answer
         ("tcp_user_timeout", silence_ms.as_str()),

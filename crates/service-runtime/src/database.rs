@@ -25,7 +25,7 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Opens the pool that a service serves from, once Postgres answers. It is waited for: what starts together comes up in any
 /// order.
 pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, Error> {
-    let options = options(&config.database_url)?;
+    let options = by_key(options(&config.database_url)?);
     close(first_connection(&options).await?).await?;
     Ok(PgPoolOptions::new()
         .max_connections(config.database_connections)
@@ -33,6 +33,13 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, Error> {
         // a ping on each acquire costs a round trip; a broken connection shows at its first statement as well
         .test_before_acquire(false)
         .connect_lazy_with(options))
+}
+
+/// Sessions in which every plan finds rows by an index where there is one. A connection keeps the plans of its statements; one
+/// that was made while a table was small would read all of it for ever, more with each row, until somebody analyses the table. And
+/// a page that is looked up costs hardly more than one that is read in turn: those that matter are in memory.
+pub fn by_key(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([("enable_seqscan", "off"), ("random_page_cost", "1.1")])
 }
 
 /// Waits until the database has the tables that this version expects, `migrators` being those of [`migrate`]. A newer shape

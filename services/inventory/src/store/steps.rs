@@ -1,9 +1,9 @@
 //! Reservations that go on: the state and the counts of pieces change in one statement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::ids::OrderId;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
@@ -45,64 +45,74 @@ pub(crate) async fn step_in_tx(conn: &mut PgConnection, order: OrderId, step: St
     })
 }
 
-/// Sells what those of these orders hold that hold something, and gives their ids.
+/// Sells what those of these orders hold that hold something, and gives their ids. The lines of a reservation never change, so they
+/// are read before anything is locked; should one of them leave its state meanwhile, that is [`InventoryError::Raced`], and the
+/// caller rolls back.
 pub(crate) async fn settle_held_in_tx(
     conn: &mut PgConnection,
     orders: &[OrderId],
 ) -> Result<BTreeSet<OrderId>, InventoryError> {
+    #[derive(serde::Deserialize)]
+    struct Pieces {
+        sku: String,
+        quantity: i64,
+    }
     let ids: Vec<Uuid> = orders.iter().map(|order| order.as_uuid()).collect();
+    let holding: Vec<(Uuid, Json<Vec<Pieces>>)> =
+        sqlx::query_as("SELECT order_id, lines FROM reservation WHERE order_id = ANY($1) AND state = $2")
+            .bind(ids)
+            .bind(Step::Settle.from().word())
+            .fetch_all(&mut *conn)
+            .await?;
+    if holding.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut pieces: BTreeMap<&str, i64> = BTreeMap::new();
+    for line in holding.iter().flat_map(|(_, lines)| &lines.0) {
+        *pieces.entry(&line.sku).or_default() += line.quantity;
+    }
+    let skus: Vec<&str> = pieces.keys().copied().collect();
+    // the stock first, in the order of the SKUs, as everywhere
+    sqlx::query("SELECT FROM stock WHERE sku = ANY($1) ORDER BY sku FOR NO KEY UPDATE")
+        .bind(&skus)
+        .execute(&mut *conn)
+        .await?;
     let Flow { available, reserved, sold } = Step::Settle.flow();
-    // the stock first, in the order of the SKUs, as everywhere; the lines never change, so they are read without a lock
-    let holding: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT concerned.order_id
-         FROM stock
-         JOIN (
-             SELECT order_id, line.sku
-             FROM reservation CROSS JOIN jsonb_to_recordset(lines) AS line(sku text)
-             WHERE order_id = ANY($1) AND state = $2
-         ) AS concerned ON concerned.sku = stock.sku
-         ORDER BY stock.sku
-         FOR NO KEY UPDATE OF stock",
-    )
-    .bind(&ids)
-    .bind(Step::Settle.from().word())
-    .fetch_all(&mut *conn)
-    .await?;
-    let holding: BTreeSet<Uuid> = holding.into_iter().collect();
-    let (moved, products, changed): (Vec<Uuid>, i64, i64) = sqlx::query_as(
+    let (moved, changed): (i64, i64) = sqlx::query_as(
         "WITH moved AS (
              UPDATE reservation
              SET state = $3, updated_at = now()
              WHERE order_id = ANY($1) AND state = $2
-             RETURNING order_id, lines
-         ), pieces AS (
-             SELECT line.sku, sum(line.quantity)::bigint AS quantity
-             FROM moved CROSS JOIN jsonb_to_recordset(lines) AS line(sku text, quantity bigint)
-             GROUP BY line.sku
+             RETURNING order_id
          ), changed AS (
              UPDATE stock
              SET available = available + $4 * pieces.quantity,
                  reserved = reserved + $5 * pieces.quantity,
                  sold = sold + $6 * pieces.quantity
-             FROM pieces
+             FROM unnest($7::text[], $8::bigint[]) AS pieces(sku, quantity)
              WHERE stock.sku = pieces.sku
              RETURNING stock.sku
          )
-         SELECT ARRAY(SELECT order_id FROM moved), (SELECT count(*) FROM pieces), (SELECT count(*) FROM changed)",
+         SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM changed)",
     )
-    .bind(holding.into_iter().collect::<Vec<_>>())
+    .bind(holding.iter().map(|(order, _)| *order).collect::<Vec<_>>())
     .bind(Step::Settle.from().word())
     .bind(Step::Settle.to().word())
     .bind(available)
     .bind(reserved)
     .bind(sold)
+    .bind(&skus)
+    .bind(pieces.values().copied().collect::<Vec<_>>())
     .fetch_one(conn)
     .await?;
-    if products != changed {
-        let detail = format!("{changed} of {products} had stock");
+    if usize::try_from(moved) != Ok(holding.len()) {
+        return Err(InventoryError::Raced);
+    }
+    if usize::try_from(changed) != Ok(pieces.len()) {
+        let detail = format!("{changed} of {} had stock", pieces.len());
         return Err(InventoryError::Corrupt { what: "the products of completed orders".to_owned(), detail });
     }
-    Ok(moved.into_iter().map(OrderId::from).collect())
+    Ok(holding.into_iter().map(|(order, _)| OrderId::from(order)).collect())
 }
 
 /// Locks the stock of an order that is in this state until the end of the transaction, in the order of the SKUs. `false`
