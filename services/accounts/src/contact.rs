@@ -11,7 +11,7 @@ use crate::{
 
 /// The account with this id.
 pub async fn get_account(deps: &Deps, id: AccountId) -> Result<Account, AccountsError> {
-    store::find_account(&deps.pool, id).await?.ok_or(AccountsError::NoSuchAccount)
+    deps.reader.find(id).await
 }
 
 /// Keeps the address in place of the one before, and writes the letter that it changed. The same address again changes

@@ -1,5 +1,7 @@
 //! All SQL of this service.
 
+use std::collections::HashMap;
+
 use contracts::ids::AccountId;
 use jiff::Timestamp;
 use sqlx::{FromRow, PgConnection, PgPool, Row, postgres::PgRow};
@@ -72,16 +74,20 @@ pub async fn count_change_in_tx(tx: &mut PgConnection, id: AccountId) -> Result<
     Ok(version)
 }
 
-/// The account with this id.
-pub async fn find_account(pool: &PgPool, id: AccountId) -> Result<Option<Account>, AccountsError> {
-    let row = sqlx::query(
+/// The accounts with these ids, those that there are; each readable or not.
+pub async fn find_accounts(
+    pool: &PgPool,
+    ids: &[AccountId],
+) -> Result<HashMap<AccountId, Result<Account, AccountsError>>, AccountsError> {
+    let rows = sqlx::query(
         "SELECT account_id, email, name, line1, line2, city, postal_code, country
-         FROM account LEFT JOIN address USING (account_id) WHERE account_id = $1",
+         FROM account LEFT JOIN address USING (account_id) WHERE account_id = ANY ($1)",
     )
-    .bind(id.as_uuid())
-    .fetch_optional(pool)
+    .bind(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
+    .fetch_all(pool)
     .await?;
-    row.as_ref().map(account).transpose()
+    let read = |row: &PgRow| Ok((row.try_get::<Uuid, _>("account_id")?.into(), account(row)));
+    rows.iter().map(read).collect()
 }
 
 /// What the login with this email is checked against.

@@ -19,9 +19,6 @@ use uuid::Uuid;
 
 use crate::{Deps, contact::Contact, message::DueMessage, store};
 
-/// The most messages under way.
-const MESSAGES_MAX: usize = 8;
-
 /// How often it looks for messages that are due when nobody wakes it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -49,7 +46,8 @@ pub enum Undelivered {
 
 /// Runs until the end of the process is requested. Every replica may.
 pub async fn run(deps: Deps) {
-    let worker = Worker { name: "delivery", at_once: MESSAGES_MAX, wake: deps.written.clone(), look_every: LOOK_EVERY };
+    let at_once = deps.mailer.at_once();
+    let worker = Worker { name: "delivery", at_once, wake: deps.written.clone(), look_every: LOOK_EVERY };
     let claim = {
         let pool = deps.pool.clone();
         move |room| {
@@ -58,7 +56,7 @@ pub async fn run(deps: Deps) {
         }
     };
     let shutdown = deps.shutdown.clone();
-    let limits = Limits { queue_max: MESSAGES_MAX, weight_max: MESSAGES_MAX };
+    let limits = Limits { queue_max: at_once, weight_max: at_once };
     let sent = Batcher::start("notification.sent", Sent { pool: deps.pool.clone() }, limits);
     worker
         .run(shutdown, claim, move |(message, contact): (DueMessage, Contact)| {

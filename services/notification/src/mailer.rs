@@ -39,6 +39,14 @@ impl Mailer {
         Ok(Self::Smtp(Box::new(Smtp { server: MailServer::at(url)?, from })))
     }
 
+    /// How many messages may be on their way at a time. A mail server takes few connections from one sender.
+    pub(crate) const fn at_once(&self) -> usize {
+        match self {
+            Self::Log => 64,
+            Self::Smtp(_) => 8,
+        }
+    }
+
     /// Sends a message. `Ok` once the mail server has taken it upon itself (RFC 5321, 4.2.5).
     pub(crate) async fn send(&self, message: &DueMessage, to: Mailbox) -> Result<(), Undelivered> {
         match self {
