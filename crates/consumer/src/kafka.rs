@@ -80,8 +80,11 @@ impl Connection {
             .set("enable.auto.offset.store", "false")
             // a topic that is made after its readers is found in this time
             .set("topic.metadata.refresh.interval.ms", "5000")
-            // a partition that is resumed or sought waits for the fetch under way
-            .set("fetch.wait.max.ms", "100")
+            // the broker keeps letters back for this time, unless there are many: without it every letter wakes every group that
+            // reads its topic, which costs more than all that is done about it. A partition that is resumed or sought waits
+            // as long for the fetch under way
+            .set("fetch.wait.max.ms", "50")
+            .set("fetch.min.bytes", "65536")
             // memory: so much is fetched ahead, for the group, and fetching goes on as soon as there is room
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.queue.backoff.ms", "10")
