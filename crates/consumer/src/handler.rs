@@ -120,7 +120,7 @@ impl From<sqlx::Error> for HandlerError {
     fn from(error: sqlx::Error) -> Self {
         // SQLSTATE in_failed_sql_transaction
         let goes_on_after_a_failure =
-            error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "25P02");
+            error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "25P02");
         let is_final = database::is_of_the_data(&error) || goes_on_after_a_failure;
         if is_final { Self::Reject(error.into()) } else { Self::Retry(error.into()) }
     }

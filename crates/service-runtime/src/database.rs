@@ -133,7 +133,7 @@ pub fn is_of_the_data(error: &sqlx::Error) -> bool {
 /// Whether two transactions waited for each other, and this one was chosen to end.
 pub fn is_deadlock(error: &sqlx::Error) -> bool {
     // SQLSTATE deadlock_detected
-    error.as_database_error().and_then(|refusal| refusal.code()).is_some_and(|code| code == "40P01")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "40P01")
 }
 
 async fn close(connection: PgConnection) -> Result<(), Error> {

@@ -100,7 +100,7 @@ impl Together {
         if !new.is_empty() {
             inserted = store::insert_all_in_tx(&mut tx, &new).await?;
             let letters: Vec<&Event> =
-                letters.into_iter().zip(&inserted).filter_map(|(letter, &written)| written.then_some(letter)).collect();
+                letters.into_iter().zip(&inserted).filter(|&(_, &written)| written).map(|(letter, _)| letter).collect();
             outbox::append_many_in_tx(&mut tx, ORDERS, &letters).await?;
         }
         let mut kept = Vec::new();
@@ -115,7 +115,7 @@ impl Together {
                 Entry::Change(_) => kept.next().unwrap_or_default(),
             })
             .collect();
-        let states = || entries.iter().zip(&written).filter_map(|(entry, &written)| written.then(|| entry.state()));
+        let states = || entries.iter().zip(&written).filter(|&(_, &written)| written).map(|(entry, _)| entry.state());
         states().for_each(kill_points::before_commit);
         tx.commit().await?;
         states().for_each(kill_points::after_commit);

@@ -139,12 +139,12 @@ pub async fn advance_all(
     .bind(transfers.iter().map(|transfer| transfer.credit_account).collect::<Vec<_>>())
     .fetch_all(executor)
     .await?;
-    let mut changed: Vec<Option<Payment>> = changes.iter().map(|_| None).collect();
+    let mut advanced: Vec<Option<Payment>> = changes.iter().map(|_| None).collect();
     for Changed { place, payment } in rows {
         let place = usize::try_from(place - 1).expect("the database counts from 1");
-        changed[place] = Some(payment.try_into()?);
+        advanced[place] = Some(payment.try_into()?);
     }
-    Ok(changed)
+    Ok(advanced)
 }
 
 /// Notes that an order which was placed by letter is done with, and gives its payment as it now stands. `None` when that
