@@ -10,6 +10,7 @@
 //! | size | a batch takes requests up to a weight, so that a heavy one does not hold up many others; a single one may be heavier |
 //! | failure | a batch that fails by what is in it is split in halves until the one at fault is alone, and it alone fails |
 //! | outage | an error that no request is the cause of is told to all of the batch |
+//! | a batch that hangs | after 15 s its callers are told that nobody knows what became of it, and the next one begins |
 //! | a caller that goes away | before its turn: its request is left out; after that it is written all the same |
 //!
 //! # Metrics
@@ -22,12 +23,24 @@
 //! | `batch_seconds{batch}` | how long a batch took |
 //! | `batch_wait_seconds{batch}` | how long a request waited for its batch to begin |
 
-use std::{fmt, fmt::Display, future::Future, panic::AssertUnwindSafe, time::Instant};
+use std::{
+    fmt,
+    fmt::Display,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use futures::FutureExt;
 use metrics::{counter, describe_counter, describe_histogram, histogram};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use tracing::{debug, error};
+
+/// How long a batch may take before the next one begins: longer than the `transaction_timeout` of the roles that serve, so that
+/// Postgres gives up first.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// What is done with a batch.
 pub trait Batch: Send + Sync + 'static {
@@ -71,6 +84,9 @@ pub enum Refused<E> {
     /// The batch ended in a panic.
     #[error("writing a batch ended in a panic")]
     Lost,
+    /// The batch did not end in its time: nobody knows whether it was written.
+    #[error("a batch was not written in its time")]
+    Late,
 }
 
 /// Where callers bring their requests. Clones share one writer, which ends with the last of them.
@@ -114,6 +130,7 @@ impl<B: Batch> Batcher<B> {
     pub fn start(name: &'static str, batch: B, limits: Limits) -> Self {
         describe();
         let (queue, waiting) = mpsc::channel(limits.queue_max);
+        let batch = Arc::new(batch);
         tokio::spawn(Writer { name, batch, weight_max: limits.weight_max, waiting, next: None }.run());
         Self { name, queue }
     }
@@ -141,7 +158,7 @@ impl<B: Batch> Batcher<B> {
 
 struct Writer<B: Batch> {
     name: &'static str,
-    batch: B,
+    batch: Arc<B>,
     weight_max: usize,
     waiting: mpsc::Receiver<Waiting<B>>,
     /// Came out of the queue and was too heavy for the batch before.
@@ -184,45 +201,63 @@ impl<B: Batch> Writer<B> {
     async fn write(&self, requests: Vec<B::Request>, answers: Vec<Answer<B>>) {
         // the first half on top
         let mut parts = vec![(requests, answers)];
-        while let Some((mut requests, mut answers)) = parts.pop() {
+        while let Some((requests, mut answers)) = parts.pop() {
             if requests.is_empty() {
                 continue;
             }
-            match self.write_once(&requests).await {
-                Ok(told) => told.into_iter().zip(answers).for_each(|(told, answer)| tell::<B>(answer, Ok(told))),
-                Err(Refused::Failed(error)) if requests.len() > 1 && B::is_of_one_request(&error) => {
+            let requests = Arc::new(requests);
+            let refused = match self.write_once(&requests).await {
+                Ok(told) => {
+                    told.into_iter().zip(answers).for_each(|(told, answer)| tell::<B>(answer, Ok(told)));
+                    continue;
+                }
+                Err(refused) => refused,
+            };
+            let may_be_of_one = match &refused {
+                Refused::Failed(error) => B::is_of_one_request(error),
+                Refused::Lost => true,
+                Refused::Full | Refused::Late => false,
+            };
+            // whoever writes them still has them, if they are late
+            match Arc::try_unwrap(requests) {
+                Ok(mut requests) if requests.len() > 1 && may_be_of_one => {
                     counter!("batch_splits_total", "batch" => self.name).increment(1);
-                    debug!(batch = self.name, requests = requests.len(), %error, "a batch failed, trying its halves");
+                    debug!(batch = self.name, requests = requests.len(), %refused, "a batch failed, trying its halves");
                     let half = requests.len() / 2;
                     parts.push((requests.split_off(half), answers.split_off(half)));
                     parts.push((requests, answers));
                 }
-                Err(refused) => answers.into_iter().for_each(|answer| tell::<B>(answer, Err(refused.clone()))),
+                _ => answers.into_iter().for_each(|answer| tell::<B>(answer, Err(refused.clone()))),
             }
         }
     }
 
-    async fn write_once(&self, requests: &[B::Request]) -> Result<Vec<B::Answer>, Refused<B::Error>> {
+    /// In a task of its own: it is not cut short when it takes too long.
+    async fn write_once(&self, requests: &Arc<Vec<B::Request>>) -> Result<Vec<B::Answer>, Refused<B::Error>> {
         let began = Instant::now();
-        let outcome = AssertUnwindSafe(self.batch.write(requests)).catch_unwind().await;
+        let writing = tokio::spawn({
+            let (batch, requests) = (self.batch.clone(), requests.clone());
+            async move { batch.write(&requests).await }
+        });
+        let outcome = timeout(WRITE_TIME_MAX, writing).await;
         counter!("batches_total", "batch" => self.name).increment(1);
         counter!("batched_requests_total", "batch" => self.name).increment(requests.len() as u64);
         histogram!("batch_seconds", "batch" => self.name).record(began.elapsed());
         match outcome {
-            Ok(Ok(told)) if told.len() == requests.len() => Ok(told),
-            Ok(Ok(told)) => {
-                error!(
-                    batch = self.name,
-                    requests = requests.len(),
-                    answers = told.len(),
-                    "not every request was answered"
-                );
+            Ok(Ok(Ok(told))) if told.len() == requests.len() => Ok(told),
+            Ok(Ok(Ok(told))) => {
+                let (requests, answers) = (requests.len(), told.len());
+                error!(batch = self.name, requests, answers, "not every request was answered");
+                Err(Refused::Late)
+            }
+            Ok(Ok(Err(error))) => Err(Refused::Failed(error)),
+            Ok(Err(panic)) => {
+                error!(batch = self.name, requests = requests.len(), %panic, "writing a batch ended in a panic");
                 Err(Refused::Lost)
             }
-            Ok(Err(error)) => Err(Refused::Failed(error)),
             Err(_) => {
-                error!(batch = self.name, requests = requests.len(), "writing a batch ended in a panic");
-                Err(Refused::Lost)
+                error!(batch = self.name, requests = requests.len(), "a batch takes too long, going on without it");
+                Err(Refused::Late)
             }
         }
     }

@@ -130,6 +130,11 @@ pub fn is_of_the_data(error: &sqlx::Error) -> bool {
     }
 }
 
+/// What a statement failed of that had no answer in its time: nobody knows whether it was done.
+pub fn no_answer() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time").into()
+}
+
 /// Whether two transactions waited for each other, and this one was chosen to end.
 pub fn is_deadlock(error: &sqlx::Error) -> bool {
     // SQLSTATE deadlock_detected

@@ -4,6 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use batcher::Refused;
 use contracts::problem::ProblemCode;
+use service_runtime::database;
 use tokio::task::JoinError;
 use tonic::Status;
 use tracing::{error, warn};
@@ -83,6 +84,7 @@ impl From<Refused<Arc<AccountsError>>> for AccountsError {
         match refused {
             Refused::Full => Self::Busy,
             Refused::Failed(error) => Self::Together(error),
+            Refused::Late => Self::Database(database::no_answer()),
             Refused::Lost => Self::Lost,
         }
     }

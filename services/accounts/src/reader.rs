@@ -5,6 +5,7 @@ use std::sync::Arc;
 use batcher::{Batch, Batcher, Limits};
 use contracts::ids::AccountId;
 use sqlx::PgPool;
+use tracing::error;
 
 use crate::{account::Account, error::AccountsError, store};
 
@@ -42,17 +43,18 @@ impl Batch for Together {
     type Error = Arc<AccountsError>;
 
     async fn write(&self, ids: &[AccountId]) -> Result<Vec<Self::Answer>, Arc<AccountsError>> {
-        let mut found = store::find_accounts(&self.pool, ids).await?;
-        let answer = |(place, id): (usize, &AccountId)| {
-            // whoever asks for the same account later in the list has it as well
-            if ids[place + 1..].contains(id)
-                && let Some(Ok(account)) = found.get(id)
-            {
-                return Some(Ok(account.clone()));
-            }
-            found.remove(id)
+        let found = store::find_accounts(&self.pool, ids).await?;
+        // several may ask for one account
+        let answer = |id: &AccountId| {
+            found.get(id).map(|account| match account {
+                Ok(account) => Ok(account.clone()),
+                Err(error) => {
+                    error!(account.id = %id, %error, "an account cannot be read");
+                    Err(AccountsError::BrokenRow("account"))
+                }
+            })
         };
-        Ok(ids.iter().enumerate().map(answer).collect())
+        Ok(ids.iter().map(answer).collect())
     }
 
     // what cannot be read in one row is its own answer

@@ -8,6 +8,7 @@ use contracts::{
     ids::{OrderId, Sku},
     problem::ProblemCode,
 };
+use service_runtime::database;
 use tonic::Status;
 use tracing::{error, warn};
 
@@ -146,6 +147,7 @@ impl From<Refused<Arc<InventoryError>>> for InventoryError {
         match refused {
             Refused::Full => Self::Busy,
             Refused::Failed(error) => Self::Together(error),
+            Refused::Late => Self::Database(database::no_answer()),
             Refused::Lost => {
                 Self::Corrupt { what: "a batch of reservations".to_owned(), detail: "writing it panicked".to_owned() }
             }

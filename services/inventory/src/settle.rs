@@ -15,7 +15,7 @@ use crate::{
 pub(crate) async fn settle_all_in_tx(conn: &mut PgConnection, orders: &[OrderId]) -> Result<(), InventoryError> {
     let sold = store::settle_held_in_tx(conn, orders).await?;
     if !sold.is_empty() {
-        kill_point!("inventory.settled.before-commit");
+        before_commit();
     }
     for order in orders {
         if sold.contains(order) {
@@ -35,7 +35,7 @@ pub(crate) async fn settle_all_in_tx(conn: &mut PgConnection, orders: &[OrderId]
 pub async fn settle_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<Applied, InventoryError> {
     match store::step_in_tx(conn, order, Step::Settle).await? {
         Stepped::Now => {
-            kill_point!("inventory.settled.before-commit");
+            before_commit();
             info!(order.id = %order, "sold");
             Ok(Applied::Now)
         }
@@ -44,4 +44,8 @@ pub async fn settle_in_tx(conn: &mut PgConnection, order: OrderId) -> Result<App
             Err(InventoryError::contradiction(order, "is completed", found))
         }
     }
+}
+
+fn before_commit() {
+    kill_point!("inventory.settled.before-commit");
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use batcher::Refused;
 use contracts::{ids::OrderId, problem::ProblemCode};
+use service_runtime::database;
 use tonic::Status;
 use tracing::error;
 
@@ -107,6 +108,7 @@ impl From<Refused<Arc<OrderError>>> for OrderError {
         match refused {
             Refused::Full => Self::Busy,
             Refused::Failed(error) => Self::Together(error),
+            Refused::Late => Self::Database(database::no_answer()),
             Refused::Lost => Self::Lost,
         }
     }

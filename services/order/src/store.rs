@@ -158,12 +158,13 @@ pub async fn insert_all_in_tx(conn: &mut PgConnection, new: &[&New]) -> Result<V
              SELECT order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
                  placed_by, lines, card_token, created_at, created_at,
                  now() + make_interval(secs => first_attempt), now() + make_interval(secs => decide), answer
-             FROM new ORDER BY place
+             -- sorted, so that two transactions wait for each other in one direction only
+             FROM new ORDER BY customer_id, idempotency_key, place
              ON CONFLICT DO NOTHING
-             RETURNING order_id
+             RETURNING order_id, customer_id, idempotency_key
          )
-         -- of several with one id the first was written
-         SELECT min(place) FROM new JOIN written USING (order_id) GROUP BY order_id",
+         -- of several that are alike the first was written
+         SELECT min(place) FROM new JOIN written USING (order_id, customer_id, idempotency_key) GROUP BY order_id",
     )
     .bind(orders().map(|order| order.id.as_uuid()).collect::<Vec<_>>())
     .bind(orders().map(|order| order.customer_id.as_uuid()).collect::<Vec<_>>())
@@ -312,12 +313,15 @@ pub async fn update_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Res
              attempt_at = CASE WHEN change.is_settled THEN NULL
                  ELSE coalesce(now() + make_interval(secs => change.pause), orders.attempt_at) END,
              attempts = CASE WHEN change.pause IS NULL THEN orders.attempts ELSE 0 END, last_error = NULL
-         FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[], $7::bigint[], $8::text[],
-                 $9::text[], $10::text[], $11::text[], $12::bigint[], $13::timestamptz[], $14::bytea[], $15::bool[],
-                 $16::float8[])
-             WITH ORDINALITY AS change (order_id, seen, saga_state, reason, version, lines, total_minor, currency,
-                 card_token, shipment_status, tracking_number, shipment_version, updated_at, answer, is_settled, pause,
-                 place)
+         -- sorted, so that two transactions wait for each other in one direction only
+         FROM (SELECT *
+               FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[], $7::bigint[],
+                       $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::timestamptz[],
+                       $14::bytea[], $15::bool[], $16::float8[])
+                   WITH ORDINALITY AS change (order_id, seen, saga_state, reason, version, lines, total_minor, currency,
+                       card_token, shipment_status, tracking_number, shipment_version, updated_at, answer, is_settled,
+                       pause, place)
+               ORDER BY order_id) AS change
          WHERE orders.order_id = change.order_id AND orders.version = change.seen
          RETURNING change.place",
     )

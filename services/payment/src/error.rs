@@ -8,6 +8,7 @@ use contracts::{
     money::InvalidMoney,
     problem::ProblemCode,
 };
+use service_runtime::database;
 use tonic::Status;
 
 use crate::payment::InvalidCardToken;
@@ -71,6 +72,7 @@ impl From<Refused<Arc<PaymentError>>> for PaymentError {
         match refused {
             Refused::Full => Self::Busy,
             Refused::Failed(error) => Self::Together(error),
+            Refused::Late => Self::Database(database::no_answer()),
             Refused::Lost => Self::Lost,
         }
     }

@@ -46,9 +46,10 @@ pub async fn insert_all(
     let terms = || firsts.iter().map(|first| first.terms.as_ref());
     let rows: Vec<Row> = sqlx::query_as(
         "INSERT INTO payments (order_id, state, amount_minor, currency, card_fingerprint)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bytea[])
-             AS first (order_id, state, amount_minor, currency, card_fingerprint)
-         ORDER BY order_id
+         SELECT order_id, state, amount_minor, currency, card_fingerprint
+         FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::bytea[]) WITH ORDINALITY
+             AS first (order_id, state, amount_minor, currency, card_fingerprint, place)
+         ORDER BY order_id, place
          ON CONFLICT (order_id) DO NOTHING
          RETURNING order_id, state, version, amount_minor, currency, card_fingerprint, captured_at, decline_reason",
     )
@@ -64,7 +65,7 @@ pub async fn insert_all(
         let payment = Payment::try_from(row)?;
         inserted.insert(payment.order_id, payment);
     }
-    // of two first rows of one order, one was written
+    // of two first rows of one order, the one that comes first was written
     Ok(firsts.iter().map(|first| inserted.remove(&first.order_id)).collect())
 }
 
@@ -112,8 +113,10 @@ pub async fn advance_all(
              SET state = change.state, version = version + 1,
                  captured_at = COALESCE(payments.captured_at, change.captured_at),
                  decline_reason = COALESCE(payments.decline_reason, change.decline_reason), updated_at = now()
-             FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[]) WITH ORDINALITY
-                 AS change (order_id, seen, state, captured_at, decline_reason, place)
+             -- sorted, so that two transactions wait for each other in one direction only
+             FROM (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::text[])
+                       WITH ORDINALITY AS change (order_id, seen, state, captured_at, decline_reason, place)
+                   ORDER BY order_id) AS change
              WHERE payments.order_id = change.order_id AND payments.version = change.seen
              RETURNING change.place, payments.order_id, payments.state, version, amount_minor, currency, card_fingerprint,
                  payments.captured_at, payments.decline_reason

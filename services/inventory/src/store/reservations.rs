@@ -134,10 +134,18 @@ pub(crate) async fn lock_stock_in_tx(conn: &mut PgConnection, wishes: &[Reserve]
          FOR NO KEY UPDATE OF stock",
     )
     .bind(skus.into_iter().collect::<Vec<_>>())
-    .bind(orders)
-    .fetch_all(conn)
+    .bind(&orders)
+    .fetch_all(&mut *conn)
     .await?;
     let mut stand = Stand { offers: BTreeMap::new(), answered: BTreeSet::new() };
+    if rows.is_empty() {
+        // none of the products is known, so no row told
+        let answered: Vec<Uuid> = sqlx::query_scalar("SELECT order_id FROM reservation WHERE order_id = ANY($1)")
+            .bind(&orders)
+            .fetch_all(conn)
+            .await?;
+        stand.answered = answered.into_iter().map(OrderId::from).collect();
+    }
     for (sku, available, price_minor, currency, answered) in rows {
         let what = format!("product {sku}");
         let price = Money::from_code(price_minor, &currency).map_err(InventoryError::corrupt(&what))?;

@@ -108,3 +108,16 @@ async fn the_last_piece_goes_to_one_order_whichever_doors_they_came_through() {
     assert_eq!(post.shop.pieces("mug").await, (0, 20, 0));
     post.shop.assert_stock_adds_up().await;
 }
+
+#[tokio::test]
+async fn a_letter_about_unknown_products_that_comes_again_holds_up_no_other() {
+    let post = Post::selling(&[("mug", 1_250, 10)]).await;
+    let (order, released) = (OrderId::new(), OrderId::new());
+    post.shop.release(released).await;
+    for order in [order, order, released] {
+        post.post(&created(order, PlacedBy::Letter, &[("hat", 1)])).await;
+    }
+    let letters = post.letters_until_now().await;
+    assert_eq!(story(&letters, order), [("reservation.refused", 1)]);
+    assert_eq!(story(&letters, released), []);
+}

@@ -41,8 +41,8 @@ async fn what_waits_for_the_same_stock_is_decided_in_one_transaction_and_never_s
     let asking = async { tokio::join!(reserve_mugs(&shop, &first), reserve_mugs(&shop, &others)) };
     let releasing = async {
         testkit::eventually(SOON, "somebody waits for the stock", async || {
-            let waiting = "SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                 WHERE NOT granted AND datname = current_database()";
             sqlx::query_scalar::<_, i64>(waiting).fetch_one(&shop.database.owner).await.unwrap() > 0
         })
         .await;
@@ -82,4 +82,16 @@ async fn a_reservation_that_cannot_be_written_takes_no_other_with_it() {
     assert_eq!(held(&outcomes), 8);
     assert!(matches!(outcomes[&unlucky.to_string()][0], Outcome::TryAgain(_)));
     assert_eq!(shop.stock("mug").await, (2, 8, 10));
+}
+
+#[tokio::test]
+async fn an_order_of_unknown_products_that_asks_again_is_told_the_same_again() {
+    let shop = Shop::selling(&[("mug", 1_250, 10)]).await;
+    let order = OrderId::new();
+    let first = shop.reserve(order, &[("hat", 1)]).await;
+    assert!(matches!(first, Outcome::UnknownSku(_)));
+    assert_eq!(shop.reserve(order, &[("hat", 1)]).await, first);
+    let released = OrderId::new();
+    shop.release(released).await;
+    assert!(matches!(shop.reserve(released, &[("hat", 1)]).await, Outcome::AlreadyReleased(_)));
 }

@@ -23,8 +23,8 @@ async fn orders_that_wait_are_written_in_one_transaction_each_with_its_letter() 
     let placing = join_all(by_letter(&desk, 30).into_iter().map(|request| desk.place(request)));
     let releasing = async {
         testkit::eventually(SOON, "somebody waits for the table", async || {
-            let waiting = "SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                 WHERE NOT granted AND datname = current_database()";
             count(&desk, waiting).await > 0
         })
         .await;
