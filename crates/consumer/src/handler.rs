@@ -118,10 +118,8 @@ impl HandlerError {
 /// passes, or is repaired, and then the same letter gets through.
 impl From<sqlx::Error> for HandlerError {
     fn from(error: sqlx::Error) -> Self {
-        // SQLSTATE in_failed_sql_transaction
-        let goes_on_after_a_failure =
-            error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "25P02");
-        let is_final = database::is_of_the_data(&error) || goes_on_after_a_failure;
+        // in_failed_sql_transaction
+        let is_final = database::is_of_the_data(&error) || database::has_state(&error, "25P02");
         if is_final { Self::Reject(error.into()) } else { Self::Retry(error.into()) }
     }
 }

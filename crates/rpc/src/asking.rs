@@ -43,6 +43,18 @@ pub(crate) fn in_a_span(
     Box::pin(answered.instrument(span))
 }
 
+/// The span of a question, of a call's or of one item of its list. To be made only where spans are exported.
+pub(crate) fn span_of(rpc: &str) -> Span {
+    info_span!(
+        target: telemetry::EXPORTED_ONLY,
+        "ask",
+        otel.name = rpc,
+        otel.kind = "client",
+        rpc.system.name = "grpc",
+        rpc.method = rpc
+    )
+}
+
 /// A call under way. Its span ends when it is dropped: with its answer, or when nobody waits for that any more.
 struct Asking {
     span: Span,
@@ -61,15 +73,7 @@ enum End {
 
 impl Asking {
     fn begin(request: &Request<Body>) -> Self {
-        let method = request.uri().path().trim_start_matches('/');
-        let span = info_span!(
-            target: telemetry::EXPORTED_ONLY,
-            "ask",
-            otel.name = method,
-            otel.kind = "client",
-            rpc.system.name = "grpc",
-            rpc.method = method
-        );
+        let span = span_of(request.uri().path().trim_start_matches('/'));
         Self { span, end: End::Waiting }
     }
 

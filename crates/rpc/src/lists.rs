@@ -16,9 +16,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 use tonic::{Code, Request, Response, Status, Streaming};
-use tracing::{Span, info_span};
+use tracing::Span;
 
 use crate::{
+    asking,
     client::{or_broken, too_late, tries},
     observe,
     server::LIST_ITEMS_MAX,
@@ -77,7 +78,8 @@ impl<Q: Send + 'static, A: Send + 'static> Lists<Q, A> {
     }
 
     async fn ask_until(&self, until: Instant, id: &str, item: &impl Fn(String) -> Q) -> Result<A, Status> {
-        let span = span_of(self.rpc);
+        // the call's own span knows nothing of the traces of its items
+        let span = if telemetry::is_exported() { asking::span_of(self.rpc) } else { Span::current() };
         let traceparent = span.in_scope(telemetry::traceparent).unwrap_or_default();
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { id: id.to_owned(), item: item(traceparent), until, answer };
@@ -94,21 +96,6 @@ impl<Q: Send + 'static, A: Send + 'static> Lists<Q, A> {
         observe::ended(&span, code, code != Code::Ok);
         outcome
     }
-}
-
-/// Where spans are exported, an item that is asked about is one; that of the call knows nothing of its trace.
-fn span_of(rpc: &'static str) -> Span {
-    if !telemetry::is_exported() {
-        return Span::current();
-    }
-    info_span!(
-        target: telemetry::EXPORTED_ONLY,
-        "ask",
-        otel.name = rpc,
-        otel.kind = "client",
-        rpc.system.name = "grpc",
-        rpc.method = rpc
-    )
 }
 
 async fn send_lists<Q, A, C, F>(

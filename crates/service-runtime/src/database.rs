@@ -66,8 +66,8 @@ async fn is_migrated(pool: &PgPool, migrator: &Migrator) -> Result<bool, Error> 
     let record = format!("SELECT COALESCE(MAX(version), 0) FROM {} WHERE success", migrator.table_name);
     match sqlx::query_scalar::<_, i64>(AssertSqlSafe(record)).fetch_one(pool).await {
         Ok(made) => Ok(made >= newest),
-        // SQLSTATE undefined_table
-        Err(sqlx::Error::Database(refusal)) if refusal.code().is_some_and(|code| code == "42P01") => Ok(false),
+        // undefined_table
+        Err(error) if has_state(&error, "42P01") => Ok(false),
         Err(error) => Err(Error::Unreachable(format!("DATABASE_URL: {error}, asked for its migrations"))),
     }
 }
@@ -135,10 +135,16 @@ pub fn no_answer() -> sqlx::Error {
     io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time").into()
 }
 
-/// Whether two transactions waited for each other, and this one was chosen to end.
-pub fn is_deadlock(error: &sqlx::Error) -> bool {
-    // SQLSTATE deadlock_detected
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "40P01")
+/// Whether what was written together failed of one of its parts, so that the others may be written without it: of its data, or
+/// because two transactions waited for each other and this one was chosen to end.
+pub fn is_of_one_part(error: &sqlx::Error) -> bool {
+    // deadlock_detected
+    is_of_the_data(error) || has_state(error, "40P01")
+}
+
+/// Whether the server refused with this SQLSTATE.
+pub fn has_state(error: &sqlx::Error, state: &str) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == state)
 }
 
 async fn close(connection: PgConnection) -> Result<(), Error> {

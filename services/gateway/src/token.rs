@@ -74,15 +74,14 @@ impl Tokens {
 
     /// Verifies a token.
     pub async fn verify(&self, token: &str) -> Result<Arc<Claims>, Refused> {
-        if let Some(known) = self.known.get(token)
-            && self.keys.copy().is_some_and(|keys| Arc::ptr_eq(&keys, &known.keys))
-        {
+        let keys = self.keys.copy();
+        let are_those = |one: &Arc<KeySet>| keys.as_ref().is_some_and(|keys| Arc::ptr_eq(keys, one));
+        if let Some(known) = self.known.get(token).filter(|known| are_those(&known.keys)) {
             return if known.claims.has_expired() { Err(Refused::Expired) } else { Ok(known.claims) };
         }
-        let keys = self.keys.copy();
         let claims = Arc::new(verify(&self.keys, token).await?);
         // keys that came meanwhile may be without the one that it was verified with
-        if let Some(keys) = keys.filter(|keys| self.keys.copy().is_some_and(|now| Arc::ptr_eq(&now, keys))) {
+        if let Some(keys) = self.keys.copy().filter(are_those) {
             self.known.insert(token.to_owned(), Known { claims: claims.clone(), keys });
         }
         Ok(claims)

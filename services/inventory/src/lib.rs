@@ -1,6 +1,6 @@
 //! Inventory owns what is sold, how many pieces there are, and what is reserved of them.
 //!
-//! Start at [`reserve()`]: all lines of an order or none, and the same order gets the same answer for ever. The rule for
+//! Start at [`Reservations`]: all lines of an order or none, and the same order gets the same answer for ever. The rule for
 //! who gets what is the pure function `decide` in `reservation`; what becomes of a reservation then is the table in
 //! `life`. `consumers` is the second door: orders that were placed by letter reserve there, by the same rule.
 //!
@@ -33,7 +33,7 @@ pub use life::Applied;
 pub use product::{PRICE_MINOR_MAX, Product, ProductDetails};
 pub use release::release;
 pub use reservation::{Answer, Decision, LINES_MAX, Line, PricedLine, Refusal, Reserve};
-pub use reserve::{Reservations, reserve};
+pub use reserve::Reservations;
 pub use restock::{Delivery, Restocked, restock};
 pub use seed::{Catalogue, seed};
 pub use settle::settle_in_tx;

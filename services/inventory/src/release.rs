@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Gives back what the order holds. Where it never asked for anything, a tombstone is left that refuses a later
-/// [`crate::reserve()`]. Doing it again changes nothing.
+/// [`crate::Reservations::reserve`]. Doing it again changes nothing.
 ///
 /// Stock that is sold stays sold: the order's own letter says that it was completed, so whoever wants it released is
 /// wrong. That is [`InventoryError::Contradiction`], not the answer that nothing is held: with it, the order would be

@@ -40,8 +40,16 @@ impl Reservations {
 
     /// Reserves for an order. One that asks again with other lines gets the answer to its first ones: they are what it holds.
     pub async fn reserve(&self, wish: Reserve) -> Result<Answer, InventoryError> {
-        let decision = self.batches.submit(wish.clone()).await;
-        told(&self.pool, &wish, decision.map_err(InventoryError::from)).await
+        match self.batches.submit(wish.clone()).await.map_err(InventoryError::from) {
+            Ok(Some(decision)) => {
+                info!(order.id = %wish.order, held = decision.is_ok(), "answered a reservation");
+                Ok(decision.into())
+            }
+            Ok(None) => answer_again(&self.pool, &wish).await,
+            // whoever was first has committed
+            Err(error) if error.is_raced() => answer_again(&self.pool, &wish).await,
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -62,36 +70,13 @@ impl Batch for Together {
 
     fn is_of_one_request(error: &Arc<InventoryError>) -> bool {
         match &**error {
-            InventoryError::Database(error) => database::is_of_the_data(error) || database::is_deadlock(error),
+            InventoryError::Database(error) => database::is_of_one_part(error),
             _ => true,
         }
     }
 
     fn weight(wish: &Reserve) -> usize {
         wish.lines().len()
-    }
-}
-
-/// Reserves for one order, in a transaction of its own. See [`Reservations::reserve`].
-pub async fn reserve(pool: &PgPool, wish: &Reserve) -> Result<Answer, InventoryError> {
-    let decision = reserve_all(pool, std::slice::from_ref(wish)).await.map(|mut decisions| decisions.remove(0));
-    told(pool, wish, decision).await
-}
-
-async fn told(
-    pool: &PgPool,
-    wish: &Reserve,
-    decision: Result<Option<Decision>, InventoryError>,
-) -> Result<Answer, InventoryError> {
-    match decision {
-        Ok(Some(decision)) => {
-            info!(order.id = %wish.order, held = decision.is_ok(), "answered a reservation");
-            Ok(decision.into())
-        }
-        Ok(None) => answer_again(pool, wish).await,
-        // whoever was first has committed
-        Err(error) if error.is_raced() => answer_again(pool, wish).await,
-        Err(error) => Err(error),
     }
 }
 

@@ -4,6 +4,7 @@
 //! are decided by this database's clock alone.
 
 pub mod cancel_requests;
+mod row;
 pub mod stuck;
 
 use std::{
@@ -12,22 +13,21 @@ use std::{
 };
 
 use contracts::{
-    ids::{AccountId, OrderId, Quantity, Sku},
+    ids::{AccountId, OrderId},
     money::Money,
-    order::v1::{DecidedAnswer, OrderStatus, ShipmentStatus, decided_answer::Answer},
+    order::v1::{OrderStatus, decided_answer::Answer},
 };
 use jiff_sqlx::ToSqlx;
-use prost::Message;
-use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
     error::OrderError,
     keep::Keep,
-    order::{Line, Order, PlacedBy, Shipment},
+    order::Order,
     saga::{Reason, State},
 };
+use row::{OrderRow, encode_answer, line_rows, placed_by_name, shipment_name, state_and_door};
 
 /// An order as the database has it.
 #[derive(Debug, Clone)]
@@ -183,10 +183,6 @@ pub async fn insert_all_in_tx(conn: &mut PgConnection, new: &[&New]) -> Result<V
     .fetch_all(conn)
     .await?;
     Ok(places(&written, new.len()))
-}
-
-fn line_rows(order: &Order) -> Json<Vec<LineRow>> {
-    Json(order.lines.iter().map(LineRow::from).collect())
 }
 
 /// Which of so many are named, counted from 1 as the database does.
@@ -412,124 +408,6 @@ impl Viewer {
             Self::Operator => None,
         }
     }
-}
-
-/// A line inside the column `lines`. Its currency is the order's.
-#[derive(Debug, Serialize, Deserialize)]
-struct LineRow {
-    sku: String,
-    quantity: u32,
-    unit_price_minor: Option<i64>,
-}
-
-impl From<&Line> for LineRow {
-    fn from(line: &Line) -> Self {
-        Self {
-            sku: line.sku.to_string(),
-            quantity: line.quantity.get(),
-            unit_price_minor: line.unit_price.map(Money::minor_units),
-        }
-    }
-}
-
-#[derive(FromRow)]
-struct OrderRow {
-    order_id: Uuid,
-    customer_id: Uuid,
-    saga_state: String,
-    reason: Option<String>,
-    version: i64,
-    placed_by: String,
-    lines: Json<Vec<LineRow>>,
-    total_minor: Option<i64>,
-    currency: Option<String>,
-    card_token: Option<String>,
-    shipment_status: Option<String>,
-    tracking_number: String,
-    shipment_version: i64,
-    trace_id: String,
-    created_at: jiff_sqlx::Timestamp,
-    updated_at: jiff_sqlx::Timestamp,
-    answer: Option<Vec<u8>>,
-}
-
-impl TryFrom<OrderRow> for Kept {
-    type Error = OrderError;
-
-    fn try_from(row: OrderRow) -> Result<Self, OrderError> {
-        let id = OrderId::from(row.order_id);
-        let corrupt = |detail: &str| OrderError::Corrupt { id, detail: detail.to_owned() };
-        let reason = row.reason.as_deref().and_then(Reason::from_name);
-        let state = State::from_name(&row.saga_state, reason).ok_or_else(|| corrupt("its state"))?;
-        let currency = row.currency.as_deref();
-        let priced = |minor: i64| Money::from_code(minor, currency.unwrap_or_default()).map_err(|_| corrupt("a price"));
-        let line = |line: LineRow| {
-            Ok(Line {
-                sku: Sku::try_from(line.sku).map_err(|_| corrupt("a SKU"))?,
-                quantity: Quantity::try_from(line.quantity).map_err(|_| corrupt("a quantity"))?,
-                unit_price: line.unit_price_minor.map(priced).transpose()?,
-            })
-        };
-        let shipment = row.shipment_status.map(|name| {
-            Ok::<_, OrderError>(Shipment {
-                status: shipment_from_name(&name).ok_or_else(|| corrupt("its shipment's status"))?,
-                tracking_number: row.tracking_number,
-                version: row.shipment_version,
-            })
-        });
-        let answer = row.answer.map(|bytes| {
-            let kept = DecidedAnswer::decode(bytes.as_slice()).ok().and_then(|kept| kept.answer);
-            kept.ok_or_else(|| corrupt("its answer"))
-        });
-        Ok(Self {
-            order: Order {
-                id,
-                customer_id: row.customer_id.into(),
-                state,
-                version: row.version,
-                placed_by: placed_by_from_name(&row.placed_by).ok_or_else(|| corrupt("how it was placed"))?,
-                lines: row.lines.0.into_iter().map(line).collect::<Result<_, OrderError>>()?,
-                total: row.total_minor.map(priced).transpose()?,
-                card_token: row.card_token,
-                shipment: shipment.transpose()?,
-                trace_id: row.trace_id,
-                created_at: row.created_at.to_jiff(),
-                updated_at: row.updated_at.to_jiff(),
-            },
-            answer: answer.transpose()?,
-        })
-    }
-}
-
-/// Where the saga of a row stands and how its order came in; `None` when that is no state.
-fn state_and_door(saga_state: &str, reason: Option<&str>, placed_by: &str) -> Option<(State, PlacedBy)> {
-    let state = State::from_name(saga_state, reason.and_then(Reason::from_name))?;
-    Some((state, placed_by_from_name(placed_by)?))
-}
-
-fn encode_answer(answer: &Answer) -> Vec<u8> {
-    DecidedAnswer { answer: Some(answer.clone()) }.encode_to_vec()
-}
-
-const fn placed_by_name(placed_by: PlacedBy) -> &'static str {
-    match placed_by {
-        PlacedBy::Telephone => "TELEPHONE",
-        PlacedBy::Letter => "LETTER",
-    }
-}
-
-fn placed_by_from_name(name: &str) -> Option<PlacedBy> {
-    [PlacedBy::Telephone, PlacedBy::Letter].into_iter().find(|&placed_by| placed_by_name(placed_by) == name)
-}
-
-const SHIPMENT_PREFIX: &str = "SHIPMENT_STATUS_";
-
-fn shipment_name(status: ShipmentStatus) -> Option<&'static str> {
-    status.as_str_name().strip_prefix(SHIPMENT_PREFIX)
-}
-
-fn shipment_from_name(name: &str) -> Option<ShipmentStatus> {
-    ShipmentStatus::from_str_name(&format!("{SHIPMENT_PREFIX}{name}"))
 }
 
 /// The states that the outside sees as `status`, by name and reason.

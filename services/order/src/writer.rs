@@ -69,7 +69,7 @@ impl Batch for Together {
     fn is_of_one_request(error: &Arc<OrderError>) -> bool {
         match &**error {
             OrderError::Database(error) | OrderError::Outbox(outbox::Error::Database(error)) => {
-                database::is_of_the_data(error) || database::is_deadlock(error)
+                database::is_of_one_part(error)
             }
             _ => true,
         }

@@ -64,7 +64,7 @@ impl Batch for Together {
 
     fn is_of_one_request(error: &Arc<PaymentError>) -> bool {
         match &**error {
-            PaymentError::Database(error) => database::is_of_the_data(error) || database::is_deadlock(error),
+            PaymentError::Database(error) => database::is_of_one_part(error),
             _ => true,
         }
     }

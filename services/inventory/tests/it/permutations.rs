@@ -7,7 +7,7 @@ use std::{
 
 use contracts::ids::OrderId;
 use futures::future::join_all;
-use inventory::{Answer, Applied, InventoryError, Line, Refusal, Reserve};
+use inventory::{Answer, Applied, InventoryError, Line, Refusal, Reservations, Reserve};
 use proptest::{collection::vec, prelude::*, sample::subsequence, test_runner::TestRunner};
 use sqlx::PgPool;
 
@@ -149,6 +149,7 @@ impl Model {
 /// A case played in the database, with products and orders of its own.
 struct Play<'a> {
     pool: &'a PgPool,
+    reservations: Reservations,
     case: &'a Case,
     skus: Vec<String>,
     orders: Vec<OrderId>,
@@ -172,7 +173,13 @@ impl<'a> Play<'a> {
                 .await
                 .unwrap();
         }
-        Self { pool, case, skus, orders: (0..ORDERS).map(|_| OrderId::new()).collect() }
+        Self {
+            pool,
+            reservations: Reservations::start(pool.clone()),
+            case,
+            skus,
+            orders: (0..ORDERS).map(|_| OrderId::new()).collect(),
+        }
     }
 
     async fn step(&self, step: Step) -> Result<Word, InventoryError> {
@@ -183,7 +190,7 @@ impl<'a> Play<'a> {
                     quantity: pieces.try_into().unwrap(),
                 };
                 let wish = Reserve::new(self.orders[order], self.case.wants[order].iter().map(line).collect())?;
-                Ok(match inventory::reserve(self.pool, &wish).await? {
+                Ok(match self.reservations.reserve(wish).await? {
                     Answer::Held(_) => Word::Held,
                     Answer::Refused(Refusal::OutOfStock(_)) => Word::OutOfStock,
                     Answer::Refused(other) => panic!("{other:?}"),
