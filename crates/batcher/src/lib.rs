@@ -23,24 +23,22 @@
 //! | `batch_seconds{batch}` | how long a batch took |
 //! | `batch_wait_seconds{batch}` | how long a request waited for its batch to begin |
 
-use std::{
-    fmt,
-    fmt::Display,
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use metrics::{counter, describe_counter, describe_histogram, histogram};
+use service_runtime::rest::Rest;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tracing::{debug, error};
 
 /// How long a batch may take before the next one begins: longer than the `transaction_timeout` of the roles that serve, so that
 /// Postgres gives up first.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// Between two batches, unless there is enough for a whole one.
+const REST: Rest = Rest { times: 2, min: Duration::ZERO, max: Duration::from_millis(20) };
 
 /// What is done with a batch.
 pub trait Batch: Send + Sync + 'static {
@@ -168,7 +166,11 @@ struct Writer<B: Batch> {
 impl<B: Batch> Writer<B> {
     async fn run(mut self) {
         while let Some((requests, answers)) = self.gather().await {
+            let began = Instant::now();
             self.write(requests, answers).await;
+            if self.waiting.len() < self.weight_max {
+                sleep_until(REST.until(began)).await;
+            }
         }
     }
 

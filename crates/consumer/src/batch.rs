@@ -15,7 +15,7 @@ use crate::{
     letter::Letter,
     metrics::{self, Outcome},
     parked::{self, BlockedKeys},
-    position::{self, Move},
+    position::{self, Advanced, Move},
     uncut::uncut,
 };
 
@@ -231,8 +231,9 @@ async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
 
 async fn make_effects(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
     let began = Instant::now();
-    let mut tx = begin(&group, &slices).await?;
-    let mut blocked = BlockedKeys::read_in_tx(&mut tx, &group, &slices).await?;
+    let (mut tx, Advanced { has_parked }) = begin(&group, &slices).await?;
+    let mut blocked =
+        if has_parked { BlockedKeys::read_in_tx(&mut tx, &group, &slices).await? } else { BlockedKeys::default() };
     let mut tally = Tally::new();
     let mut applied = Vec::new();
     // by topic: letters of one topic have one handler, and those of one key one topic
@@ -286,8 +287,10 @@ async fn look_in_tx(
     blocked: &mut BlockedKeys,
 ) -> Result<(Outcome, Option<Event>), Failure> {
     let topic = partition.topic;
+    if letter.event_type().is_some_and(|event_type| !group.wants(topic, event_type)) {
+        return Ok((Outcome::Skipped, None));
+    }
     match letter.read() {
-        Ok(event) if !group.wants(topic, &event) => Ok((Outcome::Skipped, None)),
         Ok(_) if blocked.contains(topic, letter) => {
             parked::park_behind_in_tx(conn, group, partition, letter).await?;
             Ok((Outcome::Parked, None))
@@ -305,7 +308,7 @@ async fn look_in_tx(
 async fn park(group: Arc<Group>, single: Slice, error: String) -> Result<(), Failure> {
     let Slice { partition, letters, .. } = &single;
     let Partition { topic, number } = *partition;
-    let mut tx = begin(&group, std::slice::from_ref(&single)).await?;
+    let (mut tx, _) = begin(&group, std::slice::from_ref(&single)).await?;
     parked::park_in_tx(&mut tx, &group, *partition, &letters[0], &error).await?;
     tx.commit().await?;
     warn!(group = group.name, topic, partition = number, offset = letters[0].offset, error, "a letter is parked");
@@ -314,11 +317,11 @@ async fn park(group: Arc<Group>, single: Slice, error: String) -> Result<(), Fai
 }
 
 /// Begins a transaction that moves the group past these slices.
-async fn begin(group: &Group, slices: &[Slice]) -> Result<Transaction<'static, Postgres>, Failure> {
+async fn begin(group: &Group, slices: &[Slice]) -> Result<(Transaction<'static, Postgres>, Advanced), Failure> {
     let mut tx = group.pool.begin().await?;
     let moves: Vec<Move> = slices.iter().map(Slice::as_move).collect();
-    if position::advance_in_tx(&mut tx, group, &moves).await? {
-        return Ok(tx);
+    if let Some(advanced) = position::advance_in_tx(&mut tx, group, &moves).await? {
+        return Ok((tx, advanced));
     }
     warn!(group = group.name, ?moves, "fenced: another member has moved the position");
     metrics::add_fenced(group);

@@ -59,10 +59,10 @@ async fn send(group: &Group, dead: &Parked) -> Result<(), String> {
         retry_count: dead.retry_count,
     };
     let mut record = FutureRecord::<[u8], [u8]>::to(&topic).headers(copy.headers());
-    if let Some(key) = &letter.key {
+    if let Some(key) = letter.key() {
         record = record.key(key);
     }
-    if let Some(payload) = &letter.payload {
+    if let Some(payload) = letter.payload() {
         record = record.payload(payload);
     }
     let sent = producer.send(record, SEND_DEADLINE).await;

@@ -33,9 +33,10 @@ pub struct DeadLetterCopy<'a> {
 impl DeadLetterCopy<'_> {
     /// The letter's own headers, its `traceparent` among them, and those of [`DeadLetterCopy::place`].
     pub fn headers(&self) -> OwnedHeaders {
-        let own = self.letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
         let place = self.place();
-        own.chain(place.iter().map(|(name, value)| (*name, Some(value.as_slice()))))
+        self.letter
+            .headers()
+            .chain(place.iter().map(|(name, value)| (*name, Some(value.as_slice()))))
             .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value }))
     }
 

@@ -9,11 +9,11 @@ use contracts::{event::Event, topics::Topic};
 use futures::FutureExt;
 use service_runtime::telemetry;
 use sqlx::{PgConnection, PgPool};
-use tracing::{Instrument, Span, field::Empty, info_span};
+use tracing::{Instrument, Span, info_span};
 
 use crate::{
     config::ConsumerConfig,
-    handler::{AnyHandler, Delivered, HandlerError, Kind},
+    handler::{AnyHandler, Delivered, HandlerError, Kind, handling},
     pace::Pace,
 };
 
@@ -84,13 +84,18 @@ impl Group {
         Err(format!("the handlers of {} differ in their Kind, tables included: no replay does both", self.name))
     }
 
-    pub fn wants(&self, topic: &str, event: &Event) -> bool {
-        self.handler(topic).wants(&event.event_type)
+    pub fn wants(&self, topic: &str, event_type: &str) -> bool {
+        self.handler(topic).wants(event_type)
     }
 
     /// Gives a letter to its handler, as a part of the letter's trace.
-    pub async fn handle(&self, topic: &str, conn: &mut PgConnection, event: &Event) -> Result<(), HandlerError> {
-        let span = self.span_of(topic, event);
+    pub async fn handle(
+        &self,
+        topic: &'static str,
+        conn: &mut PgConnection,
+        event: &Event,
+    ) -> Result<(), HandlerError> {
+        let span = handling(self.name, topic, event);
         let handled = uncaught(self.handler(topic).handle(conn, event).instrument(span.clone())).await;
         if let Err(error) = &handled {
             telemetry::failed(&span, error.text());
@@ -101,40 +106,15 @@ impl Group {
     /// Gives letters of one topic to their handler, each as a part of its own trace. A letter that is alone is given alone.
     pub async fn handle_all(
         &self,
-        topic: &str,
+        topic: &'static str,
         conn: &mut PgConnection,
         events: Vec<Event>,
     ) -> Result<(), HandlerError> {
         if let [event] = events.as_slice() {
             return self.handle(topic, conn, event).await;
         }
-        let delivered = |event| Delivered { span: self.span_of(topic, &event), event };
-        let letters: Vec<Delivered> = events.into_iter().map(delivered).collect();
+        let letters: Vec<Delivered> = events.into_iter().map(|event| Delivered::new(self.name, topic, event)).collect();
         uncaught(self.handler(topic).handle_all(conn, &letters)).await
-    }
-
-    /// The part of a letter's trace that is its handling here. The span of the batch that it is in, which is in no trace of a
-    /// letter, is linked to.
-    fn span_of(&self, topic: &str, event: &Event) -> Span {
-        let span = info_span!(
-            parent: None,
-            "handle",
-            group = self.name,
-            event.id = %event.id,
-            event.type = event.event_type,
-            otel.name = format_args!("handle {topic} {}", self.name),
-            otel.kind = "consumer",
-            trace_id = Empty
-        );
-        if telemetry::is_exported() {
-            telemetry::link_to(&span, &Span::current());
-            telemetry::note(&span, "messaging.system", "kafka");
-            telemetry::note(&span, "messaging.operation.type", "process");
-            telemetry::note(&span, "messaging.destination.name", topic.to_owned());
-            telemetry::note(&span, "messaging.consumer.group.name", self.name);
-        }
-        telemetry::join(&span, event.traceparent.as_deref());
-        span
     }
 
     /// What a transaction with so many letters is seen as, where spans are exported: beside the traces of its letters, which

@@ -1,12 +1,12 @@
 //! What a service implements.
 
-use std::error::Error;
+use std::{error::Error, sync::OnceLock};
 
 use contracts::event::{Event, InvalidEvent};
 use futures::future::BoxFuture;
-use service_runtime::database;
+use service_runtime::{database, telemetry};
 use sqlx::PgConnection;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, field::Empty, info_span};
 
 /// Any error, as a handler met it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -47,8 +47,8 @@ pub trait EventHandler: Send + Sync + 'static {
         letters: &[Delivered],
     ) -> impl Future<Output = Result<(), HandlerError>> + Send {
         async move {
-            for Delivered { event, span } in letters {
-                self.handle(conn, event).instrument(span.clone()).await?;
+            for letter in letters {
+                self.handle(conn, &letter.event).instrument(letter.span().clone()).await?;
             }
             Ok(())
         }
@@ -60,8 +60,51 @@ pub trait EventHandler: Send + Sync + 'static {
 pub struct Delivered {
     /// What it says.
     pub event: Event,
-    /// The part of its trace that is told here: what is said or written for this letter alone is said in it.
-    pub span: Span,
+    group: &'static str,
+    topic: &'static str,
+    span: OnceLock<Span>,
+}
+
+impl Delivered {
+    /// A letter of this topic, given to a handler of this group. The current span is that of the batch that it is in.
+    pub fn new(group: &'static str, topic: &'static str, event: Event) -> Self {
+        let letter = Self { event, group, topic, span: OnceLock::new() };
+        if telemetry::is_exported() {
+            // whoever watches is to see it, whether or not anything is said in it
+            letter.span();
+        }
+        letter
+    }
+
+    /// The part of the letter's trace that is its handling here: what is said or written for this letter alone is said in it. Made when
+    /// it is first asked for: most handlers say nothing of most letters, and a span is dear beside what is done.
+    pub fn span(&self) -> &Span {
+        self.span.get_or_init(|| handling(self.group, self.topic, &self.event))
+    }
+}
+
+/// The part of a letter's trace that is its handling. The current span, that of the batch that it is in, is in no trace of a letter, and
+/// is linked to.
+pub(crate) fn handling(group: &'static str, topic: &'static str, event: &Event) -> Span {
+    let span = info_span!(
+        parent: None,
+        "handle",
+        group,
+        event.id = %event.id,
+        event.type = event.event_type,
+        otel.name = format_args!("handle {topic} {group}"),
+        otel.kind = "consumer",
+        trace_id = Empty
+    );
+    if telemetry::is_exported() {
+        telemetry::link_to(&span, &Span::current());
+        telemetry::note(&span, "messaging.system", "kafka");
+        telemetry::note(&span, "messaging.operation.type", "process");
+        telemetry::note(&span, "messaging.destination.name", topic);
+        telemetry::note(&span, "messaging.consumer.group.name", group);
+    }
+    telemetry::join(&span, event.traceparent.as_deref());
+    span
 }
 
 /// What it means to give a handler its letters again from the start.

@@ -101,7 +101,10 @@ impl Connection {
     pub async fn receive(&self) -> Received {
         match self.consumer().recv().await {
             Ok(message) => match self.group.partition(message.topic(), message.partition()) {
-                Some(partition) => Received::Letter(partition, Letter::from_kafka(&message)),
+                Some(partition) => {
+                    let is_wanted = |event_type: &str| self.group.wants(partition.topic, event_type);
+                    Received::Letter(partition, Letter::from_kafka_if(&message, is_wanted))
+                }
                 None => Received::Broken(KafkaError::Subscription(format!("a letter of {}", message.topic()))),
             },
             // the member has left its group because it did not poll for long, and does not always come back by itself

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn letter(offset: i64) -> Letter {
-        Letter { offset, key: None, headers: Vec::new(), payload: None }
+        Letter::new(offset, None, [], None)
     }
 
     #[test]

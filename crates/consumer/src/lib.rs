@@ -75,7 +75,7 @@ pub use config::ConsumerConfig;
 pub use dead_letter_copy::{DeadLetterCopy, dead_letter_topic, make_dead_letter_topic};
 pub use handler::{BoxError, Delivered, EventHandler, HandlerError, Kind};
 pub use inbox::{INBOX_KEPT_DAYS, first_time_in_tx};
-pub use letter::Letter;
+pub use letter::{Letter, LetterHeader};
 pub use parked::{discard, redrive};
 pub use service::ConsumerService;
 

@@ -8,6 +8,7 @@ use std::{
 
 use futures::FutureExt;
 use rdkafka::error::{KafkaError, KafkaResult};
+use service_runtime::rest::Rest;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -35,8 +36,8 @@ const REJOIN_WAIT: Duration = Duration::from_secs(1);
 /// How often the member looks around when nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
-/// However long a batch took, the next may begin so long after it began.
-const BATCH_PAUSE_MAX: Duration = Duration::from_millis(100);
+/// Between two batches; never less than the group's own [`crate::ConsumerConfig::batch_pause`].
+const REST: Rest = Rest { times: 4, min: Duration::ZERO, max: Duration::from_millis(100) };
 
 /// How often lag tools and metrics are told where the group is.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -352,8 +353,8 @@ impl Member {
 
     fn end_batch(&mut self, progress: Vec<Progress>) -> KafkaResult<()> {
         let running = self.running.take().expect("it was this one that ended");
-        let pause = (4 * self.batch_began.elapsed()).min(BATCH_PAUSE_MAX).max(self.group.config.batch_pause);
-        self.batch_at = self.batch_began + pause;
+        let earliest = self.batch_began + self.group.config.batch_pause;
+        self.batch_at = REST.until(self.batch_began).max(earliest);
         for Progress { partition, next, left, stop } in progress {
             if !running.partitions.contains(&partition) {
                 continue;

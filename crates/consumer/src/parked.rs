@@ -42,6 +42,7 @@ pub async fn discard(database: impl PgExecutor<'_>, id: i64) -> Result<bool, sql
 }
 
 /// The blocked keys among those of a batch.
+#[derive(Default)]
 pub(crate) struct BlockedKeys(HashSet<(&'static str, Vec<u8>)>);
 
 impl BlockedKeys {
@@ -51,7 +52,7 @@ impl BlockedKeys {
         let mut topics = Vec::new();
         let mut keys = Vec::new();
         for slice in slices {
-            for key in slice.letters.iter().filter_map(|letter| letter.key.as_deref()) {
+            for key in slice.letters.iter().filter_map(|letter| letter.key()) {
                 topics.push(slice.partition.topic);
                 keys.push(key);
             }
@@ -72,12 +73,12 @@ impl BlockedKeys {
 
     pub fn contains(&self, topic: &'static str, letter: &Letter) -> bool {
         // there are nearly always none, and to look costs a copy of the key
-        !self.0.is_empty() && letter.key.as_ref().is_some_and(|key| self.0.contains(&(topic, key.clone())))
+        !self.0.is_empty() && letter.key().is_some_and(|key| self.0.contains(&(topic, key.to_vec())))
     }
 
     /// The letter was parked.
     pub fn add(&mut self, topic: &'static str, letter: &Letter) {
-        self.0.extend(letter.key.clone().map(|key| (topic, key)));
+        self.0.extend(letter.key().map(|key| (topic, key.to_vec())));
     }
 }
 
@@ -112,8 +113,7 @@ async fn insert_in_tx(
     error: &str,
     retry_in: Duration,
 ) -> Result<(), Failure> {
-    let (names, values): (Vec<&str>, Vec<Option<&[u8]>>) =
-        letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).unzip();
+    let (names, values): (Vec<&str>, Vec<Option<&[u8]>>) = letter.headers().unzip();
     let parked = sqlx::query(
         r#"INSERT INTO consumer_parked ("group", topic, partition, "offset", key, header_names, header_values,
                payload, traceparent, error, next_retry_at)
@@ -124,10 +124,10 @@ async fn insert_in_tx(
     .bind(partition.topic)
     .bind(partition.number)
     .bind(letter.offset)
-    .bind(letter.key.as_deref())
+    .bind(letter.key())
     .bind(names)
     .bind(values)
-    .bind(letter.payload.as_deref())
+    .bind(letter.payload())
     .bind(letter.traceparent())
     .bind(storable(error))
     .bind(milliseconds(retry_in))
@@ -166,12 +166,12 @@ impl Row {
         Parked {
             id: self.id,
             partition: Partition { topic, number: self.partition },
-            letter: Letter {
-                offset: self.offset,
-                key: self.key,
-                headers: self.header_names.into_iter().zip(self.header_values).collect(),
-                payload: self.payload,
-            },
+            letter: Letter::new(
+                self.offset,
+                self.key.as_deref(),
+                self.header_names.iter().map(String::as_str).zip(self.header_values.iter().map(Option::as_deref)),
+                self.payload.as_deref(),
+            ),
             error: self.error,
             retry_count: self.retry_count,
         }

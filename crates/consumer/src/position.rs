@@ -66,29 +66,46 @@ pub(crate) async fn lock_in_tx(
     Ok(known.collect())
 }
 
-/// Moves the group on, in all these partitions or in none: `false` when it is not where the moves start from, because
+/// A group that was moved on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Advanced {
+    /// Whether any letter of the group is parked. Nobody else can park one of these partitions before this transaction ends: that moves the
+    /// position as well.
+    pub has_parked: bool,
+}
+
+/// Moves the group on, in all these partitions or in none: `None` when it is not where the moves start from, because
 /// another member has moved it. Then the caller rolls back. The rows stay locked, so nobody else's batch of these
 /// partitions runs at the same time.
-pub(crate) async fn advance_in_tx(conn: &mut PgConnection, group: &Group, moves: &[Move]) -> Result<bool, sqlx::Error> {
+pub(crate) async fn advance_in_tx(
+    conn: &mut PgConnection,
+    group: &Group,
+    moves: &[Move],
+) -> Result<Option<Advanced>, sqlx::Error> {
     let topics: Vec<&str> = moves.iter().map(|step| step.partition.topic).collect();
     let numbers: Vec<i32> = moves.iter().map(|step| step.partition.number).collect();
     let from: Vec<i64> = moves.iter().map(|step| step.from).collect();
     let to: Vec<i64> = moves.iter().map(|step| step.to).collect();
-    let updated = sqlx::query(
-        r#"UPDATE consumer_position AS position
-           SET next = step.after
-           FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[]) AS step (topic, partition, before, after)
-           WHERE position."group" = $1 AND position.topic = step.topic AND position.partition = step.partition
-               AND position.next = step.before"#,
+    let (rows, has_parked): (i64, bool) = sqlx::query_as(
+        r#"WITH moved AS (
+               UPDATE consumer_position AS position
+               SET next = step.after
+               FROM unnest($2::text[], $3::integer[], $4::bigint[], $5::bigint[])
+                   AS step (topic, partition, before, after)
+               WHERE position."group" = $1 AND position.topic = step.topic AND position.partition = step.partition
+                   AND position.next = step.before
+               RETURNING position.partition
+           )
+           SELECT (SELECT count(*) FROM moved), EXISTS (SELECT FROM consumer_parked WHERE "group" = $1)"#,
     )
     .bind(group.name)
     .bind(topics)
     .bind(numbers)
     .bind(from)
     .bind(to)
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(usize::try_from(updated.rows_affected()).is_ok_and(|rows| rows == moves.len()))
+    Ok((usize::try_from(rows) == Ok(moves.len())).then_some(Advanced { has_parked }))
 }
 
 /// Every partition in which some group of the database has a position: topic and number.

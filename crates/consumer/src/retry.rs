@@ -116,7 +116,7 @@ pub(crate) async fn retry_one(group: Arc<Group>) -> Result<bool, sqlx::Error> {
 async fn try_in_tx(conn: &mut PgConnection, group: &Group, parked: &Parked) -> Result<Outcome, HandlerError> {
     let event = parked.letter.read()?;
     let topic = parked.partition.topic;
-    if !group.wants(topic, &event) {
+    if !group.wants(topic, &event.event_type) {
         return Ok(Outcome::Skipped);
     }
     group.handle(topic, conn, &event).await?;

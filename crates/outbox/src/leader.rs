@@ -3,7 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use contracts::event::Event;
-use service_runtime::{kill_point, telemetry};
+use service_runtime::{kill_point, rest::Rest, telemetry};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -20,15 +20,14 @@ use crate::{
     spans,
 };
 
-/// Rounds begin at least so long after each other: every one wakes every group that reads the topic. Without a wake-up the outbox is
-/// looked at after this pause, …
+/// Between two rounds: every one wakes every group that reads the topic.
+const REST: Rest = Rest { times: 2, min: Duration::from_millis(10), max: Duration::from_millis(50) };
+
+/// Without a wake-up the outbox is looked at after this pause, …
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// … which doubles to this while nothing comes.
 const PAUSE_MAX: Duration = Duration::from_millis(250);
-
-/// However long a round took, the next one may begin so long after it began.
-const REST_MAX: Duration = Duration::from_millis(50);
 
 /// How often the progress is written down at most. A crash repeats the letters of so long a time; and while an old
 /// snapshot keeps the row's old versions alive, they gather more slowly.
@@ -135,11 +134,10 @@ impl<'a> Leader<'a> {
             if full {
                 continue;
             }
-            // the longer a round takes, the more is written meanwhile that shares the next
-            let rest = (2 * began.elapsed()).clamp(PAUSE_MIN, REST_MAX);
+            let rested = REST.until(began);
             tokio::select! {
                 // what is committed in quick succession shares a round
-                () = self.waker.woken() => sleep_until(began + rest).await,
+                () = self.waker.woken() => sleep_until(rested).await,
                 () = sleep(pause) => {}
                 () = cancel.cancelled() => {}
                 _ = self.chores.tick() => self.do_chores().await?,

@@ -169,6 +169,15 @@ fn span_of_item(rpc: &'static str, traceparent: &str) -> Span {
     span
 }
 
+/// Refuses a list that is empty or longer than [`LIST_ITEMS_MAX`].
+pub fn check_list<I>(items: &[I]) -> Result<(), Status> {
+    if items.is_empty() || items.len() > LIST_ITEMS_MAX {
+        let detail = format!("a list has 1 to {LIST_ITEMS_MAX} items, this one has {}", items.len());
+        return Err(status(ProblemCode::Invalid, detail));
+    }
+    Ok(())
+}
+
 fn in_spans<I, O, F>(
     shutdown: &Shutdown,
     items: Vec<I>,
@@ -178,10 +187,7 @@ where
     O: Send + 'static,
     F: Future<Output = O> + Send + 'static,
 {
-    if items.is_empty() || items.len() > LIST_ITEMS_MAX {
-        let detail = format!("a list has 1 to {LIST_ITEMS_MAX} items, this one has {}", items.len());
-        return Err(status(ProblemCode::Invalid, detail));
-    }
+    check_list(&items)?;
     let (settled, outcomes) = mpsc::channel(items.len());
     for item in items {
         let settled = settled.clone();

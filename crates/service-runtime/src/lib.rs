@@ -8,6 +8,7 @@ pub mod database;
 pub mod kill_point;
 pub mod operator;
 pub mod ops;
+pub mod rest;
 pub mod telemetry;
 pub mod worker;
 

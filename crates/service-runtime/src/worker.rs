@@ -2,10 +2,16 @@
 
 use std::{fmt::Display, future::Future, sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::{Instant, sleep_until},
+};
 use tracing::warn;
 
-use crate::Shutdown;
+use crate::{Shutdown, rest::Rest};
+
+/// Places that come free while it rests are given away together.
+const REST: Rest = Rest { times: 4, min: Duration::ZERO, max: Duration::from_millis(50) };
 
 /// How a worker goes about its work.
 #[derive(Debug, Clone)]
@@ -38,6 +44,7 @@ impl Worker {
     {
         let room = Arc::new(Semaphore::new(self.at_once));
         loop {
+            let began = Instant::now();
             let free = room.available_permits();
             let mut claimed_all = free > 0;
             if free > 0 {
@@ -57,12 +64,17 @@ impl Worker {
                     Err(error) => warn!(work = self.name, %error, "cannot look for work, trying again"),
                 }
             }
+            let rested = REST.until(began);
             tokio::select! {
                 () = shutdown.requested() => return,
                 // there may be more than there was room for; none is kept, it is only waited until there is some
                 place = room.acquire(), if !claimed_all => drop(place),
                 () = self.wake.notified(), if claimed_all => {}
                 () = tokio::time::sleep(self.look_every) => {}
+            }
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = sleep_until(rested) => {}
             }
         }
     }

@@ -143,6 +143,18 @@ impl From<Account> for v1::Account {
     }
 }
 
+impl From<Account> for v1::Contact {
+    fn from(account: Account) -> Self {
+        Self { account_id: account.id.to_string(), email: account.email.0, name: account.name.0 }
+    }
+}
+
+impl From<Account> for v1::Destination {
+    fn from(account: Account) -> Self {
+        Self { account_id: account.id.to_string(), recipient: account.name.0, address: account.address.map(Into::into) }
+    }
+}
+
 /// Text of `length` characters, none of them a control character (PostgreSQL cannot keep NUL, and nobody is called a
 /// line break).
 pub(crate) fn right_text(

@@ -1,6 +1,7 @@
 //! Who someone is and where their parcels go.
 
 use contracts::{ids::AccountId, topics::ACCOUNTS};
+use tracing::error;
 
 use crate::{
     Deps,
@@ -11,7 +12,31 @@ use crate::{
 
 /// The account with this id.
 pub async fn get_account(deps: &Deps, id: AccountId) -> Result<Account, AccountsError> {
-    deps.reader.find(id).await
+    store::find_accounts(&deps.pool, &[id]).await?.remove(&id).unwrap_or(Err(AccountsError::NoSuchAccount))
+}
+
+/// What was found of several accounts. One that there is not is in neither.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In any sequence.
+    pub accounts: Vec<Account>,
+    /// Whose rows cannot be read.
+    pub unreadable: Vec<AccountId>,
+}
+
+/// The accounts with these ids. One that cannot be read is in nobody's way.
+pub async fn get_accounts(deps: &Deps, ids: &[AccountId]) -> Result<Found, AccountsError> {
+    let mut found = Found::default();
+    for (id, account) in store::find_accounts(&deps.pool, ids).await? {
+        match account {
+            Ok(account) => found.accounts.push(account),
+            Err(error) => {
+                error!(account.id = %id, %error, "an account cannot be read");
+                found.unreadable.push(id);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Keeps the address in place of the one before, and writes the letter that it changed. The same address again changes

@@ -1,10 +1,8 @@
 //! What can go wrong, and how it is told to the caller.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
-use batcher::Refused;
 use contracts::problem::ProblemCode;
-use service_runtime::database;
 use tokio::task::JoinError;
 use tonic::Status;
 use tracing::{error, warn};
@@ -29,18 +27,12 @@ pub enum AccountsError {
     /// There is no account with this id.
     #[error("there is no such account")]
     NoSuchAccount,
-    /// More passwords wait to be hashed, or accounts to be read, than may.
+    /// More passwords wait to be hashed than may.
     #[error("too many people are asking, try again")]
     Busy,
     /// The database refused or did not answer.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    /// What the accounts failed of that were to be read together.
-    #[error(transparent)]
-    Together(Arc<AccountsError>),
-    /// Reading accounts together ended in a panic.
-    #[error("reading accounts panicked")]
-    Lost,
     /// A letter could not be written.
     #[error("the outbox: {0}")]
     Outbox(outbox::Error),
@@ -61,11 +53,8 @@ impl AccountsError {
             Self::WrongCredentials => ProblemCode::WrongCredentials,
             Self::NoSuchAccount => ProblemCode::NotFound,
             Self::Busy => ProblemCode::Unavailable,
-            Self::Together(error) => error.code(),
             Self::Database(error) if is_outage(error) => ProblemCode::Unavailable,
-            Self::Database(_) | Self::Outbox(_) | Self::BrokenRow(_) | Self::Panicked(_) | Self::Lost => {
-                ProblemCode::Internal
-            }
+            Self::Database(_) | Self::Outbox(_) | Self::BrokenRow(_) | Self::Panicked(_) => ProblemCode::Internal,
         }
     }
 }
@@ -79,17 +68,6 @@ impl From<outbox::Error> for AccountsError {
     }
 }
 
-impl From<Refused<Arc<AccountsError>>> for AccountsError {
-    fn from(refused: Refused<Arc<AccountsError>>) -> Self {
-        match refused {
-            Refused::Full => Self::Busy,
-            Refused::Failed(error) => Self::Together(error),
-            Refused::Late => Self::Database(database::no_answer()),
-            Refused::Lost => Self::Lost,
-        }
-    }
-}
-
 impl From<AccountsError> for Status {
     /// The one place where what happened inside is logged instead of told.
     fn from(failure: AccountsError) -> Self {
@@ -99,7 +77,7 @@ impl From<AccountsError> for Status {
                 error!(error = %failure, "a call failed");
                 rpc::status(code, "a fault of ours")
             }
-            (AccountsError::Database(_) | AccountsError::Together(_), _) => {
+            (AccountsError::Database(_), _) => {
                 warn!(error = %failure, "the database does not serve");
                 rpc::status(code, "the database does not answer, try again")
             }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use contracts::{
     accounts::v1::{
-        GetAccountRequest, GetAccountResponse, GetAddressRequest, GetAddressResponse, GetContactRequest,
-        GetContactResponse, JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
+        GetAccountRequest, GetAccountResponse, GetAddressesRequest, GetAddressesResponse, GetContactsRequest,
+        GetContactsResponse, JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
         SetAddressRequest, SetAddressResponse, accounts_service_server::AccountsService,
     },
     ids::AccountId,
@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     Deps,
     account::{Address, Role},
-    contact::{get_account, set_address},
+    contact::{Found, get_account, get_accounts, set_address},
     error::AccountsError,
     login::login,
     register::{NewAccount, register},
@@ -77,21 +77,36 @@ impl AccountsService for Accounts {
         Ok(Response::new(SetAddressResponse { account: Some(account.await?.into()) }))
     }
 
-    async fn get_contact(&self, request: Request<GetContactRequest>) -> Result<Response<GetContactResponse>, Status> {
-        let id = account_id(&request.into_inner().account_id)?;
-        let deps = self.deps.clone();
-        let account = rpc::uncut(&self.shutdown, async move { Ok(get_account(&deps, id).await?) }).await?;
-        let (email, name) = (account.email.as_str().to_owned(), account.name.as_str().to_owned());
-        Ok(Response::new(GetContactResponse { email, name }))
+    async fn get_contacts(
+        &self,
+        request: Request<GetContactsRequest>,
+    ) -> Result<Response<GetContactsResponse>, Status> {
+        let Found { accounts, unreadable } = self.found(&request.into_inner().account_ids).await?;
+        let contacts = accounts.into_iter().map(Into::into).collect();
+        Ok(Response::new(GetContactsResponse { contacts, unreadable_ids: texts(unreadable) }))
     }
 
-    async fn get_address(&self, request: Request<GetAddressRequest>) -> Result<Response<GetAddressResponse>, Status> {
-        let id = account_id(&request.into_inner().account_id)?;
-        let deps = self.deps.clone();
-        let account = rpc::uncut(&self.shutdown, async move { Ok(get_account(&deps, id).await?) }).await?;
-        let recipient = account.name.as_str().to_owned();
-        Ok(Response::new(GetAddressResponse { recipient, address: account.address.map(Into::into) }))
+    async fn get_addresses(
+        &self,
+        request: Request<GetAddressesRequest>,
+    ) -> Result<Response<GetAddressesResponse>, Status> {
+        let Found { accounts, unreadable } = self.found(&request.into_inner().account_ids).await?;
+        let destinations = accounts.into_iter().map(Into::into).collect();
+        Ok(Response::new(GetAddressesResponse { destinations, unreadable_ids: texts(unreadable) }))
     }
+}
+
+impl Accounts {
+    async fn found(&self, ids: &[String]) -> Result<Found, Status> {
+        rpc::server::check_list(ids)?;
+        let ids = ids.iter().map(|id| account_id(id)).collect::<Result<Vec<_>, _>>()?;
+        let deps = self.deps.clone();
+        rpc::uncut(&self.shutdown, async move { Ok(get_accounts(&deps, &ids).await?) }).await
+    }
+}
+
+fn texts(ids: Vec<AccountId>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
 }
 
 fn account_id(text: &str) -> Result<AccountId, AccountsError> {

@@ -11,7 +11,6 @@ pub mod grpc;
 pub mod login;
 pub mod operators;
 pub mod password;
-pub mod reader;
 pub mod register;
 pub mod signing_key;
 
@@ -27,7 +26,7 @@ use service_runtime::{Error, Shutdown, clock::Clock, config::OpsConfig, database
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
-use crate::{config::ServeConfig, grpc::Accounts, password::Hasher, reader::Reader, signing_key::SigningKey};
+use crate::{config::ServeConfig, grpc::Accounts, password::Hasher, signing_key::SigningKey};
 
 /// All that makes the database of this service, in this sequence.
 pub static MIGRATORS: [&Migrator; 2] = [&outbox::MIGRATOR, &MIGRATOR];
@@ -40,8 +39,6 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accounts");
 pub struct Deps {
     /// The database `accounts`.
     pub pool: PgPool,
-    /// Reads accounts.
-    pub reader: Reader,
     /// Hashes passwords, a few at a time.
     pub hasher: Hasher,
     /// Signs tokens.
@@ -62,8 +59,7 @@ pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     let ops = OpsConfig { ops_addr: config.ops_addr };
     let operators = outbox::admin::routes(pool.clone());
     ops::serve(&ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
-    let reader = Reader::start(pool.clone());
-    let deps = Deps { pool, reader, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };
+    let deps = Deps { pool, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     let service = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
     tls.serve(config.listen_addr, Routes::new(service), &shutdown).await

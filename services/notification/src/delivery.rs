@@ -6,18 +6,19 @@
 //! A crash between the last two sends the message again, with the same Message-ID, by which mail servers and readers know
 //! that it is the same.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use batcher::{Batch, Batcher, Limits, Refused};
-use contracts::ids::AccountId;
+use lettre::message::Mailbox;
 use metrics::counter;
+use rpc::server::LIST_ITEMS_MAX;
 use service_runtime::{kill_point, telemetry, worker::Worker};
 use sqlx::PgPool;
-use tracing::{Instrument, error, field::Empty, info, info_span, warn};
+use tracing::{Instrument, Span, error, field::Empty, info, info_span, warn};
 use uuid::Uuid;
 
-use crate::{Deps, contact::Contact, message::DueMessage, store};
+use crate::{Deps, contact::Contacts, message::DueMessage, store};
 
 /// How often it looks for messages that are due when nobody wakes it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -49,38 +50,55 @@ pub async fn run(deps: Deps) {
     let at_once = deps.mailer.at_once();
     let worker = Worker { name: "delivery", at_once, wake: deps.written.clone(), look_every: LOOK_EVERY };
     let claim = {
-        let pool = deps.pool.clone();
+        let deps = deps.clone();
         move |room| {
-            let pool = pool.clone();
-            async move { store::claim_due(&pool, room, LEASE).await.map(with_contacts) }
+            let deps = deps.clone();
+            async move { claim(&deps, room).await }
         }
     };
     let shutdown = deps.shutdown.clone();
     let limits = Limits { queue_max: at_once, weight_max: at_once };
     let sent = Batcher::start("notification.sent", Sent { pool: deps.pool.clone() }, limits);
     worker
-        .run(shutdown, claim, move |(message, contact): (DueMessage, Contact)| {
+        .run(shutdown, claim, move |(message, to): (DueMessage, Recipient)| {
             let span = info_span!("delivery", message.id = %message.id, order.id = %message.order, trace_id = Empty);
             telemetry::join(&span, message.traceparent.as_deref());
             let (deps, sent) = (deps.clone(), sent.clone());
-            async move { deliver(&deps, &sent, message, contact).await }.instrument(span)
+            async move { deliver(&deps, &sent, message, to).await }.instrument(span)
         })
         .await;
 }
 
-/// Messages that were claimed together, each with what those to the same customer share.
-fn with_contacts(due: Vec<DueMessage>) -> Vec<(DueMessage, Contact)> {
-    let mut contacts: HashMap<AccountId, Contact> = HashMap::new();
-    let with_contact = |message: DueMessage| {
-        let contact = contacts.entry(message.customer).or_default().clone();
-        (message, contact)
+/// Whom a message goes to, or why that is not known.
+type Recipient = Result<Mailbox, Undelivered>;
+
+/// Claims messages, and asks whom they go to: one call for all.
+async fn claim(deps: &Deps, messages_max: usize) -> Result<Vec<(DueMessage, Recipient)>, sqlx::Error> {
+    let due = store::claim_due(&deps.pool, messages_max.min(LIST_ITEMS_MAX), LEASE).await?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let customers: BTreeSet<_> = due.iter().map(|message| message.customer).collect();
+    let contacts = Contacts::of(&deps.accounts, &customers).instrument(call_span(&due)).await;
+    let with_recipient = |message: DueMessage| {
+        let to = contacts.mailbox(message.customer);
+        (message, to)
     };
-    due.into_iter().map(with_contact).collect()
+    Ok(due.into_iter().map(with_recipient).collect())
+}
+
+/// One call for many messages: a part of the first one's trace, linked to those of the others.
+fn call_span(due: &[DueMessage]) -> Span {
+    let span = info_span!("contacts", messages = due.len(), trace_id = Empty);
+    let mut traceparents = due.iter().filter_map(|message| message.traceparent.as_deref());
+    telemetry::join(&span, traceparents.next());
+    telemetry::link(&span, traceparents);
+    span
 }
 
 /// Tries one message once, and notes what came of it.
-async fn deliver(deps: &Deps, sent: &Batcher<Sent>, message: DueMessage, contact: Contact) {
-    let noted = match send(deps, &message, contact).await {
+async fn deliver(deps: &Deps, sent: &Batcher<Sent>, message: DueMessage, to: Recipient) {
+    let noted = match send(deps, &message, to).await {
         Ok(()) => {
             count("sent");
             kill_point!("notification.sent.before-commit");
@@ -130,12 +148,9 @@ async fn mark_sent(sent: &Batcher<Sent>, message: &DueMessage) -> Result<(), Ref
     (|| sent.submit(message.id)).retry(pauses).await
 }
 
-async fn send(deps: &Deps, message: &DueMessage, contact: Contact) -> Result<(), Undelivered> {
-    let (deps, message) = (deps.clone(), message.clone());
-    let sending = async move {
-        let to = contact.mailbox_of(&deps.accounts, message.customer).await?;
-        deps.mailer.send(&message, to).await
-    };
+async fn send(deps: &Deps, message: &DueMessage, to: Recipient) -> Result<(), Undelivered> {
+    let (deps, message, to) = (deps.clone(), message.clone(), to?);
+    let sending = async move { deps.mailer.send(&message, to).await };
     // a task of its own: a message that makes us panic must not be tried for ever
     let sent = tokio::spawn(sending.in_current_span()).await;
     sent.unwrap_or_else(|_| Err(Undelivered::Refused("a fault of ours: sending it panicked".to_owned())))

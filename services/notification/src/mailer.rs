@@ -3,6 +3,7 @@
 mod smtp;
 
 use lettre::message::{Mailbox, Message, header::ContentType};
+use rpc::server::LIST_ITEMS_MAX;
 use service_runtime::Error;
 use tracing::info;
 
@@ -42,7 +43,7 @@ impl Mailer {
     /// How many messages may be on their way at a time. A mail server takes few connections from one sender.
     pub(crate) const fn at_once(&self) -> usize {
         match self {
-            Self::Log => 64,
+            Self::Log => LIST_ITEMS_MAX,
             Self::Smtp(_) => 8,
         }
     }

@@ -1,18 +1,26 @@
 //! Asking accounts whether customers have an address. Letters only note the question: a handler asks nobody.
 //!
-//! Each question goes its own way, so that one whose answer takes long holds up no other. What they share is what costs: of
-//! the questions that are taken together each customer's is asked once, and what is to be written while something is written
-//! is written together next.
+//! Questions are taken in lists, and a list is one call. What follows from its answers is written together with what else is to be
+//! written then.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use batcher::{Batch, Batcher, Limits, Refused};
-use contracts::{accounts::v1::GetAddressRequest, ids::AccountId, problem::ProblemCode};
+use contracts::{
+    accounts::v1::{Destination, GetAddressesRequest, GetAddressesResponse},
+    ids::AccountId,
+    problem::ProblemCode,
+};
+use futures::future::join_all;
+use rpc::server::LIST_ITEMS_MAX;
 use service_runtime::{telemetry, worker::Worker};
 use sqlx::PgPool;
-use tokio::sync::OnceCell;
 use tonic::Status;
-use tracing::{Instrument, field::Empty, info_span, warn};
+use tracing::{Instrument, Span, field::Empty, info_span, warn};
 
 pub use crate::store::questions::Question;
 use crate::{
@@ -21,8 +29,11 @@ use crate::{
     store::questions,
 };
 
+/// The most lists that are out at once: one whose answer takes long holds up no other.
+const LISTS_MAX: usize = 4;
+
 /// The most questions that are out at once.
-const QUESTIONS_MAX: usize = 32;
+const QUESTIONS_MAX: usize = LISTS_MAX * LIST_ITEMS_MAX;
 
 /// How long an answer may take.
 const BUDGET: Duration = Duration::from_secs(2);
@@ -41,7 +52,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub async fn run(deps: Deps) {
     let worker = Worker {
         name: "questions for addresses",
-        at_once: QUESTIONS_MAX,
+        at_once: LISTS_MAX,
         wake: deps.new_questions.clone(),
         look_every: LOOK_EVERY,
     };
@@ -49,18 +60,15 @@ pub async fn run(deps: Deps) {
     let asker = Asker::start(deps);
     let claim = {
         let asker = asker.clone();
-        move |room| {
+        move |lists_max| {
             let asker = asker.clone();
-            async move { asker.claim(room).await }
+            async move { asker.claim(lists_max).await }
         }
     };
     worker
-        .run(shutdown, claim, move |claimed: Claimed| {
-            let question = &claimed.question;
-            let span = info_span!("address", order.id = %question.order, trace_id = Empty);
-            telemetry::join(&span, question.traceparent.as_deref());
+        .run(shutdown, claim, move |questions| {
             let asker = asker.clone();
-            async move { asker.attempt(claimed).await }.instrument(span)
+            async move { asker.attempt(questions).await }
         })
         .await;
 }
@@ -73,54 +81,60 @@ pub struct Asker {
     postpone: Batcher<Postpone>,
 }
 
-/// A question that was taken, and the answer that it shares with those of its customer that were taken with it.
-#[derive(Debug, Clone)]
-pub struct Claimed {
-    /// What is asked.
-    pub question: Question,
-    has_address: Arc<OnceCell<Result<bool, Status>>>,
-}
-
 impl Asker {
     /// Must be called where tasks can be spawned.
     pub fn start(deps: Deps) -> Self {
-        let limits = Limits { queue_max: QUESTIONS_MAX, weight_max: QUESTIONS_MAX };
+        let limits = Limits { queue_max: QUESTIONS_MAX, weight_max: LIST_ITEMS_MAX };
         let prepare = Batcher::start("shipping.prepare", Prepare { deps: deps.clone() }, limits);
         let postpone = Batcher::start("shipping.postpone", Postpone { pool: deps.pool.clone() }, limits);
         Self { deps, prepare, postpone }
     }
 
-    /// Takes at most so many questions that are to be asked; for the time of a lease nobody else gets them.
-    pub async fn claim(&self, questions_max: usize) -> Result<Vec<Claimed>, ShippingError> {
-        let questions = questions::claim(&self.deps.pool, questions_max, LEASE).await?;
-        let mut answers: HashMap<AccountId, Arc<OnceCell<_>>> = HashMap::new();
-        let claimed = questions.into_iter().map(|question| {
-            let has_address = answers.entry(question.customer).or_default().clone();
-            Claimed { question, has_address }
-        });
-        Ok(claimed.collect())
+    /// Takes questions that are to be asked, at most so many lists; for the time of a lease nobody else gets them.
+    pub async fn claim(&self, lists_max: usize) -> Result<Vec<Vec<Question>>, ShippingError> {
+        let questions = questions::claim(&self.deps.pool, lists_max * LIST_ITEMS_MAX, LEASE).await?;
+        Ok(questions.chunks(LIST_ITEMS_MAX).map(<[Question]>::to_vec).collect())
     }
 
-    /// Asks a question that was taken, unless its customer's was asked already, and does what follows from the answer. Without
-    /// one it is asked again later.
-    pub async fn attempt(&self, claimed: Claimed) {
-        if let Err(error) = self.settle(&claimed).await {
+    /// Asks the questions of a list, and does what follows from each answer. Without one a question is asked again later.
+    pub async fn attempt(&self, questions: Vec<Question>) {
+        let span = call_span(&questions);
+        let customers = questions.iter().map(|question| question.customer).collect();
+        let answers = ask(&self.deps, &customers).instrument(span).await;
+        let attempts = questions.into_iter().map(|question| {
+            let span = info_span!("address", order.id = %question.order, trace_id = Empty);
+            telemetry::join(&span, question.traceparent.as_deref());
+            let answer = answers.as_ref().map_err(Status::clone).and_then(|answers| answers.of(question.customer));
+            self.settle_or_postpone(question, answer).instrument(span)
+        });
+        join_all(attempts).await;
+    }
+
+    async fn settle_or_postpone(&self, question: Question, has_address: Result<bool, Status>) {
+        if let Err(error) = self.settle(&question, has_address).await {
             warn!(%error, "the parcel waits, asking again");
-            if let Err(error) = self.postpone.submit(claimed.question).await {
+            if let Err(error) = self.postpone.submit(question).await {
                 warn!(%error, "the question is asked again when its lease ends");
             }
         }
     }
 
-    async fn settle(&self, claimed: &Claimed) -> Result<(), Unsettled> {
-        let question = &claimed.question;
-        let answer = claimed.has_address.get_or_init(|| has_address(&self.deps, question.customer)).await;
-        if answer.clone().map_err(ShippingError::Accounts)? {
+    async fn settle(&self, question: &Question, has_address: Result<bool, Status>) -> Result<(), Unsettled> {
+        if has_address.map_err(ShippingError::Accounts)? {
             answers::address_found(&self.deps, &self.prepare, question).await
         } else {
             Ok(answers::address_missing(&self.deps, question).await?)
         }
     }
+}
+
+/// One call for many orders: a part of the first one's trace, linked to those of the others.
+fn call_span(questions: &[Question]) -> Span {
+    let span = info_span!("addresses", questions = questions.len(), trace_id = Empty);
+    let mut traceparents = questions.iter().filter_map(|question| question.traceparent.as_deref());
+    telemetry::join(&span, traceparents.next());
+    telemetry::link(&span, traceparents);
+    span
 }
 
 /// Why a question has to be asked again.
@@ -155,18 +169,36 @@ impl Batch for Postpone {
     }
 }
 
-/// Whether accounts knows where parcels of this customer go. Where that is, is not kept.
-async fn has_address(deps: &Deps, customer: AccountId) -> Result<bool, Status> {
-    let answer = rpc::ask(BUDGET, GetAddressRequest { account_id: customer.to_string() }, |request| {
-        let mut accounts = deps.accounts.clone();
-        async move { accounts.get_address(request).await }
-    });
-    match answer.await {
-        Ok(answer) => Ok(answer.address.is_some()),
-        Err(status) if rpc::problem_of(&status) == ProblemCode::NotFound => {
-            warn!(customer.id = %customer, "accounts does not know the customer of a completed order");
-            Ok(false)
+/// Which customers have an address. What it is, is not kept.
+struct Answers {
+    with_address: HashSet<AccountId>,
+    without: HashSet<AccountId>,
+    unreadable: HashSet<AccountId>,
+}
+
+impl Answers {
+    fn of(&self, customer: AccountId) -> Result<bool, Status> {
+        if self.unreadable.contains(&customer) {
+            return Err(rpc::status(ProblemCode::Internal, "accounts cannot read the account of the customer"));
         }
-        Err(status) => Err(status),
+        if !self.with_address.contains(&customer) && !self.without.contains(&customer) {
+            warn!(customer.id = %customer, "accounts does not know the customer of a completed order");
+        }
+        Ok(self.with_address.contains(&customer))
     }
+}
+
+/// Asks whether accounts knows where parcels of these customers go.
+async fn ask(deps: &Deps, customers: &BTreeSet<AccountId>) -> Result<Answers, Status> {
+    let request = GetAddressesRequest { account_ids: customers.iter().map(AccountId::to_string).collect() };
+    let answer = rpc::ask(BUDGET, request, |request| {
+        let mut accounts = deps.accounts.clone();
+        async move { accounts.get_addresses(request).await }
+    });
+    let GetAddressesResponse { destinations, unreadable_ids } = answer.await?;
+    let ids = |ids: Vec<String>| ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let (with_address, without): (Vec<_>, Vec<_>) =
+        destinations.into_iter().partition(|destination| destination.address.is_some());
+    let of = |destinations: Vec<Destination>| ids(destinations.into_iter().map(|to| to.account_id).collect());
+    Ok(Answers { with_address: of(with_address), without: of(without), unreadable: ids(unreadable_ids) })
 }

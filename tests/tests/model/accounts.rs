@@ -2,9 +2,9 @@
 //! journeys of the whole platform show.)
 
 use contracts::accounts::v1::{
-    Address, GetAccountRequest, GetAccountResponse, GetAddressRequest, GetAddressResponse, GetContactRequest,
-    GetContactResponse, JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
-    SetAddressRequest, SetAddressResponse,
+    Address, Destination, GetAccountRequest, GetAccountResponse, GetAddressesRequest, GetAddressesResponse,
+    GetContactsRequest, GetContactsResponse, JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest,
+    RegisterResponse, SetAddressRequest, SetAddressResponse,
     accounts_service_server::{AccountsService, AccountsServiceServer},
 };
 use tonic::{Request, Response, Status, service::Routes};
@@ -21,8 +21,14 @@ impl Accounts {
 
 #[tonic::async_trait]
 impl AccountsService for Accounts {
-    async fn get_address(&self, _: Request<GetAddressRequest>) -> Result<Response<GetAddressResponse>, Status> {
-        Ok(Response::new(GetAddressResponse { recipient: String::new(), address: Some(Address::default()) }))
+    async fn get_addresses(
+        &self,
+        request: Request<GetAddressesRequest>,
+    ) -> Result<Response<GetAddressesResponse>, Status> {
+        let destination =
+            |account_id| Destination { account_id, recipient: String::new(), address: Some(Address::default()) };
+        let destinations = request.into_inner().account_ids.into_iter().map(destination).collect();
+        Ok(Response::new(GetAddressesResponse { destinations, unreadable_ids: Vec::new() }))
     }
 
     async fn register(&self, _: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
@@ -45,7 +51,7 @@ impl AccountsService for Accounts {
         Err(not_asked())
     }
 
-    async fn get_contact(&self, _: Request<GetContactRequest>) -> Result<Response<GetContactResponse>, Status> {
+    async fn get_contacts(&self, _: Request<GetContactsRequest>) -> Result<Response<GetContactsResponse>, Status> {
         Err(not_asked())
     }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use contracts::{
     accounts::v1::{
-        Address, GetAccountRequest, GetAddressRequest, GetContactRequest, GetContactResponse, RegisterRequest,
+        Address, Contact, GetAccountRequest, GetAddressesRequest, GetContactsRequest, GetContactsResponse,
+        RegisterRequest,
     },
     ids::AccountId,
     problem::ProblemCode,
@@ -75,10 +76,11 @@ async fn an_address_is_told_once_it_is_set_and_replaced_by_the_next() {
     let accounts = start().await;
     let id = accounts.register("ada@example.com").await.unwrap().account_id;
     let parcel_goes_to = async || {
-        let request = GetAddressRequest { account_id: id.clone() };
-        let response = accounts.client.clone().get_address(request).await.unwrap().into_inner();
-        assert_eq!(response.recipient, "Ada");
-        response.address
+        let request = GetAddressesRequest { account_ids: vec![id.clone()] };
+        let response = accounts.client.clone().get_addresses(request).await.unwrap().into_inner();
+        let [destination] = response.destinations.try_into().unwrap();
+        assert_eq!((&destination.account_id, destination.recipient.as_str()), (&id, "Ada"));
+        destination.address
     };
     assert_eq!(parcel_goes_to().await, None);
     for line1 in ["1 High Street", "2 High Street"] {
@@ -99,11 +101,40 @@ async fn an_account_may_begin_with_an_address() {
 }
 
 #[tokio::test]
-async fn a_contact_is_the_email_as_it_was_written_and_the_name() {
+async fn contacts_are_emails_as_they_were_written_and_names_of_those_who_are_there() {
     let accounts = start().await;
-    let id = accounts.register("Ada@Example.com").await.unwrap().account_id;
-    let contact = accounts.client.clone().get_contact(GetContactRequest { account_id: id }).await.unwrap().into_inner();
-    assert_eq!(contact, GetContactResponse { email: "Ada@Example.com".to_owned(), name: "Ada".to_owned() });
+    let ids = [
+        accounts.register("Ada@Example.com").await.unwrap().account_id,
+        AccountId::new().to_string(),
+        accounts.register("eve@example.com").await.unwrap().account_id,
+    ];
+    let request = GetContactsRequest { account_ids: ids.to_vec() };
+    let mut told = accounts.client.clone().get_contacts(request).await.unwrap().into_inner();
+    told.contacts.sort_by_key(|contact| ids.iter().position(|id| *id == contact.account_id));
+    let contact = |account_id: &String, email: &str| Contact {
+        account_id: account_id.clone(),
+        email: email.to_owned(),
+        name: "Ada".to_owned(),
+    };
+    let contacts = vec![contact(&ids[0], "Ada@Example.com"), contact(&ids[2], "eve@example.com")];
+    assert_eq!(told, GetContactsResponse { contacts, unreadable_ids: Vec::new() });
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_read_is_in_nobody_s_way() {
+    let accounts = start().await;
+    let ids = [
+        accounts.register("ada@example.com").await.unwrap().account_id,
+        accounts.register("eve@example.com").await.unwrap().account_id,
+    ];
+    accounts.spoil(&ids[0]).await;
+    let request = GetContactsRequest { account_ids: ids.to_vec() };
+    let told = accounts.client.clone().get_contacts(request).await.unwrap().into_inner();
+    assert_eq!((told.contacts.len(), &told.contacts[0].account_id), (1, &ids[1]));
+    assert_eq!(told.unreadable_ids, ids[..1]);
+    let request = GetAddressesRequest { account_ids: ids.to_vec() };
+    let told = accounts.client.clone().get_addresses(request).await.unwrap().into_inner();
+    assert_eq!((told.destinations.len(), told.unreadable_ids), (1, ids[..1].to_vec()));
 }
 
 #[tokio::test]
@@ -112,12 +143,12 @@ async fn nobody_is_not_found() {
     let nobody = AccountId::new().to_string();
     let request = GetAccountRequest { account_id: nobody.clone() };
     assert_eq!(refused_as(accounts.client.clone().get_account(request).await), ProblemCode::NotFound);
-    let request = GetContactRequest { account_id: nobody.clone() };
-    assert_eq!(refused_as(accounts.client.clone().get_contact(request).await), ProblemCode::NotFound);
-    let request = GetContactRequest { account_id: "nobody".to_owned() };
-    assert_eq!(refused_as(accounts.client.clone().get_contact(request).await), ProblemCode::Invalid);
-    let request = GetAddressRequest { account_id: nobody.clone() };
-    assert_eq!(refused_as(accounts.client.clone().get_address(request).await), ProblemCode::NotFound);
+    for account_ids in [Vec::new(), vec!["nobody".to_owned()], vec![nobody.clone(); 101]] {
+        let request = GetContactsRequest { account_ids: account_ids.clone() };
+        assert_eq!(refused_as(accounts.client.clone().get_contacts(request).await), ProblemCode::Invalid);
+        let request = GetAddressesRequest { account_ids };
+        assert_eq!(refused_as(accounts.client.clone().get_addresses(request).await), ProblemCode::Invalid);
+    }
     assert_eq!(refused_as(accounts.set_address(&nobody, address("1 High Street")).await), ProblemCode::NotFound);
     assert_eq!(refused_as(accounts.set_address("nobody", address("1 High Street")).await), ProblemCode::Invalid);
 }

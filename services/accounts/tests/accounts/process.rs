@@ -125,6 +125,12 @@ impl Process {
     pub async fn accounts_kept(&self) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(&self.database.owner).await.unwrap()
     }
+
+    /// Makes an account unreadable: it has an email that is none.
+    pub async fn spoil(&self, id: &str) {
+        let spoil = "UPDATE account SET email = 'nobody' WHERE account_id = $1::uuid";
+        sqlx::query(spoil).bind(id).execute(&self.database.owner).await.unwrap();
+    }
 }
 
 /// Someone called Ada.

@@ -119,17 +119,21 @@ impl Batch {
     }
 }
 
+fn owned(part: Option<&[u8]>) -> Option<Vec<u8>> {
+    part.map(<[u8]>::to_vec)
+}
+
 /// The copy of a dead letter.
 fn copy(settings: &Settings, partition: i32, letter: &Letter, error: &str) -> Record {
     let from = settings.kafka.on_the_wire(ORDERS.name());
     let topic = dead_letter_topic(&from, GROUP);
     let group = settings.kafka.on_the_wire(GROUP);
-    let size = letter.bytes();
+    let size = letter.size();
     if size <= COPY_BYTES_MAX {
         let copy = DeadLetterCopy { letter, topic: &from, partition, group: &group, error, retry_count: 0 };
-        return Record { topic, key: letter.key.clone(), headers: copy.headers(), payload: letter.payload.clone() };
+        return Record { topic, key: owned(letter.key()), headers: copy.headers(), payload: owned(letter.payload()) };
     }
-    let place = Letter { offset: letter.offset, key: None, headers: Vec::new(), payload: None };
+    let place = Letter::new(letter.offset, None, [], None);
     let error = format!("{error} (with its {size} bytes too large to be copied: read it where it lies)");
     let copy = DeadLetterCopy { letter: &place, topic: &from, partition, group: &group, error: &error, retry_count: 0 };
     Record { topic, key: None, headers: copy.headers(), payload: None }

@@ -8,7 +8,7 @@ use metrics::gauge;
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, Statistics, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance},
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance},
     error::{KafkaError, KafkaResult},
     topic_partition_list::TopicPartitionListElem,
     types::RDKafkaErrorCode,
@@ -59,7 +59,7 @@ impl Reader {
             .set("partition.assignment.strategy", "range")
             // a new group starts with the oldest letter
             .set("auto.offset.reset", "earliest")
-            // the position is committed by the transactions, and by nobody else
+            // the position is committed with what was written, or when there was nothing to write
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             // a topic that is made after its readers is found in this time
@@ -105,6 +105,12 @@ impl Reader {
     pub fn membership(&self) -> KafkaResult<ConsumerGroupMetadata> {
         let membership = self.consumer().group_metadata();
         membership.ok_or_else(|| KafkaError::Subscription("it is in no group".to_owned()))
+    }
+
+    /// Moves the group on past letters of which nothing was written, and waits until Kafka has it: a position that came late could
+    /// otherwise follow that of a transaction, and take it back. Refused when this member's generation is over.
+    pub fn commit(&self, position: &TopicPartitionList) -> KafkaResult<()> {
+        self.consumer().commit(position, CommitMode::Sync)
     }
 
     /// The position after the batch.

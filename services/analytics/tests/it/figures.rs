@@ -7,10 +7,9 @@ use contracts::{
     events::v1::OrderCompleted,
     ids::OrderId,
     order::v1::{Order, PaymentStatus},
-    timestamp_to_proto,
+    timestamp_to_proto, topics,
 };
 use testkit::SOON;
-use tracing::Span;
 
 use crate::{
     desk::Desk,
@@ -94,7 +93,7 @@ async fn a_list_of_letters_is_counted_once_whatever_is_in_it_twice_or_was_counte
         given_back,
         repeated,
     ];
-    let delivered = |event| Delivered { event, span: Span::none() };
+    let delivered = |event| Delivered::new(CountLetters::GROUP, topics::ORDERS.name(), event);
     let mut tx = database.app.begin().await.unwrap();
     CountLetters.handle(&mut tx, &before).await.unwrap();
     CountLetters.handle_all(&mut tx, &letters.map(delivered)).await.unwrap();

@@ -98,8 +98,8 @@ async fn a_letter_that_makes_no_sense_is_dead_lettered_once_and_the_stream_goes_
         assert!(errors.iter().any(|error| error.contains(expected)), "nothing says {expected:?}: {errors:#?}");
     }
     assert_eq!(dead.len(), bad.len() + 1);
-    let copy = dead.iter().find(|copy| copy.key.as_deref() == Some(letters[0].subject.as_bytes())).expect("a copy");
-    assert_eq!(copy.payload.as_deref(), Some(letters[0].payload.as_slice()));
+    let copy = dead.iter().find(|copy| copy.key() == Some(letters[0].subject.as_bytes())).expect("a copy");
+    assert_eq!(copy.payload(), Some(letters[0].payload.as_slice()));
     assert_eq!(header(copy, "kafka_dlt-original-topic"), post.kafka.topic(ORDERS.name()));
     assert_eq!(header(copy, "ce_id"), letters[0].id.to_string());
 }
@@ -162,6 +162,6 @@ pub async fn has_picked(post: &Post) {
 }
 
 fn header(copy: &Letter, name: &str) -> String {
-    let (_, value) = copy.headers.iter().find(|(key, _)| key == name).expect("the header is there");
-    String::from_utf8(value.clone().expect("it has a value")).expect("it is text")
+    let (_, value) = copy.headers().find(|(key, _)| *key == name).expect("the header is there");
+    String::from_utf8(value.expect("it has a value").to_vec()).expect("it is text")
 }

@@ -12,7 +12,7 @@ pub use orders::FollowOrders;
 
 /// The most letters of one transaction. It holds the stock of all their orders until it commits, and customers wait for
 /// that stock meanwhile.
-const BATCH_LETTERS_MAX: usize = 50;
+const BATCH_LETTERS_MAX: usize = 250;
 
 /// Reads letters until the end is requested.
 pub(crate) async fn run(kafka: KafkaConfig, pool: PgPool, relay: Waker, shutdown: Shutdown) {

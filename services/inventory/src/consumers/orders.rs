@@ -55,9 +55,9 @@ impl EventHandler for FollowOrders {
     /// All that is wanted, then all that is sold, then what comes back: an order goes through them in this sequence.
     async fn handle_all(&self, conn: &mut PgConnection, letters: &[Delivered]) -> Result<(), HandlerError> {
         let (mut wanted, mut completed, mut cancelled) = (Vec::new(), Vec::new(), Vec::new());
-        for Delivered { event, span } in letters {
-            match told(event)? {
-                Told::Wanted(wish) => wanted.push((wish, span.clone())),
+        for letter in letters {
+            match told(&letter.event)? {
+                Told::Wanted(wish) => wanted.push((wish, letter.span().clone())),
                 Told::NotForUs => {}
                 Told::Completed(order) => completed.push(order),
                 Told::Cancelled(order) => cancelled.push(order),

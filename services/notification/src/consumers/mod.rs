@@ -41,9 +41,9 @@ async fn write(conn: &mut PgConnection, event: &Event, tell: Tell) -> Result<(),
     }
 }
 
-/// Writes down what letters tell their customers, each read as a part of its own trace.
+/// Writes down what letters tell their customers.
 async fn write_all(conn: &mut PgConnection, letters: &[Delivered], tell: Tell) -> Result<(), HandlerError> {
-    let told = letters.iter().map(|Delivered { event, span }| span.in_scope(|| tell(event)));
+    let told = letters.iter().map(|letter| tell(&letter.event));
     let messages: Vec<NewMessage> = told.filter_map(Result::transpose).collect::<Result<_, _>>()?;
     if messages.is_empty() {
         return Ok(());

@@ -39,7 +39,7 @@ impl EventHandler for HearPayment {
     }
 
     async fn handle_all(&self, conn: &mut PgConnection, letters: &[Delivered]) -> Result<(), HandlerError> {
-        let told = letters.iter().map(|letter| read(&letter.event, letter.span.clone())).collect::<Result<_, _>>()?;
+        let told = letters.iter().map(|letter| read(&letter.event, letter.span().clone())).collect::<Result<_, _>>()?;
         self.tell_in_tx(conn, told).await
     }
 }

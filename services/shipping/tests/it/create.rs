@@ -13,7 +13,6 @@ use contracts::{
 };
 use shipping::consumers::NoteCompleted;
 use testkit::SOON;
-use tracing::Span;
 use uuid::Uuid;
 
 use crate::depot::{Depot, NEVER, about, completed, message, story};
@@ -130,9 +129,9 @@ async fn a_list_of_letters_notes_one_question_for_each_order_without_a_shipment(
         .await
         .unwrap();
     let customer = AccountId::new();
-    let letter = |order, trace: &str| Delivered {
-        event: Event { traceparent: Some(trace.to_owned()), ..completed(order, customer) },
-        span: Span::none(),
+    let letter = |order, trace: &str| {
+        let event = Event { traceparent: Some(trace.to_owned()), ..completed(order, customer) };
+        Delivered::new(NoteCompleted::GROUP, ORDERS.name(), event)
     };
     let letters = [letter(twice, "first"), letter(shipped, "none"), letter(once, "its own"), letter(twice, "second")];
     let mut tx = database.app.begin().await.unwrap();

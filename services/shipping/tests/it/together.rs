@@ -6,12 +6,12 @@ use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
     ids::{AccountId, OrderId},
 };
-use futures::{FutureExt, future::join_all};
+use futures::FutureExt;
 use outbox::Waker;
 use service_runtime::Shutdown;
 use shipping::{
     Deps,
-    questions::{Asker, Claimed},
+    questions::{Asker, Question},
 };
 use sqlx::Row;
 use testkit::{SOON, TestDatabase, TestKafka, eventually};
@@ -57,14 +57,11 @@ impl Office {
         orders
     }
 
-    async fn claim(&self, expected: usize) -> Vec<Claimed> {
-        let claimed = self.asker.claim(32).await.unwrap();
+    /// A list of so many questions.
+    async fn claim(&self, expected: usize) -> Vec<Question> {
+        let [claimed] = self.asker.claim(1).await.unwrap().try_into().expect("there is one list");
         assert_eq!(claimed.len(), expected);
         claimed
-    }
-
-    async fn attempt_all(&self, claimed: Vec<Claimed>) {
-        join_all(claimed.into_iter().map(|claimed| self.asker.attempt(claimed))).await;
     }
 
     async fn count(&self, sql: &'static str) -> i64 {
@@ -90,14 +87,14 @@ fn sorted(orders: impl IntoIterator<Item = OrderId>) -> Vec<OrderId> {
 }
 
 #[tokio::test]
-async fn a_customer_is_asked_once_and_the_parcels_are_prepared_in_one_transaction_each_in_its_own_trace() {
+async fn customers_are_asked_for_in_one_call_and_the_parcels_are_prepared_in_one_transaction_each_in_its_own_trace() {
     let office = Office::open().await;
     let (ada, eve) = (office.accounts.register(Some(home())).await, office.accounts.register(Some(home())).await);
     let orders = [office.note(ada, 12).await, office.note(eve, 3).await].concat();
     let claimed = office.claim(15).await;
-    office.attempt_all(claimed).await;
+    office.asker.attempt(claimed).await;
     assert_eq!(office.with("PREPARING").await, sorted(orders.iter().copied()));
-    assert_eq!(office.accounts.calls("GetAddress").await, 2, "one for each customer");
+    assert_eq!(office.accounts.calls("GetAddresses").await, 1);
     // the first to be answered begins, and the others wait for it
     let transactions = office.count("SELECT count(DISTINCT created_at) FROM shipment").await;
     assert!(transactions <= 2, "{transactions}");
@@ -112,8 +109,8 @@ async fn a_customer_is_asked_once_and_the_parcels_are_prepared_in_one_transactio
     // what is taken later is asked anew
     office.note(ada, 1).await;
     let claimed = office.claim(1).await;
-    office.attempt_all(claimed).await;
-    assert_eq!(office.accounts.calls("GetAddress").await, 3);
+    office.asker.attempt(claimed).await;
+    assert_eq!(office.accounts.calls("GetAddresses").await, 2);
 }
 
 #[tokio::test]
@@ -126,7 +123,7 @@ async fn a_parcel_that_cannot_be_written_holds_up_no_other() {
     let rule = format!("ALTER TABLE shipment ADD CONSTRAINT refused CHECK (order_id <> '{}')", refused.as_uuid());
     sqlx::query(sqlx::AssertSqlSafe(rule)).execute(&office.database.owner).await.unwrap();
     let claimed = office.claim(9).await;
-    office.attempt_all(claimed).await;
+    office.asker.attempt(claimed).await;
     let others = orders.iter().copied().filter(|&order| order != refused);
     assert_eq!(office.with("PREPARING").await, sorted(others));
     let waits = "SELECT count(*) FROM address_question WHERE attempt_at BETWEEN now() AND now() + interval '5 s'";
@@ -142,7 +139,7 @@ async fn a_question_that_somebody_has_is_waited_for_alone() {
     let mut somebody = office.database.owner.begin().await.unwrap();
     let had = sqlx::query("SELECT FROM address_question WHERE order_id = $1 FOR UPDATE").bind(orders[2].as_uuid());
     had.execute(&mut *somebody).await.unwrap();
-    let attempts = office.attempt_all(claimed).shared();
+    let attempts = office.asker.attempt(claimed).shared();
     let others = sorted(orders.iter().copied().filter(|&order| order != orders[2]));
     let prepared = eventually(SOON, "the others are prepared", async || office.with("PREPARING").await == others);
     tokio::select! {
@@ -168,7 +165,7 @@ async fn parcels_that_wait_or_were_stopped_take_part_like_new_ones() {
             .unwrap();
     }
     let claimed = office.claim(4).await;
-    office.attempt_all(claimed).await;
+    office.asker.attempt(claimed).await;
     assert_eq!(office.with("PREPARING").await, sorted([orders[0], orders[2], orders[3]]));
     assert_eq!(office.with("CANCELLED").await, [orders[1]]);
     assert_eq!(office.count("SELECT count(*) FROM address_question").await, 0);
@@ -188,7 +185,7 @@ async fn questions_without_an_answer_are_asked_again_after_a_pause_unless_a_lett
     let renewed = "UPDATE address_question SET attempt_at = now(), attempts = 0, version = version + 1
                    WHERE order_id = $1";
     sqlx::query(renewed).bind(orders[0].as_uuid()).execute(&office.database.owner).await.unwrap();
-    office.attempt_all(claimed).await;
+    office.asker.attempt(claimed).await;
     assert_eq!(
         office.count("SELECT count(*) FROM address_question WHERE attempt_at <= now()").await,
         1,
