@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Between two rounds: every one wakes every group that reads the topic.
-const REST: Rest = Rest { times: 2, min: Duration::from_millis(10), max: Duration::from_millis(50) };
+const REST: Rest = Rest { times: 4, min: Duration::from_millis(10), max: Duration::from_millis(100) };
 
 /// Without a wake-up the outbox is looked at after this pause, …
 const PAUSE_MIN: Duration = Duration::from_millis(10);

@@ -22,6 +22,8 @@ pub struct Keep {
     pub kept: Kept,
     /// When recovery may take it up.
     pub attempt: Attempt,
+    /// Whether its lines are other than before: they are priced once.
+    pub has_other_lines: bool,
     letters: Vec<Event>,
     answer_to_cancels: Option<CancelOrderResponse>,
 }
@@ -41,8 +43,9 @@ impl Keep {
             events::advanced(before.order.state, &order)
         };
         let answer_to_cancels = cancel_order::decided_by(before.order.state, &order);
+        let has_other_lines = order.lines != before.order.lines;
         let kept = Kept { order, answer };
-        Self { seen: before.order.version, kept, attempt, letters: vec![letter], answer_to_cancels }
+        Self { seen: before.order.version, kept, attempt, has_other_lines, letters: vec![letter], answer_to_cancels }
     }
 
     /// This change and the one after it, to be written as one: the version between them is a letter, and never a row.
@@ -54,7 +57,8 @@ impl Keep {
             Attempt::After(_) => next.attempt,
         };
         let answer_to_cancels = next.answer_to_cancels.or(self.answer_to_cancels);
-        Self { seen: self.seen, kept: next.kept, attempt, letters: self.letters, answer_to_cancels }
+        let has_other_lines = self.has_other_lines || next.has_other_lines;
+        Self { seen: self.seen, kept: next.kept, attempt, has_other_lines, letters: self.letters, answer_to_cancels }
     }
 
     /// Tells the log, once it is written.

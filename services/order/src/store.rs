@@ -300,9 +300,10 @@ pub async fn update_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Res
         Attempt::AsBefore => None,
         Attempt::After(pause) => Some(pause.as_secs_f64()),
     };
+    let lines = |change: &&Keep| change.has_other_lines.then(|| line_rows(&change.kept.order));
     let written: Vec<i64> = sqlx::query_scalar(
         "UPDATE orders SET saga_state = change.saga_state, reason = change.reason, version = change.version,
-             lines = change.lines, total_minor = change.total_minor, currency = change.currency,
+             lines = coalesce(change.lines, orders.lines), total_minor = change.total_minor, currency = change.currency,
              card_token = change.card_token, shipment_status = change.shipment_status,
              tracking_number = change.tracking_number, shipment_version = change.shipment_version,
              updated_at = change.updated_at, answer = coalesce(orders.answer, change.answer),
@@ -326,7 +327,7 @@ pub async fn update_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Res
     .bind(orders().map(|order| order.state.name()).collect::<Vec<_>>())
     .bind(orders().map(|order| order.state.reason().map(Reason::name)).collect::<Vec<_>>())
     .bind(orders().map(|order| order.version).collect::<Vec<_>>())
-    .bind(orders().map(line_rows).collect::<Vec<_>>())
+    .bind(changes.iter().map(lines).collect::<Vec<_>>())
     .bind(orders().map(|order| order.total.map(Money::minor_units)).collect::<Vec<_>>())
     .bind(orders().map(|order| order.total.map(Money::currency_code)).collect::<Vec<_>>())
     .bind(orders().map(|order| order.card_token.as_deref()).collect::<Vec<_>>())
