@@ -6,6 +6,7 @@
 //! to measure are audited, though, and a broken promise makes the run worthless.
 
 mod chance;
+mod doors;
 mod figure;
 mod followers;
 mod journal;
@@ -19,9 +20,11 @@ mod service;
 mod settled;
 mod side;
 mod slice;
+mod stack;
 mod start;
 mod throughput;
 mod traces;
+mod turns;
 mod wire;
 
 use std::process::ExitCode;
@@ -29,7 +32,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 
-use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces};
+use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces, turns::Turns};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,7 +57,9 @@ enum What {
     Throughput(Throughput),
     /// What exporting spans costs
     Traces(Traces),
-    /// `start`, then `throughput`; a quarter of an hour
+    /// Orders by letter against orders by telephone
+    Doors(Turns),
+    /// `start`, `throughput`, then every comparison; half an hour
     All {
         #[command(flatten)]
         start: StartUp,
@@ -87,9 +92,12 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
         What::Start(start) => start.measure(figures).await,
         What::Throughput(throughput) => throughput.measure(figures).await,
         What::Traces(traces) => traces.measure(figures).await,
+        What::Doors(turns) => doors::measure(turns, figures).await,
         What::All { start, throughput } => {
+            let turns = Turns::usual(throughput.is_quick());
             start.measure(figures).await?;
-            throughput.measure(figures).await
+            throughput.measure(figures).await?;
+            doors::measure(turns, figures).await
         }
     }
 }

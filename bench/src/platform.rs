@@ -203,6 +203,14 @@ fn resident_kibibytes(pid: u32) -> Result<u64> {
     line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is no number")
 }
 
+/// Starts a platform, does this with it, and stops it.
+pub async fn with(start: Start, work: impl AsyncFnOnce(&Platform) -> Result<()>) -> Result<()> {
+    let platform = Platform::up_with(start).await?;
+    let worked = work(&platform).await;
+    let down = platform.down().await;
+    worked.and(down)
+}
+
 /// The program `name` that lies beside this one.
 pub fn program(name: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
