@@ -5,6 +5,7 @@
 //! the lowest and the highest value; `--json` for machines. It asserts no figure: a figure is no test. Orders that were placed
 //! to measure are audited, though, and a broken promise makes the run worthless.
 
+mod batches;
 mod chance;
 mod doors;
 mod figure;
@@ -59,6 +60,8 @@ enum What {
     Traces(Traces),
     /// Orders by letter against orders by telephone
     Doors(Turns),
+    /// Shared commits against a commit for each request
+    Batches(Turns),
     /// `start`, `throughput`, then every comparison; half an hour
     All {
         #[command(flatten)]
@@ -93,11 +96,13 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
         What::Throughput(throughput) => throughput.measure(figures).await,
         What::Traces(traces) => traces.measure(figures).await,
         What::Doors(turns) => doors::measure(turns, figures).await,
+        What::Batches(turns) => batches::measure(turns, figures).await,
         What::All { start, throughput } => {
             let turns = Turns::usual(throughput.is_quick());
             start.measure(figures).await?;
             throughput.measure(figures).await?;
-            doors::measure(turns, figures).await
+            doors::measure(turns, figures).await?;
+            batches::measure(turns, figures).await
         }
     }
 }

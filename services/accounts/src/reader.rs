@@ -22,7 +22,7 @@ pub struct Reader(Batcher<Together>);
 impl Reader {
     /// Must be called where tasks can be spawned.
     pub fn start(pool: PgPool) -> Self {
-        let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_MAX };
+        let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_MAX, requests_max: BATCH_MAX };
         Self(Batcher::start("accounts", Together { pool }, limits))
     }
 

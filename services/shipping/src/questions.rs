@@ -84,7 +84,8 @@ pub struct Claimed {
 impl Asker {
     /// Must be called where tasks can be spawned.
     pub fn start(deps: Deps) -> Self {
-        let limits = Limits { queue_max: QUESTIONS_MAX, weight_max: QUESTIONS_MAX };
+        let max = QUESTIONS_MAX;
+        let limits = Limits { queue_max: max, weight_max: max, requests_max: max };
         let prepare = Batcher::start("shipping.prepare", Prepare { deps: deps.clone() }, limits);
         let postpone = Batcher::start("shipping.postpone", Postpone { pool: deps.pool.clone() }, limits);
         Self { deps, prepare, postpone }
