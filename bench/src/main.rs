@@ -10,6 +10,7 @@ mod chance;
 mod doors;
 mod figure;
 mod followers;
+mod hot;
 mod journal;
 mod load;
 mod orders;
@@ -62,6 +63,8 @@ enum What {
     Doors(Turns),
     /// Shared commits against a commit for each request
     Batches(Turns),
+    /// Reserve of one product that everybody wants against updates of one row
+    Hot(Turns),
     /// `start`, `throughput`, then every comparison; half an hour
     All {
         #[command(flatten)]
@@ -97,12 +100,14 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
         What::Traces(traces) => traces.measure(figures).await,
         What::Doors(turns) => doors::measure(turns, figures).await,
         What::Batches(turns) => batches::measure(turns, figures).await,
+        What::Hot(turns) => hot::measure(turns, figures).await,
         What::All { start, throughput } => {
             let turns = Turns::usual(throughput.is_quick());
             start.measure(figures).await?;
             throughput.measure(figures).await?;
             doors::measure(turns, figures).await?;
-            batches::measure(turns, figures).await
+            batches::measure(turns, figures).await?;
+            hot::measure(turns, figures).await
         }
     }
 }
