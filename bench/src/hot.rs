@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use contracts::{
+    ids::OrderId,
     inventory::v1::{
         Reserve, ReserveLine, ReserveRequest, ReserveResponse, inventory_service_client::InventoryServiceClient,
         reserve_response::Outcome,
     },
-    ids::OrderId,
 };
 use rpc::Lists;
 use sqlx::{Connection, PgConnection};
@@ -105,7 +105,10 @@ async fn sell_out(reservations: &Reservations, stock: &mut PgConnection, length:
     let told = i64::from(tally.orders());
     eprintln!("{SCARCE}: {told} of {SCARCE_PIECES} pieces were promised, {held} are held, {left} are left");
     let is_right = (told, reserved, held, left) == (SCARCE_PIECES, SCARCE_PIECES, SCARCE_PIECES, 0);
-    ensure!(is_right, "VOID: {SCARCE}: of {SCARCE_PIECES} pieces {told} were promised, {held} are held, {left} are left");
+    ensure!(
+        is_right,
+        "VOID: {SCARCE}: of {SCARCE_PIECES} pieces {told} were promised, {held} are held, {left} are left"
+    );
     Ok(())
 }
 
@@ -121,10 +124,14 @@ impl Reservations {
     fn of(platform: &Platform) -> Result<Self> {
         let channel = rpc::channel(platform.url("inventory")?).context("inventory has no address")?;
         let inventory = InventoryServiceClient::new(channel);
-        let lists = Lists::start("Reserve", |outcome: &ReserveResponse| &outcome.order_id, move |request| {
-            let mut inventory = inventory.clone();
-            async move { inventory.reserve(request.map(|items| ReserveRequest { items })).await }
-        });
+        let lists = Lists::start(
+            "Reserve",
+            |outcome: &ReserveResponse| &outcome.order_id,
+            move |request| {
+                let mut inventory = inventory.clone();
+                async move { inventory.reserve(request.map(|items| ReserveRequest { items })).await }
+            },
+        );
         Ok(Self(lists))
     }
 

@@ -6,23 +6,28 @@
 //! to measure are audited, though, and a broken promise makes the run worthless.
 
 mod batches;
+mod catch_up;
 mod chance;
 mod doors;
 mod figure;
 mod followers;
 mod hot;
 mod journal;
+mod lag;
+mod letterbox;
 mod load;
 mod orders;
 mod pg;
 mod platform;
 mod processor;
+mod relay;
 mod script;
 mod service;
 mod settled;
 mod side;
 mod slice;
 mod stack;
+mod standstill;
 mod start;
 mod throughput;
 mod traces;
@@ -65,6 +70,13 @@ enum What {
     Batches(Turns),
     /// Reserve of one product that everybody wants against updates of one row
     Hot(Turns),
+    /// How fast letters leave the outbox, how long they wait there, and what that costs
+    Relay(Turns),
+    /// A service that does nothing but write and relay letters
+    #[command(hide = true)]
+    Letterbox(letterbox::Service),
+    /// How soon a follower that stood still has caught up
+    CatchUp(Turns),
     /// `start`, `throughput`, then every comparison; half an hour
     All {
         #[command(flatten)]
@@ -101,13 +113,18 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
         What::Doors(turns) => doors::measure(turns, figures).await,
         What::Batches(turns) => batches::measure(turns, figures).await,
         What::Hot(turns) => hot::measure(turns, figures).await,
+        What::Relay(turns) => relay::measure(turns, figures).await,
+        What::Letterbox(service) => service.run().await,
+        What::CatchUp(turns) => catch_up::measure(turns, figures).await,
         What::All { start, throughput } => {
             let turns = Turns::usual(throughput.is_quick());
             start.measure(figures).await?;
             throughput.measure(figures).await?;
             doors::measure(turns, figures).await?;
             batches::measure(turns, figures).await?;
-            hot::measure(turns, figures).await
+            hot::measure(turns, figures).await?;
+            relay::measure(turns, figures).await?;
+            catch_up::measure(turns, figures).await
         }
     }
 }

@@ -49,6 +49,7 @@ struct Postgres {
 /// The brokers.
 #[derive(Debug, Deserialize)]
 struct Kafka {
+    bootstrap: String,
     pids: Vec<u32>,
 }
 
@@ -157,6 +158,11 @@ impl Platform {
     /// The process of the database server, whose children are its backends.
     pub fn postgres_pid(&self) -> u32 {
         self.status.postgres.pid
+    }
+
+    /// The brokers, as clients are told them.
+    pub fn kafka_bootstrap(&self) -> &str {
+        &self.status.kafka.bootstrap
     }
 
     /// The processes of the brokers.

@@ -74,12 +74,23 @@ impl<'a> Stack<'a> {
 
     /// Orders for so long, from a checkpoint on. It ends when all is done that the orders caused.
     pub async fn slice(&mut self, order: Order, length: Duration) -> Result<Slice> {
+        self.slice_then(order, length, async || Ok(())).await
+    }
+
+    /// As [`Self::slice`], and does this after the last answer.
+    pub async fn slice_then(
+        &mut self,
+        order: Order,
+        length: Duration,
+        then: impl AsyncFnOnce() -> Result<()>,
+    ) -> Result<Slice> {
         self.server.execute("CHECKPOINT").await?;
         let load = self.load.clients(order.clients, order.products, order.door).await?;
         let before = Used::by(self.platform)?;
         let (tally, answered, acknowledged) = load.order(order.pace, length).await?;
         let last_answer = Instant::now();
         let resident_kibibytes = self.platform.resident_kibibytes()?;
+        then().await?;
         let settled = self.lags.settled(self.platform).await?;
         let (settling, used) = (settled.at.saturating_duration_since(last_answer), settled.used.since(&before));
         self.load.write_down(&acknowledged)?;
