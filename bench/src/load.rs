@@ -114,6 +114,17 @@ impl Load {
     /// Opens a connection for each of so many clients, and logs the customers in again if they have to. Apart from
     /// [`Clients::order`], so that it is in nobody's time.
     pub async fn clients(&mut self, count: u16, products: Products, door: Door) -> Result<Clients> {
+        self.clients_at(self.gateway, count, products, door).await
+    }
+
+    /// The same, who order at another address.
+    pub async fn clients_at(
+        &mut self,
+        gateway: SocketAddr,
+        count: u16,
+        products: Products,
+        door: Door,
+    ) -> Result<Clients> {
         if Instant::now() > self.fresh_until {
             for customer in &mut self.customers {
                 customer.log_in().await?;
@@ -124,9 +135,9 @@ impl Load {
         self.slices += 1;
         let mut connections = Vec::with_capacity(count.into());
         for _ in 0..count {
-            connections.push(connect(self.gateway).await?);
+            connections.push(connect(gateway).await?);
         }
-        let (gateway, forms, slice) = (self.gateway, self.forms.clone(), self.slices);
+        let (forms, slice) = (self.forms.clone(), self.slices);
         Ok(Clients { gateway, connections, products, door, forms, slice })
     }
 

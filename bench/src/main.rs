@@ -16,6 +16,7 @@ mod journal;
 mod lag;
 mod letterbox;
 mod load;
+mod monolith;
 mod orders;
 mod pg;
 mod platform;
@@ -38,6 +39,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 
 use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces, turns::Turns};
 
@@ -77,6 +79,11 @@ enum What {
     Letterbox(letterbox::Service),
     /// How soon a follower that stood still has caught up
     CatchUp(Turns),
+    /// All services against one process and one transaction
+    Monolith(Turns),
+    /// That process
+    #[command(hide = true)]
+    MonolithServe(monolith::Service),
     /// `start`, `throughput`, then every comparison; half an hour
     All {
         #[command(flatten)]
@@ -86,9 +93,19 @@ enum What {
     },
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
+    let mut runtime = match cli.what {
+        // as many threads as a service has
+        What::MonolithServe(_) => Builder::new_multi_thread(),
+        // whoever measures takes as little of the machine as can be
+        _ => Builder::new_current_thread(),
+    };
+    let runtime = runtime.worker_threads(2).enable_all().build().expect("threads can be started");
+    runtime.block_on(run(cli))
+}
+
+async fn run(cli: Cli) -> ExitCode {
     let mut figures = Figures::default();
     let measured = tokio::select! {
         measured = measure(cli.what, &mut figures) => measured,
@@ -116,6 +133,8 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
         What::Relay(turns) => relay::measure(turns, figures).await,
         What::Letterbox(service) => service.run().await,
         What::CatchUp(turns) => catch_up::measure(turns, figures).await,
+        What::Monolith(turns) => monolith::measure(turns, figures).await,
+        What::MonolithServe(service) => service.run().await,
         What::All { start, throughput } => {
             let turns = Turns::usual(throughput.is_quick());
             start.measure(figures).await?;
@@ -124,7 +143,8 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
             batches::measure(turns, figures).await?;
             hot::measure(turns, figures).await?;
             relay::measure(turns, figures).await?;
-            catch_up::measure(turns, figures).await
+            catch_up::measure(turns, figures).await?;
+            monolith::measure(turns, figures).await
         }
     }
 }

@@ -203,7 +203,8 @@ impl Platform {
     }
 }
 
-fn resident_kibibytes(pid: u32) -> Result<u64> {
+/// Resident memory of one process.
+pub fn resident_kibibytes(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("this needs Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is no number")

@@ -1,13 +1,13 @@
 //! The platform as one that is measured: a slice of orders is over when all is done that they caused.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::Instant;
 
 use crate::{
-    load::{Door, Load, Products},
+    load::{Clients, Door, Load, Products},
     platform::Platform,
     processor::Used,
     settled::Lags,
@@ -96,6 +96,12 @@ impl<'a> Stack<'a> {
         self.load.write_down(&acknowledged)?;
         let slice = Slice { tally, answered, settling, used, resident_kibibytes };
         slice.tell(&format!("stack, {} clients", order.clients))
+    }
+
+    /// The same customers, who order from somebody else at this address.
+    pub async fn clients_elsewhere(&mut self, address: SocketAddr, order: Order) -> Result<Clients> {
+        self.server.execute("CHECKPOINT").await?;
+        self.load.clients_at(address, order.clients, order.products, order.door).await
     }
 
     /// Checks every promise of the platform, and that it has kept every order that was taken.
