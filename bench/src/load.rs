@@ -84,6 +84,7 @@ pub struct Load {
     customers: Vec<Customer>,
     forms: Arc<Forms>,
     journal: Journal,
+    acknowledged: i64,
     fresh_until: Instant,
     /// Slices so far: part of each key, so that no key comes twice.
     slices: u32,
@@ -108,7 +109,7 @@ impl Load {
         let forms = Arc::new(Forms::of(&host, &customers)?);
         let gateway = host.parse().context("the gateway listens on no address")?;
         let fresh_until = Instant::now() + TOKENS_FRESH;
-        Ok(Self { gateway, customers, forms, journal: Journal::create()?, fresh_until, slices: 0 })
+        Ok(Self { gateway, customers, forms, journal: Journal::create()?, acknowledged: 0, fresh_until, slices: 0 })
     }
 
     /// Opens a connection for each of so many clients, and logs the customers in again if they have to. Apart from
@@ -147,8 +148,19 @@ impl Load {
             let customer = &self.customers[turn(number, self.customers.len())];
             let (key, status) = (key(acknowledged.slice, number), acknowledged.door.taken());
             self.journal.write(customer.id(), order_id, &key, status)?;
+            self.acknowledged += 1;
         }
         Ok(())
+    }
+
+    /// Who orders.
+    pub fn customers(&self) -> Vec<Uuid> {
+        self.customers.iter().map(Customer::id).collect()
+    }
+
+    /// How many orders were written down.
+    pub fn acknowledged(&self) -> i64 {
+        self.acknowledged
     }
 
     /// The file with all that was written down, as `postbox audit --journal` takes it.

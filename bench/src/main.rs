@@ -11,6 +11,7 @@ mod chance;
 mod doors;
 mod figure;
 mod followers;
+mod growth;
 mod hot;
 mod journal;
 mod lag;
@@ -41,7 +42,7 @@ use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 
-use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces, turns::Turns};
+use crate::{figure::Figures, growth::Growth, start::StartUp, throughput::Throughput, traces::Traces, turns::Turns};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -84,6 +85,8 @@ enum What {
     /// That process
     #[command(hide = true)]
     MonolithServe(monolith::Service),
+    /// A platform with millions of orders against a new one
+    Growth(Growth),
     /// `start`, `throughput`, then every comparison; half an hour
     All {
         #[command(flatten)]
@@ -135,6 +138,7 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
         What::CatchUp(turns) => catch_up::measure(turns, figures).await,
         What::Monolith(turns) => monolith::measure(turns, figures).await,
         What::MonolithServe(service) => service.run().await,
+        What::Growth(growth) => growth.measure(figures).await,
         What::All { start, throughput } => {
             let turns = Turns::usual(throughput.is_quick());
             start.measure(figures).await?;
@@ -144,7 +148,8 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
             hot::measure(turns, figures).await?;
             relay::measure(turns, figures).await?;
             catch_up::measure(turns, figures).await?;
-            monolith::measure(turns, figures).await
+            monolith::measure(turns, figures).await?;
+            Growth::usual(turns).measure(figures).await
         }
     }
 }

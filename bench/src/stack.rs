@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::Result;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
     load::{Clients, Door, Load, Products},
@@ -102,6 +103,16 @@ impl<'a> Stack<'a> {
     pub async fn clients_elsewhere(&mut self, address: SocketAddr, order: Order) -> Result<Clients> {
         self.server.execute("CHECKPOINT").await?;
         self.load.clients_at(address, order.clients, order.products, order.door).await
+    }
+
+    /// Who orders.
+    pub fn customers(&self) -> Vec<Uuid> {
+        self.load.customers()
+    }
+
+    /// How many orders were acknowledged so far.
+    pub fn acknowledged(&self) -> i64 {
+        self.load.acknowledged()
     }
 
     /// Checks every promise of the platform, and that it has kept every order that was taken.
