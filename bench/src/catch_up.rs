@@ -7,10 +7,6 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer},
@@ -20,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     figure::Figures,
+    halted::Halted,
     pg::Ceiling,
     platform::{self, Platform, Start},
     script::Script,
@@ -74,7 +71,7 @@ async fn measure_on(platform: &Platform, turns: Turns, figures: &mut Figures) ->
         figures.per_second("letters applied one by one", applied.orders(), took);
         for (name, database) in FOLLOWERS {
             let mut follower = Follower::of(platform, name, database).await?;
-            let halted = follower.halt()?;
+            let halted = Halted::halt(follower.pid)?;
             let mut caught_up = None;
             let catching_up = async || {
                 caught_up = Some(follower.catch_up(halted).await?);
@@ -95,13 +92,10 @@ async fn measure_on(platform: &Platform, turns: Turns, figures: &mut Figures) ->
 }
 
 struct Follower {
-    pid: Pid,
+    pid: u32,
     database: PgConnection,
     kafka: BaseConsumer,
 }
-
-/// A process that is halted. It goes on when this is dropped, so that nobody who ends early leaves it so.
-struct Halted(Pid);
 
 struct CaughtUp {
     /// From when it went on.
@@ -121,15 +115,10 @@ impl CaughtUp {
 impl Follower {
     async fn of(platform: &Platform, name: &str, database: &str) -> Result<Self> {
         let service = platform.services().iter().find(|service| service.name == name);
-        let pid = Pid::from_raw(service.with_context(|| format!("{name} does not run"))?.pid.try_into()?);
+        let pid = service.with_context(|| format!("{name} does not run"))?.pid;
         let database = PgConnection::connect(&platform.database_url(database)).await?;
         let kafka = ClientConfig::new().set("bootstrap.servers", platform.kafka_bootstrap()).create()?;
         Ok(Self { pid, database, kafka })
-    }
-
-    fn halt(&self) -> Result<Halted> {
-        kill(self.pid, Signal::SIGSTOP)?;
-        Ok(Halted(self.pid))
     }
 
     /// Lets it go on when no letters come any more, and waits until it has read them all.
@@ -175,12 +164,5 @@ impl Follower {
             anyhow::Ok(end)
         });
         ends.sum()
-    }
-}
-
-impl Drop for Halted {
-    fn drop(&mut self) {
-        // one that has ended meanwhile needs no more help
-        let _ = kill(self.0, Signal::SIGCONT);
     }
 }

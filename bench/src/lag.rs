@@ -19,6 +19,8 @@ use rdkafka::{
 };
 use service_runtime::clock::Clock;
 
+use crate::figure::Figures;
+
 /// How often Kafka is asked by itself.
 const PROBES_PER_SECOND: u32 = 100;
 
@@ -80,6 +82,30 @@ impl Listener {
     pub fn stop(self) -> Result<Vec<Duration>> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow!("the reader panicked"))?
+    }
+}
+
+/// Lags of many letters.
+#[derive(Debug)]
+pub struct Lags {
+    p50: Duration,
+    /// The one that is compared.
+    pub p99: Duration,
+}
+
+impl Lags {
+    /// Of these; of none: 0.
+    pub fn of(mut lags: Vec<Duration>) -> Self {
+        lags.sort_unstable();
+        let at =
+            |percent: usize| lags.get((lags.len() * percent).div_ceil(100).max(1) - 1).copied().unwrap_or_default();
+        Self { p50: at(50), p99: at(99) }
+    }
+
+    /// Notes both.
+    pub fn note(&self, name: &str, figures: &mut Figures) {
+        figures.milliseconds(format!("{name}: p50"), self.p50);
+        figures.milliseconds(format!("{name}: p99"), self.p99);
     }
 }
 

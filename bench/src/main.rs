@@ -8,10 +8,12 @@
 mod batches;
 mod catch_up;
 mod chance;
+mod debezium;
 mod doors;
 mod figure;
 mod followers;
 mod growth;
+mod halted;
 mod hot;
 mod journal;
 mod lag;
@@ -87,7 +89,9 @@ enum What {
     MonolithServe(monolith::Service),
     /// A platform with millions of orders against a new one
     Growth(Growth),
-    /// `start`, `throughput`, then every comparison; half an hour
+    /// The relay against Debezium; needs `mvn` and a network the first time
+    Debezium(Turns),
+    /// `start`, `throughput`, then every comparison; an hour
     All {
         #[command(flatten)]
         start: StartUp,
@@ -139,6 +143,7 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
         What::Monolith(turns) => monolith::measure(turns, figures).await,
         What::MonolithServe(service) => service.run().await,
         What::Growth(growth) => growth.measure(figures).await,
+        What::Debezium(turns) => debezium::measure(turns, figures).await,
         What::All { start, throughput } => {
             let turns = Turns::usual(throughput.is_quick());
             start.measure(figures).await?;
@@ -149,6 +154,7 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
             relay::measure(turns, figures).await?;
             catch_up::measure(turns, figures).await?;
             monolith::measure(turns, figures).await?;
+            debezium::measure(turns, figures).await?;
             Growth::usual(turns).measure(figures).await
         }
     }

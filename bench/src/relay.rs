@@ -16,7 +16,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 
 use crate::{
     figure::Figures,
-    lag::{self, Listener},
+    lag::{self, Lags, Listener},
     letterbox::Letterbox,
     platform::{self, Platform, Start},
     slice::Pace,
@@ -115,30 +115,6 @@ async fn lags(
 fn made_at(letter: &BorrowedMessage<'_>) -> Option<i64> {
     let time = letter.headers()?.iter().find(|header| header.key == "ce_time")?.value?;
     Some(std::str::from_utf8(time).ok()?.parse::<Timestamp>().ok()?.as_microsecond())
-}
-
-/// Lags of many letters.
-#[derive(Debug)]
-pub struct Lags {
-    p50: Duration,
-    /// The one that is compared.
-    pub p99: Duration,
-}
-
-impl Lags {
-    /// Of these; of none: 0.
-    pub fn of(mut lags: Vec<Duration>) -> Self {
-        lags.sort_unstable();
-        let at =
-            |percent: usize| lags.get((lags.len() * percent).div_ceil(100).max(1) - 1).copied().unwrap_or_default();
-        Self { p50: at(50), p99: at(99) }
-    }
-
-    /// Notes both.
-    pub fn note(&self, name: &str, figures: &mut Figures) {
-        figures.milliseconds(format!("{name}: p50"), self.p50);
-        figures.milliseconds(format!("{name}: p99"), self.p99);
-    }
 }
 
 /// How fast a relay empties an outbox whose letters nobody reads, with nothing else to do on the machine.
