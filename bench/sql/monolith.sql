@@ -14,7 +14,7 @@ CREATE TABLE orders (
     -- what was asked for: a key that is used for something else is told apart
     fingerprint BYTEA NOT NULL,
     -- null until it is decided, which is before anybody else sees it
-    answer JSONB,
+    answer TEXT,
     state TEXT NOT NULL CHECK (state IN ('PENDING', 'COMPLETED')),
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     UNIQUE (customer_id, idempotency_key)

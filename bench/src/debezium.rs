@@ -206,9 +206,11 @@ impl Servers {
         database.execute(PUBLICATION).await?;
         let home = self.data.path().join("connect");
         let listens = SocketAddr::from((Ipv4Addr::LOCALHOST, self.connect_port));
+        // a folder of plugins, of which each is a folder of jars
+        let plugins = jars.parent().context("the jars lie nowhere")?;
         let worker = [
             ("bootstrap.servers", letterbox.bootstrap.clone()),
-            ("plugin.path", jars.display().to_string()),
+            ("plugin.path", plugins.display().to_string()),
             ("listeners", format!("http://{listens}")),
             ("offset.storage.file.filename", home.join("offsets").display().to_string()),
             ("key.converter", "org.apache.kafka.connect.storage.StringConverter".to_owned()),

@@ -13,10 +13,13 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
-    Json, Router,
+    Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{
+        HeaderMap, StatusCode,
+        header::{AUTHORIZATION, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
     routing::post,
     serve::ListenerExt,
@@ -30,10 +33,11 @@ use contracts::{
     order::v1::{Order, OrderStatus, PaymentStatus, PlacedBy, PricedLine},
     topics::ORDERS,
 };
+use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use outbox::{Relay, RelayConfig, Waker};
 use reqwest::Client;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service_runtime::clock::Clock;
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
@@ -167,7 +171,7 @@ async fn place_order(State(shop): State<Arc<Shop>>, headers: HeaderMap, body: By
     // a customer who hangs up must not leave half of it
     let placing = tokio::spawn(async move { shop.place(customer_id, &key, &body, &wish).await });
     match placing.await.map_err(anyhow::Error::from).flatten() {
-        Ok(Some(answer)) => (StatusCode::CREATED, Json(answer)).into_response(),
+        Ok(Some(answer)) => (StatusCode::CREATED, [(CONTENT_TYPE, "application/json")], answer).into_response(),
         Ok(None) => StatusCode::CONFLICT.into_response(),
         Err(error) => {
             eprintln!("an order failed: {error:#}");
@@ -185,7 +189,7 @@ struct Line {
 
 impl Shop {
     /// The answer; none when there is too little stock, or the key was used for something else.
-    async fn place(&self, customer_id: Uuid, key: &str, body: &[u8], wish: &Wish) -> Result<Option<Value>> {
+    async fn place(&self, customer_id: Uuid, key: &str, body: &[u8], wish: &Wish) -> Result<Option<String>> {
         let order_id = OrderId::new();
         let fingerprint = digest(&SHA256, body);
         let mut tx = self.database.begin().await?;
@@ -213,10 +217,11 @@ impl Shop {
         }
         let total = lines.iter().map(|line| line.price_minor * i64::from(line.quantity)).sum();
         self.charge(order_id, total, &wish.payment.card_token).await?;
-        let answer = answer(order_id, &lines, total);
+        let lines_json = priced(&lines);
+        let answer = answer(order_id, &lines_json, total)?;
         sqlx::query(COMPLETE)
             .bind(order_id.to_string().parse::<Uuid>()?)
-            .bind(&answer["lines"])
+            .bind(&lines_json)
             .bind(total)
             .bind(&answer)
             .execute(&mut *tx)
@@ -228,8 +233,7 @@ impl Shop {
     }
 
     async fn charge(&self, order_id: OrderId, amount_minor: i64, card_token: &str) -> Result<()> {
-        let amount = json!({"amount_minor": amount_minor, "currency": "EUR"});
-        let charge = json!({"merchant_reference": order_id, "amount": amount, "card_token": card_token});
+        let charge = json!({"merchant_reference": order_id, "amount": money(amount_minor), "card_token": card_token});
         let answer = self.network.post(&self.charges).json(&charge).send().await?;
         ensure!(answer.status() == StatusCode::OK, "the card network answered {}", answer.status());
         answer.bytes().await?;
@@ -243,26 +247,56 @@ async fn answer_before(
     customer_id: Uuid,
     key: &str,
     fingerprint: &[u8],
-) -> Result<Option<Value>> {
+) -> Result<Option<String>> {
     let before = "SELECT answer, fingerprint FROM orders WHERE customer_id = $1 AND idempotency_key = $2";
-    let before: Option<(Value, Vec<u8>)> =
+    let before: Option<(String, Vec<u8>)> =
         sqlx::query_as(before).bind(customer_id).bind(key).fetch_optional(database).await?;
     let (answer, same) = before.context("the key is taken by an order that is not there")?;
     Ok((same == fingerprint).then_some(answer))
 }
 
-fn answer(order_id: OrderId, lines: &[Line], total: i64) -> Value {
-    let money = |amount_minor: i64| json!({"amount_minor": amount_minor, "currency": "EUR"});
+/// The order as it is told, with its id first: some read no further.
+#[derive(Serialize)]
+struct Answer<'a> {
+    order_id: OrderId,
+    status: &'static str,
+    lines: &'a Value,
+    total: Value,
+    placed_by: &'static str,
+    payment: Value,
+    shipment: Option<Value>,
+    version: i64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+fn answer(order_id: OrderId, lines: &Value, total: i64) -> Result<String> {
+    let now = Clock::System.now();
+    let answer = Answer {
+        order_id,
+        status: "COMPLETED",
+        lines,
+        total: money(total),
+        placed_by: "telephone",
+        payment: json!({"status": "CAPTURED"}),
+        shipment: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    Ok(serde_json::to_string(&answer)?)
+}
+
+fn priced(lines: &[Line]) -> Value {
     let line = |line: &Line| {
         json!({"sku": line.sku, "quantity": line.quantity, "unit_price": money(line.price_minor),
             "line_total": money(line.price_minor * i64::from(line.quantity))})
     };
-    let now = Clock::System.now();
-    json!({
-        "order_id": order_id, "status": "COMPLETED", "lines": lines.iter().map(line).collect::<Vec<_>>(),
-        "total": money(total), "placed_by": "telephone", "payment": {"status": "CAPTURED"}, "shipment": null,
-        "version": 1, "created_at": now, "updated_at": now,
-    })
+    lines.iter().map(line).collect()
+}
+
+fn money(amount_minor: i64) -> Value {
+    json!({"amount_minor": amount_minor, "currency": "EUR"})
 }
 
 fn letter(order_id: OrderId, customer_id: Uuid, lines: &[Line], total: i64) -> Event {
