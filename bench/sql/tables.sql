@@ -41,3 +41,21 @@ CREATE TABLE outbox (
 -- as many products as the catalogue of the bench has, with as many pieces
 INSERT INTO stock (sku, available, reserved)
 SELECT sku, 1000000000, 0 FROM generate_series(0, 1999) AS sku;
+
+-- What a follower keeps that writes down every letter, pared down in the same way, and how far it has come.
+CREATE TABLE timeline (
+    event_id UUID PRIMARY KEY,
+    order_id BIGINT NOT NULL,
+    event_type TEXT NOT NULL,
+    source TEXT NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    sequence BIGINT NOT NULL,
+    data JSON NOT NULL
+);
+CREATE INDEX timeline_order ON timeline (order_id, occurred_at, sequence);
+
+CREATE TABLE position (
+    partition INTEGER PRIMARY KEY,
+    next BIGINT NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO position (partition, next) VALUES (0, 0);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use http::StatusCode;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
@@ -20,10 +21,10 @@ impl Journal {
         Ok(Self(BufWriter::new(NamedTempFile::new().context("there is no room for the journal")?)))
     }
 
-    /// Writes down that this customer's order under this key was answered 201.
-    pub fn write(&mut self, customer: Uuid, order_id: Uuid, key: &[u8]) -> Result<()> {
-        let key = std::str::from_utf8(key)?;
-        writeln!(self.0, "{}", json!({"key": key, "customer": customer, "order_id": order_id, "status": 201}))?;
+    /// Writes down that this customer's order under this key was answered so.
+    pub fn write(&mut self, customer: Uuid, order_id: Uuid, key: &[u8], status: StatusCode) -> Result<()> {
+        let (key, status) = (std::str::from_utf8(key)?, status.as_u16());
+        writeln!(self.0, "{}", json!({"key": key, "customer": customer, "order_id": order_id, "status": status}))?;
         Ok(())
     }
 

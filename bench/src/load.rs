@@ -40,6 +40,9 @@ const NO_ANSWER: u16 = 0;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// RFC 7240.
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
 /// Two lines of one piece each; the digits are put in.
 const BODY: &[u8] =
     br#"{"lines":[{"sku":"sku-0000","quantity":1},{"sku":"sku-0000","quantity":1}],"payment":{"card_token":"tok_visa"}}"#;
@@ -55,6 +58,25 @@ pub enum Products {
     OneHot,
 }
 
+/// How orders are placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// The customer waits for the decision: 201.
+    Telephone,
+    /// The customer hears that the order was taken: 202. Letters carry it on.
+    Letter,
+}
+
+impl Door {
+    /// What an order is answered that was taken.
+    fn taken(self) -> StatusCode {
+        match self {
+            Self::Telephone => StatusCode::CREATED,
+            Self::Letter => StatusCode::ACCEPTED,
+        }
+    }
+}
+
 /// Those who order, and where.
 #[derive(Debug)]
 pub struct Load {
@@ -62,6 +84,7 @@ pub struct Load {
     customers: Vec<Customer>,
     forms: Arc<Forms>,
     journal: Journal,
+    acknowledged: i64,
     fresh_until: Instant,
     /// Slices so far: part of each key, so that no key comes twice.
     slices: u32,
@@ -86,12 +109,23 @@ impl Load {
         let forms = Arc::new(Forms::of(&host, &customers)?);
         let gateway = host.parse().context("the gateway listens on no address")?;
         let fresh_until = Instant::now() + TOKENS_FRESH;
-        Ok(Self { gateway, customers, forms, journal: Journal::create()?, fresh_until, slices: 0 })
+        Ok(Self { gateway, customers, forms, journal: Journal::create()?, acknowledged: 0, fresh_until, slices: 0 })
     }
 
     /// Opens a connection for each of so many clients, and logs the customers in again if they have to. Apart from
     /// [`Clients::order`], so that it is in nobody's time.
-    pub async fn clients(&mut self, count: u16, products: Products) -> Result<Clients> {
+    pub async fn clients(&mut self, count: u16, products: Products, door: Door) -> Result<Clients> {
+        self.clients_at(self.gateway, count, products, door).await
+    }
+
+    /// The same, who order at another address.
+    pub async fn clients_at(
+        &mut self,
+        gateway: SocketAddr,
+        count: u16,
+        products: Products,
+        door: Door,
+    ) -> Result<Clients> {
         if Instant::now() > self.fresh_until {
             for customer in &mut self.customers {
                 customer.log_in().await?;
@@ -102,18 +136,31 @@ impl Load {
         self.slices += 1;
         let mut connections = Vec::with_capacity(count.into());
         for _ in 0..count {
-            connections.push(connect(self.gateway).await?);
+            connections.push(connect(gateway).await?);
         }
-        Ok(Clients { gateway: self.gateway, connections, products, forms: self.forms.clone(), slice: self.slices })
+        let (forms, slice) = (self.forms.clone(), self.slices);
+        Ok(Clients { gateway, connections, products, door, forms, slice })
     }
 
     /// Writes down what the platform has acknowledged.
     pub fn write_down(&mut self, acknowledged: &Acknowledged) -> Result<()> {
         for &(number, order_id) in &acknowledged.orders {
             let customer = &self.customers[turn(number, self.customers.len())];
-            self.journal.write(customer.id(), order_id, &key(acknowledged.slice, number))?;
+            let (key, status) = (key(acknowledged.slice, number), acknowledged.door.taken());
+            self.journal.write(customer.id(), order_id, &key, status)?;
+            self.acknowledged += 1;
         }
         Ok(())
+    }
+
+    /// Who orders.
+    pub fn customers(&self) -> Vec<Uuid> {
+        self.customers.iter().map(Customer::id).collect()
+    }
+
+    /// How many orders were written down.
+    pub fn acknowledged(&self) -> i64 {
+        self.acknowledged
     }
 
     /// The file with all that was written down, as `postbox audit --journal` takes it.
@@ -122,10 +169,11 @@ impl Load {
     }
 }
 
-/// The orders of a slice that were answered 201.
+/// The orders of a slice that were taken.
 #[derive(Debug)]
 pub struct Acknowledged {
     slice: u32,
+    door: Door,
     /// By their number in the slice.
     orders: Vec<(u64, Uuid)>,
 }
@@ -143,6 +191,7 @@ pub struct Clients {
     gateway: SocketAddr,
     connections: Vec<SendRequest<Full<Bytes>>>,
     products: Products,
+    door: Door,
     forms: Arc<Forms>,
     slice: u32,
 }
@@ -153,8 +202,8 @@ impl Clients {
         let departures = Arc::new(Departures::begin(pace, length));
         let mut clients = JoinSet::new();
         for connection in self.connections {
-            let (gateway, products, slice) = (self.gateway, self.products, self.slice);
-            let client = Client { gateway, connection, products, forms: self.forms.clone(), slice };
+            let (gateway, products, door, slice) = (self.gateway, self.products, self.door, self.slice);
+            let client = Client { gateway, connection, products, door, forms: self.forms.clone(), slice };
             clients.spawn(client.order(departures.clone()));
         }
         let (mut tally, mut orders) = (Tally::default(), Vec::new());
@@ -163,7 +212,7 @@ impl Clients {
             tally.add(counted);
             orders.extend(acknowledged);
         }
-        Ok((tally, departures.elapsed(), Acknowledged { slice: self.slice, orders }))
+        Ok((tally, departures.elapsed(), Acknowledged { slice: self.slice, door: self.door, orders }))
     }
 }
 
@@ -171,6 +220,7 @@ struct Client {
     gateway: SocketAddr,
     connection: SendRequest<Full<Bytes>>,
     products: Products,
+    door: Door,
     forms: Arc<Forms>,
     slice: u32,
 }
@@ -181,9 +231,10 @@ impl Client {
         while let Some(departure) = departures.next().await {
             let request = self.request(departure.number);
             match self.send(request).await {
-                Ok((StatusCode::CREATED, order_id)) => {
+                Ok((status, order_id)) if status == self.door.taken() => {
                     tally.taken(departure.due);
-                    acknowledged.push((departure.number, order_id.context("a 201 that names no order")?));
+                    let order_id = order_id.with_context(|| format!("a {status} that names no order"))?;
+                    acknowledged.push((departure.number, order_id));
                 }
                 Ok((status, _)) => {
                     tally.not_taken(status.as_u16());
@@ -212,12 +263,15 @@ impl Client {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.forms.uri.clone();
         let headers = request.headers_mut();
-        headers.reserve(5);
+        headers.reserve(6);
         let turn = turn(number, self.forms.tokens.len());
         headers.insert(HOST, self.forms.host.clone());
         headers.insert(AUTHORIZATION, self.forms.tokens[turn].clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_bytes(&key(self.slice, number)).expect("letters and digits"));
+        if self.door == Door::Letter {
+            headers.insert(PREFER, HeaderValue::from_static("respond-async"));
+        }
         request
     }
 

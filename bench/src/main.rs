@@ -5,31 +5,46 @@
 //! the lowest and the highest value; `--json` for machines. It asserts no figure: a figure is no test. Orders that were placed
 //! to measure are audited, though, and a broken promise makes the run worthless.
 
+mod batches;
+mod catch_up;
 mod chance;
+mod debezium;
+mod doors;
 mod figure;
 mod followers;
+mod growth;
+mod halted;
+mod hot;
 mod journal;
+mod lag;
+mod letterbox;
 mod load;
+mod monolith;
 mod orders;
 mod pg;
 mod platform;
 mod processor;
+mod relay;
 mod script;
 mod service;
 mod settled;
 mod side;
 mod slice;
+mod stack;
+mod standstill;
 mod start;
 mod throughput;
 mod traces;
+mod turns;
 mod wire;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 
-use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces};
+use crate::{figure::Figures, growth::Growth, start::StartUp, throughput::Throughput, traces::Traces, turns::Turns};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,7 +69,29 @@ enum What {
     Throughput(Throughput),
     /// What exporting spans costs
     Traces(Traces),
-    /// `start`, then `throughput`; a quarter of an hour
+    /// Orders by letter against orders by telephone
+    Doors(Turns),
+    /// Shared commits against a commit for each request
+    Batches(Turns),
+    /// Reserve of one product that everybody wants against updates of one row
+    Hot(Turns),
+    /// How fast letters leave the outbox, how long they wait there, and what that costs
+    Relay(Turns),
+    /// A service that does nothing but write and relay letters
+    #[command(hide = true)]
+    Letterbox(letterbox::Service),
+    /// How soon a follower that stood still has caught up
+    CatchUp(Turns),
+    /// All services against one process and one transaction
+    Monolith(Turns),
+    /// That process
+    #[command(hide = true)]
+    MonolithServe(monolith::Service),
+    /// A platform with millions of orders against a new one
+    Growth(Growth),
+    /// The relay against Debezium; needs `mvn` and a network the first time
+    Debezium(Turns),
+    /// `start`, `throughput`, then every comparison; an hour
     All {
         #[command(flatten)]
         start: StartUp,
@@ -63,9 +100,19 @@ enum What {
     },
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
+    let mut runtime = match cli.what {
+        // as many threads as a service has
+        What::MonolithServe(_) => Builder::new_multi_thread(),
+        // whoever measures takes as little of the machine as can be
+        _ => Builder::new_current_thread(),
+    };
+    let runtime = runtime.worker_threads(2).enable_all().build().expect("threads can be started");
+    runtime.block_on(run(cli))
+}
+
+async fn run(cli: Cli) -> ExitCode {
     let mut figures = Figures::default();
     let measured = tokio::select! {
         measured = measure(cli.what, &mut figures) => measured,
@@ -87,9 +134,28 @@ async fn measure(what: What, figures: &mut Figures) -> Result<()> {
         What::Start(start) => start.measure(figures).await,
         What::Throughput(throughput) => throughput.measure(figures).await,
         What::Traces(traces) => traces.measure(figures).await,
+        What::Doors(turns) => doors::measure(turns, figures).await,
+        What::Batches(turns) => batches::measure(turns, figures).await,
+        What::Hot(turns) => hot::measure(turns, figures).await,
+        What::Relay(turns) => relay::measure(turns, figures).await,
+        What::Letterbox(service) => service.run().await,
+        What::CatchUp(turns) => catch_up::measure(turns, figures).await,
+        What::Monolith(turns) => monolith::measure(turns, figures).await,
+        What::MonolithServe(service) => service.run().await,
+        What::Growth(growth) => growth.measure(figures).await,
+        What::Debezium(turns) => debezium::measure(turns, figures).await,
         What::All { start, throughput } => {
+            let turns = Turns::usual(throughput.is_quick());
             start.measure(figures).await?;
-            throughput.measure(figures).await
+            throughput.measure(figures).await?;
+            doors::measure(turns, figures).await?;
+            batches::measure(turns, figures).await?;
+            hot::measure(turns, figures).await?;
+            relay::measure(turns, figures).await?;
+            catch_up::measure(turns, figures).await?;
+            monolith::measure(turns, figures).await?;
+            debezium::measure(turns, figures).await?;
+            Growth::usual(turns).measure(figures).await
         }
     }
 }

@@ -52,7 +52,7 @@ impl Ceiling {
     /// the platform, begins right after a checkpoint, and pays for the first change of each page.
     pub async fn sweep(&mut self) -> Result<()> {
         // one by one: VACUUM and CHECKPOINT take no transaction
-        for statement in ["TRUNCATE reservation, payment, orders, outbox", "VACUUM stock", "CHECKPOINT"] {
+        for statement in ["TRUNCATE reservation, payment, orders, outbox, timeline", "VACUUM stock", "CHECKPOINT"] {
             self.database.execute(statement).await.with_context(|| statement)?;
         }
         Ok(())

@@ -49,6 +49,7 @@ struct Postgres {
 /// The brokers.
 #[derive(Debug, Deserialize)]
 struct Kafka {
+    bootstrap: String,
     pids: Vec<u32>,
 }
 
@@ -159,6 +160,11 @@ impl Platform {
         self.status.postgres.pid
     }
 
+    /// The brokers, as clients are told them.
+    pub fn kafka_bootstrap(&self) -> &str {
+        &self.status.kafka.bootstrap
+    }
+
     /// The processes of the brokers.
     pub fn kafka_pids(&self) -> &[u32] {
         &self.status.kafka.pids
@@ -197,10 +203,19 @@ impl Platform {
     }
 }
 
-fn resident_kibibytes(pid: u32) -> Result<u64> {
+/// Resident memory of one process.
+pub fn resident_kibibytes(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("this needs Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is no number")
+}
+
+/// Starts a platform, does this with it, and stops it.
+pub async fn with(start: Start, work: impl AsyncFnOnce(&Platform) -> Result<()>) -> Result<()> {
+    let platform = Platform::up_with(start).await?;
+    let worked = work(&platform).await;
+    let down = platform.down().await;
+    worked.and(down)
 }
 
 /// The program `name` that lies beside this one.

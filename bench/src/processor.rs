@@ -39,6 +39,12 @@ impl Used {
         Self(self.0.iter().map(since).collect())
     }
 
+    /// And of one more.
+    pub fn and(mut self, name: &str, used: Duration) -> Self {
+        self.0.insert(name.to_owned(), used);
+        self
+    }
+
     /// By name.
     pub fn each(&self) -> impl Iterator<Item = (&str, Duration)> {
         self.0.iter().map(|(name, used)| (name.as_str(), *used))

@@ -1,4 +1,5 @@
-//! Waiting until everything that orders have caused is done: all letters published, all groups at the end of their topics.
+//! Waiting until everything that orders have caused is done: all orders decided, all letters published, all groups at the end of
+//! their topics.
 //!
 //! Asking everybody how far behind it is makes work for all, Kafka among them, and that work is no order's. So the positions
 //! of the groups are watched, which costs little, and everybody is asked when they have stood still for a while.
@@ -33,6 +34,7 @@ pub struct Lags {
     ops_urls: Vec<String>,
     /// To each database that has groups.
     positions: Vec<PgConnection>,
+    orders: PgConnection,
 }
 
 /// All was done.
@@ -59,7 +61,8 @@ impl Lags {
         }
         let http = Client::builder().timeout(ANSWER).build().context("no HTTP client")?;
         let ops_urls = platform.services().iter().map(|service| service.ops_url.clone()).collect();
-        Ok(Self { http, ops_urls, positions })
+        let orders = PgConnection::connect(&platform.database_url("orders")).await?;
+        Ok(Self { http, ops_urls, positions, orders })
     }
 
     /// Waits until nobody is behind. What asking everybody costs is in none of the figures.
@@ -77,12 +80,22 @@ impl Lags {
                 continue;
             }
             let used = Used::by(platform)?;
+            // an order that is being paid for moves nobody's position for as long as that takes
+            if self.is_anything_undecided().await? {
+                continue;
+            }
             // outboxes are cheap to ask for, and groups can only be done when there is nothing more to come
             if self.behind("/lag/outbox").await? + self.behind("/lag/consumers").await? == 0 {
                 return Ok(Settled { at, used });
             }
             at = Instant::now();
         }
+    }
+
+    async fn is_anything_undecided(&mut self) -> Result<bool> {
+        // what nobody has to come back to is decided; there is an index of the others
+        let undecided = "SELECT EXISTS (SELECT FROM orders WHERE attempt_at IS NOT NULL)";
+        Ok(sqlx::query_scalar(undecided).fetch_one(&mut self.orders).await?)
     }
 
     /// The sum of all positions in each database: it grows as long as anybody reads.

@@ -3,37 +3,26 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
-use tokio::time::Instant;
 
 use crate::{
     figure::Figures,
-    load::{Load, Products},
+    load::{Door, Products},
     pg::Ceiling,
     platform::Platform,
     processor::{LOAD, POSTGRES, Used},
     script::Script,
-    settled::Lags,
     slice::{Pace, Tally},
+    stack::{Order, Stack},
 };
 
 /// Which waits are published.
 const WAITS: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// Before anything is measured, slices of this length …
-const WARM_UP: Duration = Duration::from_secs(3);
-
-/// … until so many orders were taken: every connection has its statements prepared, and Java has compiled what it runs most.
-const WARM_UP_ORDERS: u32 = 2_000;
-
-/// But no more slices than that: on a machine so slow it makes no difference.
-const WARM_UPS_MAX: u8 = 5;
-
 /// Both sides, on one database server.
 #[derive(Debug)]
 pub struct Sides<'a> {
     platform: &'a Platform,
-    lags: Lags,
-    load: Load,
+    stack: Stack<'a>,
     ceiling: Ceiling,
 }
 
@@ -49,41 +38,24 @@ pub enum Way {
 impl<'a> Sides<'a> {
     /// Customers on the one side, tables on the other.
     pub async fn prepare(platform: &'a Platform) -> Result<Self> {
-        let (load, ceiling) = (Load::prepare(platform).await?, Ceiling::prepare(platform).await?);
-        Ok(Self { platform, lags: Lags::of(platform).await?, load, ceiling })
+        let (stack, ceiling) = (Stack::prepare(platform).await?, Ceiling::prepare(platform).await?);
+        Ok(Self { platform, stack, ceiling })
     }
 
     /// Orders that are in no figure.
     pub async fn warm_up(&mut self) -> Result<()> {
-        let mut orders = 0;
-        for _ in 0..WARM_UPS_MAX {
-            orders += self.stack(32, Products::All, Pace::Closed, WARM_UP).await?.tally.orders();
-            if orders >= WARM_UP_ORDERS {
-                break;
-            }
-        }
-        Ok(())
+        self.stack.warm_up().await
     }
 
     /// A slice of the platform: it ends when all is done that its orders caused.
     pub async fn stack(&mut self, clients: u16, products: Products, pace: Pace, length: Duration) -> Result<Slice> {
         self.ceiling.sweep().await?;
-        let load = self.load.clients(clients, products).await?;
-        let before = Used::by(self.platform)?;
-        let (tally, answered, acknowledged) = load.order(pace, length).await?;
-        let last_answer = Instant::now();
-        let resident_kibibytes = self.platform.resident_kibibytes()?;
-        let settled = self.lags.settled(self.platform).await?;
-        let (settling, used) = (settled.at.saturating_duration_since(last_answer), settled.used.since(&before));
-        self.load.write_down(&acknowledged)?;
-        let slice = Slice { tally, answered, settling, used, resident_kibibytes };
-        slice.tell(&format!("stack, {clients} clients"))
+        self.stack.slice(Order { clients, products, door: Door::Telephone, pace }, length).await
     }
 
     /// Checks every promise of the platform, and that it has kept every order that was answered 201.
     pub async fn audit(&mut self) -> Result<()> {
-        let journal = self.load.journal()?;
-        self.platform.audit(journal).await
+        self.stack.audit().await
     }
 
     /// A slice of the ceiling.
@@ -114,12 +86,13 @@ pub struct Slice {
     /// What was answered, and after how long.
     pub tally: Tally,
     /// Until the last answer.
-    answered: Duration,
+    pub answered: Duration,
     /// From then until all that the orders caused was done as well.
-    settling: Duration,
-    used: Used,
+    pub settling: Duration,
+    /// Whose processor time.
+    pub used: Used,
     /// Of all services, at the end of the load.
-    resident_kibibytes: u64,
+    pub resident_kibibytes: u64,
 }
 
 impl Slice {
@@ -133,13 +106,13 @@ impl Slice {
     }
 
     /// Says on standard error what came of it: a run takes minutes. Fails when it was nothing.
-    fn tell(self, name: &str) -> Result<Self> {
+    pub fn tell(self, name: &str) -> Result<Self> {
         let others = self.tally.others();
         ensure!(self.tally.orders() > 0, "{name}: no order was taken; answers by status: {others:?}");
         let (rate, settling) = (self.per_second(), self.settling);
         eprintln!("{name}: {rate:.0} orders/s, settled {:.1} s after the last answer", settling.as_secs_f64());
         if !others.is_empty() {
-            eprintln!("{name}: answers other than 201, by status (0: none): {others:?}");
+            eprintln!("{name}: other answers, by status (0: none): {others:?}");
         }
         Ok(self)
     }
@@ -169,6 +142,6 @@ impl Slice {
         figures.milliseconds(format!("{name}: settled after the last answer"), self.settling);
         figures.mebibytes(format!("{name}: all services resident"), self.resident_kibibytes);
         let others: u32 = self.tally.others().values().sum();
-        figures.pieces(format!("{name}: other answers than 201, for each order"), others.into(), self.tally.orders());
+        figures.pieces(format!("{name}: not taken, for each order"), others.into(), self.tally.orders());
     }
 }

@@ -63,6 +63,11 @@ pub struct Throughput {
 }
 
 impl Throughput {
+    /// Whether it is only to be seen that it works.
+    pub fn is_quick(&self) -> bool {
+        self.quick
+    }
+
     /// Measures on a platform of its own. Fails when a promise was broken meanwhile: then no figure counts.
     pub async fn measure(mut self, figures: &mut Figures) -> Result<()> {
         if self.quick {
@@ -93,7 +98,6 @@ impl Throughput {
         for _ in 0..self.cycles {
             self.steady_cycle(rate, &mut sides, figures).await?;
         }
-        eprintln!("auditing what all these orders have left behind");
         sides.audit().await
     }
 

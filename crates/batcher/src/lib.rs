@@ -7,7 +7,8 @@
 //! |---|---|
 //! | order | first come, first written; a caller is overtaken by nobody |
 //! | bound | a queue of so many requests; who finds it full is refused at once |
-//! | size | a batch takes requests up to a weight, so that a heavy one does not hold up many others; a single one may be heavier |
+//! | size | a batch takes requests up to a number, and up to a weight, so that a heavy one does not hold up many others; a single one may be heavier |
+//! | size 1 | nothing is shared: each request is a batch of its own, and several are written at the same time |
 //! | failure | a batch that fails by what is in it is split in halves until the one at fault is alone, and it alone fails |
 //! | outage | an error that no request is the cause of is told to all of the batch |
 //! | a batch that hangs | after 15 s its callers are told that nobody knows what became of it, and the next one begins |
@@ -28,7 +29,7 @@ use std::{fmt, fmt::Display, future::Future, sync::Arc, time::Duration};
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use service_runtime::rest::Rest;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
 use tracing::{debug, error};
@@ -39,6 +40,9 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Between two batches, unless there is enough for a whole one.
 const REST: Rest = Rest { times: 2, min: Duration::ZERO, max: Duration::from_millis(20) };
+
+/// So many are written at the same time when none shares its batch: as many as a service has connections, unless told otherwise.
+const ALONE_AT_ONCE: usize = 8;
 
 /// What is done with a batch.
 pub trait Batch: Send + Sync + 'static {
@@ -68,6 +72,8 @@ pub struct Limits {
     pub queue_max: usize,
     /// The weight of a batch.
     pub weight_max: usize,
+    /// Requests in a batch; with 1 there is no order among them.
+    pub requests_max: usize,
 }
 
 /// Why a request was not answered.
@@ -128,8 +134,8 @@ impl<B: Batch> Batcher<B> {
     pub fn start(name: &'static str, batch: B, limits: Limits) -> Self {
         describe();
         let (queue, waiting) = mpsc::channel(limits.queue_max);
-        let batch = Arc::new(batch);
-        tokio::spawn(Writer { name, batch, weight_max: limits.weight_max, waiting, next: None }.run());
+        let pen = Pen { name, batch: Arc::new(batch) };
+        tokio::spawn(Writer { pen, limits, waiting, next: None }.run());
         Self { name, queue }
     }
 
@@ -155,9 +161,8 @@ impl<B: Batch> Batcher<B> {
 }
 
 struct Writer<B: Batch> {
-    name: &'static str,
-    batch: Arc<B>,
-    weight_max: usize,
+    pen: Pen<B>,
+    limits: Limits,
     waiting: mpsc::Receiver<Waiting<B>>,
     /// Came out of the queue and was too heavy for the batch before.
     next: Option<Waiting<B>>,
@@ -165,12 +170,25 @@ struct Writer<B: Batch> {
 
 impl<B: Batch> Writer<B> {
     async fn run(mut self) {
-        while let Some((requests, answers)) = self.gather().await {
-            let began = Instant::now();
-            self.write(requests, answers).await;
-            if self.waiting.len() < self.weight_max {
-                sleep_until(REST.until(began)).await;
+        if self.limits.requests_max > 1 {
+            while let Some((requests, answers)) = self.gather().await {
+                let began = Instant::now();
+                self.pen.write(requests, answers).await;
+                if self.waiting.len() < self.limits.weight_max {
+                    sleep_until(REST.until(began)).await;
+                }
             }
+            return;
+        }
+        let places = Arc::new(Semaphore::new(ALONE_AT_ONCE));
+        while let Ok(place) = places.clone().acquire_owned().await
+            && let Some((requests, answers)) = self.gather().await
+        {
+            let pen = self.pen.clone();
+            tokio::spawn(async move {
+                pen.write(requests, answers).await;
+                drop(place);
+            });
         }
     }
 
@@ -180,9 +198,11 @@ impl<B: Batch> Writer<B> {
             Some(first) => first,
             None => self.waiting.recv().await?,
         };
-        let mut room = self.weight_max.saturating_sub(B::weight(&first.request));
+        let mut room = self.limits.weight_max.saturating_sub(B::weight(&first.request));
         let mut batch = vec![first];
-        while let Ok(waiting) = self.waiting.try_recv() {
+        while batch.len() < self.limits.requests_max
+            && let Ok(waiting) = self.waiting.try_recv()
+        {
             let Some(left) = room.checked_sub(B::weight(&waiting.request)) else {
                 self.next = Some(waiting);
                 break;
@@ -190,7 +210,7 @@ impl<B: Batch> Writer<B> {
             room = left;
             batch.push(waiting);
         }
-        let waited = histogram!("batch_wait_seconds", "batch" => self.name);
+        let waited = histogram!("batch_wait_seconds", "batch" => self.pen.name);
         let patient = batch.into_iter().filter(|waiting| !waiting.answer.is_closed());
         Some(
             patient
@@ -199,7 +219,21 @@ impl<B: Batch> Writer<B> {
                 .unzip(),
         )
     }
+}
 
+/// Writes a batch, whole or in parts.
+struct Pen<B> {
+    name: &'static str,
+    batch: Arc<B>,
+}
+
+impl<B> Clone for Pen<B> {
+    fn clone(&self) -> Self {
+        Self { name: self.name, batch: self.batch.clone() }
+    }
+}
+
+impl<B: Batch> Pen<B> {
     async fn write(&self, requests: Vec<B::Request>, answers: Vec<Answer<B>>) {
         // the first half on top
         let mut parts = vec![(requests, answers)];

@@ -26,7 +26,11 @@ impl Desk {
     }
 
     fn start(&self, queue_max: usize) -> Batcher<Self> {
-        Batcher::start("test", self.clone(), Limits { queue_max, weight_max: 100 })
+        self.start_sharing(queue_max, 100)
+    }
+
+    fn start_sharing(&self, queue_max: usize, requests_max: usize) -> Batcher<Self> {
+        Batcher::start("test", self.clone(), Limits { queue_max, weight_max: 100, requests_max })
     }
 }
 
@@ -132,6 +136,29 @@ async fn a_heavy_request_shares_a_batch_with_none_and_holds_its_place() {
     desk.permits.add_permits(10);
     assert!(asked.join_all().await.iter().all(|(_, answer)| answer.is_ok()));
     assert_eq!(desk.written(), [vec![0], vec![1, 2], vec![1000], vec![3]]);
+}
+
+#[tokio::test]
+async fn a_batch_takes_no_more_requests_than_it_may() {
+    let desk = Desk::new(0);
+    let asked = wait_together(&desk, &desk.start_sharing(100, 2), [1, 2, 3]).await;
+    desk.permits.add_permits(10);
+    assert!(asked.join_all().await.iter().all(|(_, answer)| answer.is_ok()));
+    assert_eq!(desk.written(), [vec![0], vec![1, 2], vec![3]]);
+}
+
+#[tokio::test]
+async fn where_none_shares_a_batch_none_waits_for_another() {
+    let desk = Desk::new(0);
+    let asked = wait_together(&desk, &desk.start_sharing(100, 1), [1, 13]).await;
+    // all are begun before one is written
+    let begun = desk.begun.acquire_many(2).await;
+    begun.expect("it is never closed").forget();
+    desk.permits.add_permits(3);
+    for (number, answer) in asked.join_all().await {
+        assert_eq!(answer.is_err(), number == 13, "{number}: {answer:?}");
+    }
+    assert!(desk.written().iter().all(|batch| batch.len() == 1));
 }
 
 #[tokio::test]

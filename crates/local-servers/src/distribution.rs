@@ -16,6 +16,9 @@ use crate::{Error, account, unpack};
 /// What is fetched. Its hash names the folder in the cache, so a changed version is fetched and an unchanged one is not.
 const POM: &str = include_str!("../../../deploy/local/pom.xml");
 
+/// In the folder of a version that has nothing but jars.
+const JARS: &str = "jars";
+
 const JAVA_NEEDED: u32 = 17;
 const FETCH_DEADLINE: Duration = Duration::from_mins(10);
 
@@ -35,7 +38,7 @@ impl Distribution {
     /// network. Ten minutes at the most.
     pub async fn fetch() -> Result<Self, Error> {
         let java = Self::java().await?;
-        let home = cache_folder()?.join(version());
+        let home = cache_folder()?.join(version(POM));
         let found = Self { java, kafka: home.join("kafka"), postgres: home.join("postgres") };
         if !home.is_dir() {
             fill(&home).await?;
@@ -64,7 +67,7 @@ impl Distribution {
 
     /// True when a start would fetch nothing.
     pub fn is_cached() -> bool {
-        cache_folder().is_ok_and(|cache| cache.join(version()).is_dir())
+        cache_folder().is_ok_and(|cache| cache.join(version(POM)).is_dir())
     }
 }
 
@@ -83,9 +86,35 @@ fn cache_folder() -> Result<PathBuf, Error> {
     std::path::absolute(&chosen).map_err(Error::io("find", &chosen))
 }
 
+/// A folder with the jars that a pom depends on, those of provided scope among them not: found in the cache or fetched into it, as
+/// [`Distribution::fetch`] does.
+pub async fn jars(pom: &str) -> Result<PathBuf, Error> {
+    let home = cache_folder()?.join(version(pom));
+    if !home.is_dir() {
+        fetch_jars(&home, pom).await?;
+    }
+    Ok(home.join(JARS))
+}
+
 /// The name of this version's folder in the cache.
-fn version() -> String {
-    URL_SAFE_NO_PAD.encode(&Sha256::digest(POM)[..9])
+fn version(pom: &str) -> String {
+    URL_SAFE_NO_PAD.encode(&Sha256::digest(pom)[..9])
+}
+
+async fn fetch_jars(home: &Path, pom: &str) -> Result<(), Error> {
+    let cache = home.parent().expect("a version's folder lies in the cache folder");
+    std::fs::create_dir_all(cache).map_err(Error::io("create", cache))?;
+    let lock = lock(&cache.join("lock")).await?;
+    if !home.is_dir() {
+        let scratch = home.with_extension("new");
+        if scratch.exists() {
+            std::fs::remove_dir_all(&scratch).map_err(Error::io("delete", &scratch))?;
+        }
+        run_maven(&scratch, pom, JARS).await?;
+        std::fs::rename(&scratch, home).map_err(Error::io("create", home))?;
+    }
+    drop(lock);
+    Ok(())
 }
 
 /// Fetches and unpacks into a folder beside `home`, then renames it: whoever finds `home` finds it whole.
@@ -101,7 +130,7 @@ async fn fill(home: &Path) -> Result<(), Error> {
         if scratch.exists() {
             std::fs::remove_dir_all(&scratch).map_err(Error::io("delete", &scratch))?;
         }
-        run_maven(&scratch).await?;
+        run_maven(&scratch, POM, "kafka").await?;
         let jar = postgres_jar(&scratch.join("kafka"))?;
         let unpacked = scratch.join("postgres");
         let unpacking = tokio::task::spawn_blocking(move || {
@@ -126,15 +155,16 @@ async fn lock(path: &Path) -> Result<File, Error> {
     locking.await.expect("locking a file does not panic")
 }
 
-async fn run_maven(scratch: &Path) -> Result<(), Error> {
+/// Copies what `text` depends on into the folder `into` of `scratch`.
+async fn run_maven(scratch: &Path, text: &str, into: &str) -> Result<(), Error> {
     let mvn = Distribution::mvn()?;
     std::fs::create_dir_all(scratch).map_err(Error::io("create", scratch))?;
     let pom = scratch.join("pom.xml");
-    std::fs::write(&pom, POM).map_err(Error::io("write", &pom))?;
+    std::fs::write(&pom, text).map_err(Error::io("write", &pom))?;
     let run = Command::new(mvn)
         .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "--file"])
         .arg(&pom)
-        .arg(format!("-DoutputDirectory={}", scratch.join("kafka").display()))
+        .arg(format!("-DoutputDirectory={}", scratch.join(into).display()))
         .arg(format!("-Dpostgres.platform={}", platform()?))
         .kill_on_drop(true)
         .output();

@@ -2,10 +2,12 @@
 //!
 //! Both come as Maven artifacts named in `deploy/local/pom.xml`. [`Distribution::fetch`] puts them into a cache once;
 //! [`Postgres`] and [`Kafka`] prepare a data folder, start, stop, die and come back on the same ports. [`provision`]
-//! makes a service's database and its three roles, [`topics`] makes Kafka's topics, [`mirror`] copies them to another Kafka.
+//! makes a service's database and its three roles, [`topics`] makes Kafka's topics, [`mirror`] copies them to another Kafka,
+//! [`connect`] runs connectors.
 //!
 //! Used by the `postbox` command and by `testkit`. Knows no service.
 
+pub mod connect;
 pub mod distribution;
 pub mod kafka;
 pub mod mirror;

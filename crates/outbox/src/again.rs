@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::PgConnection;
 
-use crate::lease::LOCK;
+use crate::lease::LEADER_LOCK;
 
 /// Has every letter that was written at `since` or later published once more, before those that never were; the caller
 /// commits. Tells how many letters wait then. `None`: a relay has the right to publish, and nothing was changed.
@@ -14,7 +14,7 @@ use crate::lease::LOCK;
 /// published there.
 pub async fn publish_again_in_tx(conn: &mut PgConnection, since: Timestamp) -> Result<Option<i64>, sqlx::Error> {
     let is_free: bool =
-        sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(LOCK).fetch_one(&mut *conn).await?;
+        sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(LEADER_LOCK).fetch_one(&mut *conn).await?;
     if !is_free {
         return Ok(None);
     }

@@ -11,8 +11,9 @@ use crate::{
     progress::Progress,
 };
 
-/// Names the lock within its database: "outbox" in ASCII.
-pub(crate) const LOCK: i64 = 0x6f75_7462_6f78;
+/// The advisory lock that the relay which publishes holds in its database ("outbox" in ASCII): whoever else holds it keeps all letters
+/// waiting.
+pub const LEADER_LOCK: i64 = 0x6f75_7462_6f78;
 
 /// A session that says nothing for this long is ended by the server, and its lock with it.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -39,7 +40,8 @@ impl Lease {
     ) -> Result<Option<(Self, Progress)>, Interruption> {
         let mut connection = answered(PgConnection::connect_with(&session(database))).await?;
         loop {
-            let ask = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut connection);
+            let ask =
+                sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(LEADER_LOCK).fetch_one(&mut connection);
             if answered(ask).await? {
                 break;
             }

@@ -59,6 +59,7 @@ use sqlx::migrate::Migrator;
 pub use again::publish_again_in_tx;
 pub use append::{Error, KEY_BYTES_MAX, LETTER_BYTES_MAX, append_in_tx, append_many_in_tx};
 pub use history::{Position, history};
+pub use lease::LEADER_LOCK;
 pub use letter::LetterRow;
 pub use relay::{InvalidDatabaseUrl, Relay, RelayConfig, STOP_DEADLINE, Waker};
 pub use room::readiness;

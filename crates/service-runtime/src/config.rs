@@ -56,6 +56,20 @@ pub struct MigrateConfig {
     pub database_url: SecretString,
 }
 
+/// What is written at the same time may share a commit.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct BatchConfig {
+    /// The most requests that share a commit; 1: each has one of its own, and several are written at the same time.
+    #[arg(long, env = "BATCH_REQUESTS_MAX", default_value = "400", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub batch_requests_max: u16,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self { batch_requests_max: 400 }
+    }
+}
+
 /// The brokers.
 #[derive(Debug, Clone, Args)]
 pub struct KafkaConfig {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
+use service_runtime::config::{BatchConfig, DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
 
 /// Everything that `inventory serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -24,6 +24,10 @@ pub struct Config {
     /// The database of inventory.
     #[command(flatten)]
     pub database: DatabaseConfig,
+
+    /// How many share a commit.
+    #[command(flatten)]
+    pub batches: BatchConfig,
 
     /// The brokers.
     #[command(flatten)]

@@ -12,7 +12,7 @@ use contracts::{
     },
 };
 use rpc::{Outcomes, Traced};
-use service_runtime::Shutdown;
+use service_runtime::{Shutdown, config::BatchConfig};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -41,8 +41,8 @@ pub(crate) struct Inventory {
 }
 
 impl Inventory {
-    pub(crate) fn new(pool: PgPool, shutdown: Shutdown) -> Self {
-        Self { reservations: Reservations::start(pool.clone()), pool, shutdown }
+    pub(crate) fn new(pool: PgPool, batches: BatchConfig, shutdown: Shutdown) -> Self {
+        Self { reservations: Reservations::start(pool.clone(), batches), pool, shutdown }
     }
 }
 

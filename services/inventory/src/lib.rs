@@ -42,7 +42,7 @@ pub use take_back::take_back_in_tx;
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
 use rpc::Tls;
-use service_runtime::{Error, Shutdown, database, ops};
+use service_runtime::{Error, Shutdown, config::BatchConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
@@ -70,10 +70,10 @@ pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Route
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     shutdown.spawn_part("consumers", consumers);
     shutdown.spawn_part("old keys", forget_keys::run(pool.clone(), shutdown.clone()));
-    Ok(routes(pool, shutdown))
+    Ok(routes(pool, config.batches, shutdown))
 }
 
 /// The calls that inventory answers.
-pub fn routes(pool: PgPool, shutdown: &Shutdown) -> Routes {
-    Routes::new(InventoryServiceServer::new(grpc::Inventory::new(pool, shutdown.clone())))
+pub fn routes(pool: PgPool, batches: BatchConfig, shutdown: &Shutdown) -> Routes {
+    Routes::new(InventoryServiceServer::new(grpc::Inventory::new(pool, batches, shutdown.clone())))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use batcher::{Batch, Batcher, Limits};
 use contracts::ids::{OrderId, Sku};
-use service_runtime::{database, kill_point};
+use service_runtime::{config::BatchConfig, database, kill_point};
 use sqlx::{PgConnection, PgPool};
 use tracing::{info, warn};
 
@@ -33,8 +33,9 @@ pub struct Reservations {
 
 impl Reservations {
     /// Must be called where tasks can be spawned.
-    pub fn start(pool: PgPool) -> Self {
-        let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_LINES_MAX };
+    pub fn start(pool: PgPool, batches: BatchConfig) -> Self {
+        let requests_max = batches.batch_requests_max.into();
+        let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_LINES_MAX, requests_max };
         Self { batches: Batcher::start("reservations", Together { pool: pool.clone() }, limits), pool }
     }
 

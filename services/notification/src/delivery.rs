@@ -57,7 +57,7 @@ pub async fn run(deps: Deps) {
         }
     };
     let shutdown = deps.shutdown.clone();
-    let limits = Limits { queue_max: at_once, weight_max: at_once };
+    let limits = Limits { queue_max: at_once, weight_max: at_once, requests_max: at_once };
     let sent = Batcher::start("notification.sent", Sent { pool: deps.pool.clone() }, limits);
     worker
         .run(shutdown, claim, move |(message, to): (DueMessage, Recipient)| {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use batcher::{Batch, Batcher, Limits};
 use contracts::{event::Event, topics::ORDERS};
 use outbox::Waker;
-use service_runtime::database;
+use service_runtime::{config::BatchConfig, database};
 use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::{
@@ -34,8 +34,9 @@ pub struct Writer {
 
 impl Writer {
     /// A writer that wakes the relay after each commit. Must be called where tasks can be spawned.
-    pub fn start(pool: PgPool, relay: Waker) -> Self {
-        let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_LINES_MAX };
+    pub fn start(pool: PgPool, batches: BatchConfig, relay: Waker) -> Self {
+        let requests_max = batches.batch_requests_max.into();
+        let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_LINES_MAX, requests_max };
         let desk = Desk { pool, relay };
         Self {
             new: Batcher::start("orders.new", NewOrders(desk.clone()), limits),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use batcher::{Batch, Batcher, Limits};
-use service_runtime::database;
+use service_runtime::{config::BatchConfig, database};
 use sqlx::PgPool;
 
 use crate::{
@@ -32,8 +32,9 @@ enum Entry {
 
 impl Books {
     /// Must be called where tasks can be spawned.
-    pub fn open(pool: PgPool) -> Self {
-        let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_MAX };
+    pub fn open(pool: PgPool, batches: BatchConfig) -> Self {
+        let requests_max = batches.batch_requests_max.into();
+        let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_MAX, requests_max };
         Self(Batcher::start("payments", Together { pool }, limits))
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use service_runtime::config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
+use service_runtime::config::{BatchConfig, DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig};
 
 /// Everything that `payment serve` can be told.
 #[derive(Debug, Clone, Args)]
@@ -32,6 +32,10 @@ pub struct Config {
     /// The database of payment.
     #[command(flatten)]
     pub database: DatabaseConfig,
+
+    /// How many share a commit.
+    #[command(flatten)]
+    pub batches: BatchConfig,
 
     /// The brokers.
     #[command(flatten)]

@@ -78,7 +78,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     ops::serve(&config.ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let deps = Deps {
         pool: pool.clone(),
-        books: Books::open(pool.clone()),
+        books: Books::open(pool.clone(), config.batches),
         psp,
         order,
         relay: relay.waker(),

@@ -84,7 +84,7 @@ pub struct Asker {
 impl Asker {
     /// Must be called where tasks can be spawned.
     pub fn start(deps: Deps) -> Self {
-        let limits = Limits { queue_max: QUESTIONS_MAX, weight_max: LIST_ITEMS_MAX };
+        let limits = Limits { queue_max: QUESTIONS_MAX, weight_max: LIST_ITEMS_MAX, requests_max: LIST_ITEMS_MAX };
         let prepare = Batcher::start("shipping.prepare", Prepare { deps: deps.clone() }, limits);
         let postpone = Batcher::start("shipping.postpone", Postpone { pool: deps.pool.clone() }, limits);
         Self { deps, prepare, postpone }

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::Path, str::FromStr, sync::Arc, time::Duration};
 use contracts::accounts::v1::accounts_service_client::AccountsServiceClient;
 use outbox::Waker;
 use psp::{books::Books, network::Network};
-use service_runtime::{Shutdown, clock::Clock};
+use service_runtime::{Shutdown, clock::Clock, config::BatchConfig};
 use sqlx::{
     PgPool,
     migrate::Migrator,
@@ -272,7 +272,7 @@ fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Rou
         Service::Order => {
             let (watches, _) = order::watch::watches();
             let deps = order::Deps {
-                writer: order::writer::Writer::start(pool.clone(), Waker::default()),
+                writer: order::writer::Writer::start(pool.clone(), BatchConfig::default(), Waker::default()),
                 pool,
                 telephone: order::telephone::Telephone::new(channel(), channel(), channel()),
                 relay: Waker::default(),
@@ -287,12 +287,12 @@ fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Rou
             (Deps::Order(Box::new(deps)), Routes::new(server))
         }
         Service::Inventory => {
-            let routes = inventory::routes(pool.clone(), &shutdown);
+            let routes = inventory::routes(pool.clone(), BatchConfig::default(), &shutdown);
             (Deps::Inventory(pool), routes)
         }
         Service::Payment => {
             let deps = payment::Deps {
-                books: payment::books::Books::open(pool.clone()),
+                books: payment::books::Books::open(pool.clone(), BatchConfig::default()),
                 pool,
                 psp: payment::psp_client::PspClient::new(psp_url).unwrap(),
                 order: payment::instruction::OrderDesk::new(channel()),

@@ -9,6 +9,7 @@ use contracts::ids::OrderId;
 use futures::future::join_all;
 use inventory::{Answer, Applied, InventoryError, Line, Refusal, Reservations, Reserve};
 use proptest::{collection::vec, prelude::*, sample::subsequence, test_runner::TestRunner};
+use service_runtime::config::BatchConfig;
 use sqlx::PgPool;
 
 /// Products and orders of one case.
@@ -175,7 +176,7 @@ impl<'a> Play<'a> {
         }
         Self {
             pool,
-            reservations: Reservations::start(pool.clone()),
+            reservations: Reservations::start(pool.clone(), BatchConfig::default()),
             case,
             skus,
             orders: (0..ORDERS).map(|_| OrderId::new()).collect(),

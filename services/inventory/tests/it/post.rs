@@ -16,7 +16,7 @@ use rdkafka::{
 use service_runtime::{
     Shutdown,
     clock::Clock,
-    config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig},
+    config::{BatchConfig, DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig},
 };
 use testkit::{SOON, TestDatabase, TestKafka};
 
@@ -59,6 +59,7 @@ impl Post {
                 database_connections: 8,
                 database_acquire_timeout_ms: 10_000,
             },
+            batches: BatchConfig::default(),
             kafka: KafkaConfig {
                 kafka_bootstrap_servers: kafka.bootstrap.clone(),
                 kafka_namespace: kafka.namespace.clone(),

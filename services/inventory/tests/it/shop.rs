@@ -12,7 +12,7 @@ use contracts::{
     money::v1::Money,
 };
 use rpc::Channel;
-use service_runtime::Shutdown;
+use service_runtime::{Shutdown, config::BatchConfig};
 use testkit::{SOON, TestDatabase};
 use tonic::{Status, service::Routes};
 
@@ -29,7 +29,7 @@ impl Shop {
         let database = testkit::database("inventory", &[&inventory::MIGRATOR]).await;
         let shutdown = Shutdown::new();
         let [address] = testkit::free_addresses();
-        let routes = inventory::routes(database.app.clone(), &shutdown);
+        let routes = inventory::routes(database.app.clone(), BatchConfig::default(), &shutdown);
         Self::serve(database, address, routes, shutdown).await
     }
 

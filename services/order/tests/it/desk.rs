@@ -28,7 +28,7 @@ use order::{
 };
 use outbox::{Relay, RelayConfig};
 use rpc::Channel;
-use service_runtime::{Shutdown, clock::Clock};
+use service_runtime::{Shutdown, clock::Clock, config::BatchConfig};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -91,7 +91,7 @@ impl Desk {
         let nobody = || rpc::channel(NOBODY).unwrap();
         let relay = relay.unwrap().waker();
         let deps = Deps {
-            writer: Writer::start(pool.clone(), relay.clone()),
+            writer: Writer::start(pool.clone(), BatchConfig::default(), relay.clone()),
             pool,
             telephone: Telephone::new(nobody(), nobody(), nobody()),
             relay,
