@@ -2,18 +2,23 @@
 //! takes a second.
 //!
 //! It measures the programs that lie beside it (`make bench` builds them optimised) on this machine, and prints medians with
-//! the lowest and the highest value; `--json` for machines. It asserts no figure: a figure is no test. Orders that were placed
-//! to measure are audited, though, and a broken promise makes the run worthless.
+//! the lowest and the highest value; `--json` for machines, `--page` for people. It asserts no figure: a figure is no test. Orders
+//! that were placed to measure are audited, though, and a broken promise makes the run worthless.
 
 mod chance;
 mod figure;
 mod followers;
 mod journal;
+mod kafka;
 mod load;
 mod orders;
+mod page;
 mod pg;
 mod platform;
+mod plot;
 mod processor;
+mod report;
+mod run;
 mod script;
 mod service;
 mod settled;
@@ -22,14 +27,30 @@ mod slice;
 mod start;
 mod throughput;
 mod traces;
+mod whole;
 mod wire;
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
+use serde::Serialize;
 
-use crate::{figure::Figures, start::StartUp, throughput::Throughput, traces::Traces};
+use crate::{
+    figure::Figures,
+    kafka::Matrix,
+    page::{FIGURES, MakePage},
+    report::Report,
+    run::{Circumstances, Run},
+    start::StartUp,
+    throughput::Throughput,
+    traces::Traces,
+    whole::Whole,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,55 +62,106 @@ struct Cli {
     #[command(subcommand)]
     what: What,
 
-    /// Prints one JSON object instead of a table.
+    /// Prints one JSON object instead of tables.
     #[arg(long, global = true)]
     json: bool,
+
+    /// Writes the figures into this file as well, as JSON. A run that is void leaves it without any.
+    #[arg(long, global = true, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// Makes the page in this folder, with what was measured in the place of what is there of the same parts; `all` starts a new page.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    page: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
+    #[command(flatten)]
+    Part(Part),
+    /// Everything that the page has; the better part of an hour
+    All(Whole),
+    /// Makes the page from figures that were measured before
+    #[command(name = "page")]
+    MakePage(MakePage),
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Subcommand, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Part {
     /// How fast it starts, how much memory it takes, how long an order and its effects take
     Start(StartUp),
     /// How many orders a second, against what the database server can do at all
     Throughput(Throughput),
     /// What exporting spans costs
     Traces(Traces),
-    /// `start`, then `throughput`; a quarter of an hour
-    All {
-        #[command(flatten)]
-        start: StartUp,
-        #[command(flatten)]
-        throughput: Throughput,
-    },
+    /// What the settings of a producer and a consumer do to letters
+    Kafka(Matrix),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut figures = Figures::default();
-    let measured = tokio::select! {
-        measured = measure(cli.what, &mut figures) => measured,
+    let done = tokio::select! {
+        done = run(cli) => done,
         _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
     };
-    // whoever has a table has one that counts
-    match measured {
-        Ok(()) => println!("{}", if cli.json { figures.to_json() } else { figures.to_table() }),
-        Err(error) => {
-            eprintln!("bench: {error:#}");
-            return ExitCode::FAILURE;
-        }
+    if let Err(error) = done {
+        eprintln!("bench: {error:#}");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
 
-async fn measure(what: What, figures: &mut Figures) -> Result<()> {
-    match what {
-        What::Start(start) => start.measure(figures).await,
-        What::Throughput(throughput) => throughput.measure(figures).await,
-        What::Traces(traces) => traces.measure(figures).await,
-        What::All { start, throughput } => {
-            start.measure(figures).await?;
-            throughput.measure(figures).await
+async fn run(cli: Cli) -> Result<()> {
+    let Cli { what, json, report: file, page } = cli;
+    // a run is long: where its figures go must not fail at its end
+    if let Some(file) = &file {
+        write(file, &Report::default())?;
+    }
+    let mut earlier = match (&page, &what) {
+        (Some(folder), What::Part(_)) => Report::read(&folder.join(FIGURES))?,
+        _ => Report::default(),
+    };
+    let mut report = Report::default();
+    let measured = match what {
+        What::Part(part) => part.measure_into(&mut report).await,
+        What::All(whole) => whole.measure(&mut report).await,
+        What::MakePage(make) => return make.make(),
+    };
+    // whoever has a table has one that counts
+    if !report.runs().is_empty() {
+        println!("{}", if json { report.to_json() } else { report.to_tables() });
+        if let Some(file) = &file {
+            write(file, &report)?;
+        }
+        if let Some(folder) = &page {
+            earlier.put_all(report);
+            page::write(&earlier, folder)?;
         }
     }
+    measured
+}
+
+impl Part {
+    /// Measures it. When it fails, nothing of it counts, and the report stays as it is.
+    async fn measure_into(self, report: &mut Report) -> Result<()> {
+        let circumstances = Circumstances::here().await?;
+        let options = serde_json::to_value(&self).context("options are names and numbers")?;
+        let began = Instant::now();
+        let mut figures = Figures::default();
+        match self {
+            Self::Start(start) => start.measure(&mut figures).await,
+            Self::Throughput(throughput) => throughput.measure(&mut figures).await,
+            Self::Traces(traces) => traces.measure(&mut figures).await,
+            Self::Kafka(matrix) => matrix.measure(&mut figures).await,
+        }?;
+        report.put(Run::ended(options, began.elapsed(), circumstances, figures)?);
+        Ok(())
+    }
+}
+
+fn write(file: &Path, report: &Report) -> Result<()> {
+    std::fs::write(file, report.to_json()).with_context(|| format!("{} cannot be written", file.display()))
 }
