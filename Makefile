@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults chaos servers bench check k8s-check observe-check compose-test advisories
+.PHONY: help build up down demo test test-faults chaos servers bench counts check k8s-check observe-check compose-test advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -56,6 +56,10 @@ QUICK_PAGE = $(or $(PAGE),target/performance)
 bench: ## every figure, and docs/performance.md made of them; optimised build, the better part of an hour; QUICK=1: 3 minutes
 	cargo build --locked --release --workspace --exclude journeys --bins
 	target/release/bench $(or $(WHAT),all $(if $(QUICK),--quick --page $(QUICK_PAGE),--page $(or $(PAGE),docs)))
+
+# on the build of `make test`; ACCEPT=1 keeps what was counted
+counts: ## instructions of the hot functions, against those that are kept; needs Valgrind
+	scripts/instruction-counts $(if $(ACCEPT),--accept)
 
 # what Rust does not bring along is fetched by scripts/tool at first use; the quick checks come first
 check: ## format, lints, licences, unused dependencies, protos

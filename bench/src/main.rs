@@ -6,6 +6,7 @@
 //! that were placed to measure are audited, though, and a broken promise makes the run worthless.
 
 mod chance;
+mod counts;
 mod figure;
 mod followers;
 mod journal;
@@ -41,6 +42,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 
 use crate::{
+    counts::Counts,
     figure::Figures,
     kafka::Matrix,
     page::{FIGURES, MakePage},
@@ -84,6 +86,8 @@ enum What {
     /// Makes the page from figures that were measured before
     #[command(name = "page")]
     MakePage(MakePage),
+    /// Whether hot functions take more instructions than they did: see scripts/instruction-counts
+    Counts(Counts),
 }
 
 /// What can be measured by itself.
@@ -129,6 +133,7 @@ async fn run(cli: Cli) -> Result<()> {
         What::Part(part) => part.measure_into(&mut report).await,
         What::All(whole) => whole.measure(&mut report).await,
         What::MakePage(make) => return make.make(),
+        What::Counts(counts) => return counts.compare(),
     };
     // whoever has a table has one that counts
     if !report.runs().is_empty() {
