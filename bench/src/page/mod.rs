@@ -259,6 +259,8 @@ fn processor_time(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -280,5 +282,29 @@ mod tests {
             assert!(page.contains(&format!("| {number} | **{}**", goal.title)), "{}", goal.title);
         }
         assert!(page.contains("*Orders a second over orders in flight: not measured in this run.*"));
+    }
+
+    #[test]
+    fn a_goal_that_was_missed_has_its_note_and_the_same_figures_make_the_same_page() {
+        let figure = |name, samples: [f64; 3]| json!({"name": name, "unit": "×", "samples": samples});
+        let run = json!({
+            "part": "throughput", "options": {"cycles": 3, "quick": false}, "date": "2026-01-01", "took_s": 61,
+            "circumstances": {
+                "commit": "c0ffee", "cores": 2, "processor": "P", "memory_mib": 2_000, "kernel": "6", "postgres": "17",
+                "kafka": "4", "rustc": "1", "profile": "release"
+            },
+            "figures": [
+                figure("stack, 32 in flight: against P3", [0.5, 0.7, 0.6]),
+                figure("stack, at 50 % of its peak: p99 against that of P3", [1.0, 1.0, 1.0]),
+            ],
+        });
+        let report: Report = serde_json::from_value(json!({"runs": [run]})).expect("it is a report");
+        let note = |key: &str| (key == "orders").then(|| "This was tried.\n".to_owned());
+        let page = render(&report, note).remove("performance.md").expect("it is always there");
+        assert!(page.contains("32 in flight, against P3 | ≥ 1 | 0.60 × (0.50 – 0.70) | **no** |"), "{page}");
+        assert!(page.contains("### Orders a second, sustained\n\nThis was tried.\n"), "{page}");
+        assert!(page.contains("| `throughput` | orders a second and what an order costs"), "{page}");
+        let again: Report = serde_json::from_str(&report.to_json()).expect("it is read back");
+        assert_eq!(again, report);
     }
 }
