@@ -36,6 +36,9 @@ use crate::{
 /// How long a request of an operator may take.
 const ADMIN: Duration = Duration::from_secs(15);
 
+/// How long a cell of the warm-up lasts.
+const WARM_UP: Duration = Duration::from_millis(500);
+
 /// How much.
 #[derive(Debug, Clone, Args, Serialize)]
 pub struct Matrix {
@@ -98,9 +101,6 @@ impl Matrix {
         Ok(())
     }
 }
-
-/// What a cell of the warm-up lasts.
-const WARM_UP: Duration = Duration::from_millis(500);
 
 /// Brokers, and where their data is until they go.
 struct Cluster {
