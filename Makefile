@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults chaos servers bench check k8s-check observe-check compose-test advisories
+.PHONY: help build up down demo test test-faults chaos servers bench counts check k8s-check observe-check compose-test advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -50,10 +50,16 @@ chaos: ## the fault table, long, on an optimised build; writes the figures into 
 servers: build ## a Postgres and a Kafka for tests in another terminal; prints what to source there
 	@target/debug/with-servers
 
-# make bench WHAT='throughput --quick': one of its commands, with options
-bench: ## how fast it starts, how much memory, how long an order takes, how many a second; optimised build, a quarter of an hour
+# make bench QUICK=1 shows within three minutes that it works, and leaves the published page alone; PAGE=FOLDER: another place for it.
+# make bench WHAT='throughput --quick': one of its commands, with options; `--page docs` puts what it measured into the page
+QUICK_PAGE = $(or $(PAGE),target/performance)
+bench: ## every figure, and docs/performance.md made of them; optimised build, the better part of an hour; QUICK=1: 3 minutes
 	cargo build --locked --release --workspace --exclude journeys --bins
-	target/release/bench $(or $(WHAT),all)
+	target/release/bench $(or $(WHAT),all $(if $(QUICK),--quick --page $(QUICK_PAGE),--page $(or $(PAGE),docs)))
+
+# on the build of `make test`; ACCEPT=1 keeps what was counted
+counts: ## instructions of the hot functions, against those that are kept; needs Valgrind
+	scripts/instruction-counts $(if $(ACCEPT),--accept)
 
 # what Rust does not bring along is fetched by scripts/tool at first use; the quick checks come first
 check: ## format, lints, licences, unused dependencies, protos

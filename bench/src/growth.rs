@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::{
@@ -41,22 +42,18 @@ const AT_ONCE: usize = 2;
 const KEPT: &str = "SELECT count(*) FROM orders WHERE customer_id = ANY ($1) AND saga_state = 'COMPLETED'";
 
 /// How much.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Args, Serialize)]
 pub struct Growth {
     /// Orders that are there already [default: 10,000,000, which take 25 GB; with --quick 100,000].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     rows: Option<u32>,
 
     #[command(flatten)]
+    #[serde(flatten)]
     turns: Turns,
 }
 
 impl Growth {
-    /// As many as there are unless told otherwise.
-    pub fn usual(turns: Turns) -> Self {
-        Self { rows: None, turns }
-    }
-
     /// Orders on both platforms in turns.
     pub async fn measure(self, figures: &mut Figures) -> Result<()> {
         let start = || Start { profile: Some("bench"), ..Start::default() };

@@ -9,6 +9,9 @@ use crate::platform::Platform;
 /// Under this name goes the database server with all its processes, those that have ended among them.
 pub const POSTGRES: &str = "postgres";
 
+/// Under this name go the brokers.
+pub const KAFKA: &str = "kafka";
+
 /// Under this name goes this process.
 pub const LOAD: &str = "load generator";
 
@@ -25,7 +28,7 @@ impl Used {
         }
         used.insert(POSTGRES.to_owned(), of_family(platform.postgres_pid())?);
         let brokers = platform.kafka_pids().iter().map(|&pid| of(pid));
-        used.insert("kafka".to_owned(), brokers.sum::<Result<_>>()?);
+        used.insert(KAFKA.to_owned(), brokers.sum::<Result<_>>()?);
         used.insert(LOAD.to_owned(), of(std::process::id())?);
         Ok(Self(used))
     }

@@ -64,7 +64,8 @@ impl Departures {
     }
 }
 
-fn due_after(number: u64, rate: u32) -> Duration {
+/// When the departure with this number is due, after the beginning.
+pub fn due_after(number: u64, rate: u32) -> Duration {
     const NANOS: u64 = 1_000_000_000;
     let rate = u64::from(rate);
     Duration::from_secs(number / rate) + Duration::from_nanos(number % rate * NANOS / rate)
@@ -82,8 +83,13 @@ pub struct Tally {
 impl Tally {
     /// Counts an order that was taken.
     pub fn taken(&mut self, due: Instant) {
+        self.waited(due.elapsed());
+    }
+
+    /// Counts one that waited so long.
+    pub fn waited(&mut self, wait: Duration) {
         // an hour and more is an hour
-        self.waits.push(u32::try_from(due.elapsed().as_micros()).unwrap_or(u32::MAX));
+        self.waits.push(u32::try_from(wait.as_micros()).unwrap_or(u32::MAX));
     }
 
     /// Counts one that was not.

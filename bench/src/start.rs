@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use serde::Serialize;
 
 use crate::{figure::Figures, followers, orders, platform::Platform, service};
 
 /// How often, and how much.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Serialize)]
 pub struct StartUp {
     /// How often each start is measured.
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u8).range(1..=50))]

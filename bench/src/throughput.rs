@@ -4,16 +4,11 @@
 //! follow each other stands where a rate does not. A slice of the platform ends when all that its orders caused is done:
 //! letters published, groups at the end of their topics. Load, servers and services share the processors.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Write,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
+use serde::Serialize;
 
 use crate::{
     figure::Figures,
@@ -30,7 +25,7 @@ const CEILING_CLIENTS: u16 = 32;
 const STEADY_CLIENTS: u16 = 256;
 
 /// What is measured, and for how long.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Serialize)]
 pub struct Throughput {
     /// How often each slice comes.
     #[arg(long, default_value = "5", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=50))]
@@ -45,45 +40,32 @@ pub struct Throughput {
         value_parser = clap::value_parser!(u16).range(1..=1_000))]
     in_flight: Vec<u16>,
 
-    /// The steady rate, in orders a second [default: half of the best that was just measured]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    rate: Option<u32>,
+    /// Steady rates, in per cent of the best that was just measured: a slice for each of these.
+    #[arg(long, default_value = "25,50,75,90", value_name = "PERCENT,…", value_delimiter = ',',
+        value_parser = clap::value_parser!(u8).range(1..=100))]
+    steady: Vec<u8>,
 
     /// After each slice a second one in which every order has a line of one and the same product.
     #[arg(long)]
     one_sku: bool,
 
-    /// To see that it works: 3 cycles of 3 s, with 32 and with 256 orders in flight.
-    #[arg(long, conflicts_with_all = ["cycles", "slice", "in_flight"])]
+    /// To see that it works: 3 cycles of 2 s, with 32 and with 256 orders in flight, and at half of the best.
+    #[arg(long, conflicts_with_all = ["cycles", "slice", "in_flight", "steady"])]
     quick: bool,
-
-    /// Writes the figures into this file as well, as JSON. A run that is void leaves it empty.
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
 }
 
 impl Throughput {
-    /// Whether it is only to be seen that it works.
-    pub fn is_quick(&self) -> bool {
-        self.quick
-    }
-
     /// Measures on a platform of its own. Fails when a promise was broken meanwhile: then no figure counts.
     pub async fn measure(mut self, figures: &mut Figures) -> Result<()> {
         if self.quick {
-            (self.cycles, self.slice, self.in_flight) = (3, 3, vec![32, 256]);
+            (self.cycles, self.slice) = (3, 2);
+            (self.in_flight, self.steady) = (vec![32, 256], vec![50]);
         }
-        // a run is long: where its figures go must not fail at its end
-        let report = self.report.as_deref().map(create).transpose()?;
         let platform = Platform::up_with(Start { profile: Some("bench"), ..Start::default() }).await?;
         let measured = self.measure_on(&platform, figures).await;
         let down = platform.down().await;
         measured?;
-        down?;
-        if let Some(mut report) = report {
-            writeln!(report, "{}", figures.to_json()).context("the report cannot be written")?;
-        }
-        Ok(())
+        down
     }
 
     async fn measure_on(&self, platform: &Platform, figures: &mut Figures) -> Result<()> {
@@ -94,9 +76,11 @@ impl Throughput {
         for _ in 0..self.cycles {
             self.cycle(&mut sides, &mut peak, figures).await?;
         }
-        let rate = self.rate.unwrap_or_else(|| peak.half());
+        let peak = peak.per_second();
         for _ in 0..self.cycles {
-            self.steady_cycle(rate, &mut sides, figures).await?;
+            for &percent in &self.steady {
+                self.steady_slice(percent, peak, &mut sides, figures).await?;
+            }
         }
         sides.audit().await
     }
@@ -125,17 +109,21 @@ impl Throughput {
         Ok(())
     }
 
-    /// At a rate that both sides can keep: how long an answer takes when nobody has to queue.
-    async fn steady_cycle(&self, rate: u32, sides: &mut Sides<'_>, figures: &mut Figures) -> Result<()> {
+    /// At a rate that the platform can keep: how long an answer takes when nobody has to queue.
+    async fn steady_slice(&self, percent: u8, peak: u32, sides: &mut Sides<'_>, figures: &mut Figures) -> Result<()> {
         let length = Duration::from_secs(self.slice.into());
+        let rate = (peak * u32::from(percent) / 100).max(1);
         let mut p3 = sides.ceiling(Way::P3, CEILING_CLIENTS, Pace::Steady(rate), length).await?;
         let mut stack = sides.stack(STEADY_CLIENTS, Products::All, Pace::Steady(rate), length).await?;
-        // no number in the names: the rate differs from run to run
+        // no rate in the names: it differs from run to run
+        let name = format!("stack, at {percent} % of its peak");
+        let ceiling = format!("P3, at {percent} % of the stack's peak");
         let ([p3_p99], [stack_p99]) = (p3.tally.quantiles([0.99]), stack.tally.quantiles([0.99]));
-        figures.times("stack, steady rate: p99 against that of P3", stack_p99.as_secs_f64() / p3_p99.as_secs_f64());
-        p3.note_cost("P3, steady rate", figures);
-        p3.note_waits("P3, steady rate", figures);
-        stack.note_all("stack, steady rate", figures);
+        figures.per_second(format!("{name}: rate"), rate, Duration::from_secs(1));
+        figures.times(format!("{name}: p99 against that of P3"), stack_p99.as_secs_f64() / p3_p99.as_secs_f64());
+        p3.note_cost(&ceiling, figures);
+        p3.note_waits(&ceiling, figures);
+        stack.note_all(&name, figures);
         Ok(())
     }
 }
@@ -149,17 +137,13 @@ impl Peak {
         self.0.entry(in_flight).or_default().push(per_second);
     }
 
-    /// Half of the best median, and 1 at the least.
+    /// The best median, in orders a second.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "so many orders a second fit")]
-    fn half(mut self) -> u32 {
+    fn per_second(mut self) -> u32 {
         let medians = self.0.values_mut().map(|rates| {
             rates.sort_by(f64::total_cmp);
             rates[rates.len() / 2]
         });
-        (medians.fold(2.0, f64::max) / 2.0) as u32
+        medians.fold(1.0, f64::max) as u32
     }
-}
-
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("{} cannot be written", path.display()))
 }

@@ -15,6 +15,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
     trace_service_server::{TraceService, TraceServiceServer},
 };
+use serde::Serialize;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
@@ -35,7 +36,7 @@ const WARM_UP: u32 = 500;
 const SETTLED: Duration = Duration::from_secs(5);
 
 /// How often, and how much.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Serialize)]
 pub struct Traces {
     /// How often each side is measured.
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u8).range(1..=50))]

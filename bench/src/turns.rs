@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 
 /// Of one comparison.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Args, Serialize)]
 pub struct Turns {
     /// How often each slice comes.
     #[arg(long, default_value = "5", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=50))]
@@ -21,11 +22,6 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Those that nobody has set otherwise.
-    pub fn usual(quick: bool) -> Self {
-        Self { cycles: 5, slice: 3, quick }
-    }
-
     /// The cycles, counted from 0.
     pub fn cycles(self) -> std::ops::Range<u8> {
         0..if self.quick { 1 } else { self.cycles }

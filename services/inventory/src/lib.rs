@@ -32,7 +32,7 @@ pub use error::InventoryError;
 pub use life::Applied;
 pub use product::{PRICE_MINOR_MAX, Product, ProductDetails};
 pub use release::release;
-pub use reservation::{Answer, Decision, LINES_MAX, Line, PricedLine, Refusal, Reserve};
+pub use reservation::{Answer, Decision, LINES_MAX, Line, Offer, PricedLine, Refusal, Reserve, decide};
 pub use reserve::Reservations;
 pub use restock::{Delivery, Restocked, restock};
 pub use seed::{Catalogue, seed};
