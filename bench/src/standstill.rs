@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use sqlx::{Connection, PgConnection};
 use tokio::time::sleep;
 
-/// How long the relay may take to lead again: it asks once a second.
-const LEADS_AGAIN: Duration = Duration::from_secs(10);
+/// How long the relay may take to lead again: it asks once a second, when it is connected.
+const LEADS_AGAIN: Duration = Duration::from_secs(30);
 
 const POLL: Duration = Duration::from_millis(5);
 
