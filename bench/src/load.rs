@@ -43,19 +43,61 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// RFC 7240.
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// Two lines of one piece each; the digits are put in.
-const BODY: &[u8] =
-    br#"{"lines":[{"sku":"sku-0000","quantity":1},{"sku":"sku-0000","quantity":1}],"payment":{"card_token":"tok_visa"}}"#;
-/// Where the digits of the two SKUs are.
-const DIGITS: [usize; 2] = [22, 54];
+/// The most lines that an order may have.
+const LINES_MAX: usize = 100;
 
-/// Which products are ordered.
+/// What is ordered, and with which card it is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Products {
-    /// Two of all, by chance.
+pub enum Basket {
+    /// Two of all products, by chance.
     All,
     /// The first line of every order is the same product, the second another one by chance: as much work, one hot row.
     OneHot,
+    /// As `All`, with a card that the network takes 2 s for.
+    SlowCard,
+    /// As many lines as an order may have, by chance.
+    Huge,
+}
+
+impl Basket {
+    fn lines(self) -> usize {
+        if self == Self::Huge { LINES_MAX } else { 2 }
+    }
+
+    fn card(self) -> &'static str {
+        if self == Self::SlowCard { "tok_slow_2s" } else { "tok_visa" }
+    }
+}
+
+/// A request's body, but for the digits of its products.
+#[derive(Debug, Clone)]
+struct Form {
+    body: Vec<u8>,
+    /// Where the digits of each line are.
+    digits: Vec<usize>,
+}
+
+impl Form {
+    fn of(basket: Basket) -> Self {
+        let (mut body, mut digits) = (br#"{"lines":["#.to_vec(), Vec::new());
+        for line in 0..basket.lines() {
+            let head: &[u8] = if line == 0 { br#"{"sku":"sku-"# } else { br#",{"sku":"sku-"# };
+            body.extend_from_slice(head);
+            digits.push(body.len());
+            body.extend_from_slice(br#"0000","quantity":1}"#);
+        }
+        body.extend_from_slice(format!(r#"],"payment":{{"card_token":"{}"}}}}"#, basket.card()).as_bytes());
+        Self { body, digits }
+    }
+
+    /// With these products.
+    fn filled(&self, skus: impl Iterator<Item = u64>) -> Vec<u8> {
+        let mut body = self.body.clone();
+        for (&at, sku) in self.digits.iter().zip(skus) {
+            put_digits(&mut body[at..at + 4], sku);
+        }
+        body
+    }
 }
 
 /// How orders are placed.
@@ -114,18 +156,12 @@ impl Load {
 
     /// Opens a connection for each of so many clients, and logs the customers in again if they have to. Apart from
     /// [`Clients::order`], so that it is in nobody's time.
-    pub async fn clients(&mut self, count: u16, products: Products, door: Door) -> Result<Clients> {
-        self.clients_at(self.gateway, count, products, door).await
+    pub async fn clients(&mut self, count: u16, basket: Basket, door: Door) -> Result<Clients> {
+        self.clients_at(self.gateway, count, basket, door).await
     }
 
     /// The same, who order at another address.
-    pub async fn clients_at(
-        &mut self,
-        gateway: SocketAddr,
-        count: u16,
-        products: Products,
-        door: Door,
-    ) -> Result<Clients> {
+    pub async fn clients_at(&mut self, gateway: SocketAddr, count: u16, basket: Basket, door: Door) -> Result<Clients> {
         if Instant::now() > self.fresh_until {
             for customer in &mut self.customers {
                 customer.log_in().await?;
@@ -139,7 +175,7 @@ impl Load {
             connections.push(connect(gateway).await?);
         }
         let (forms, slice) = (self.forms.clone(), self.slices);
-        Ok(Clients { gateway, connections, products, door, forms, slice })
+        Ok(Clients { gateway, connections, basket, door, forms, slice })
     }
 
     /// Writes down what the platform has acknowledged.
@@ -190,7 +226,7 @@ impl Forms {
 pub struct Clients {
     gateway: SocketAddr,
     connections: Vec<SendRequest<Full<Bytes>>>,
-    products: Products,
+    basket: Basket,
     door: Door,
     forms: Arc<Forms>,
     slice: u32,
@@ -202,8 +238,9 @@ impl Clients {
         let departures = Arc::new(Departures::begin(pace, length));
         let mut clients = JoinSet::new();
         for connection in self.connections {
-            let (gateway, products, door, slice) = (self.gateway, self.products, self.door, self.slice);
-            let client = Client { gateway, connection, products, door, forms: self.forms.clone(), slice };
+            let (gateway, basket, door, slice) = (self.gateway, self.basket, self.door, self.slice);
+            let (form, forms) = (Form::of(basket), self.forms.clone());
+            let client = Client { gateway, connection, basket, form, door, forms, slice };
             clients.spawn(client.order(departures.clone()));
         }
         let (mut tally, mut orders) = (Tally::default(), Vec::new());
@@ -219,7 +256,8 @@ impl Clients {
 struct Client {
     gateway: SocketAddr,
     connection: SendRequest<Full<Bytes>>,
-    products: Products,
+    basket: Basket,
+    form: Form,
     door: Door,
     forms: Arc<Forms>,
     slice: u32,
@@ -252,13 +290,11 @@ impl Client {
 
     fn request(&self, number: u64) -> Request<Full<Bytes>> {
         let chance = chance::of(number ^ u64::from(self.slice) << 40);
-        let first = if self.products == Products::All { chance % PRODUCTS } else { 0 };
-        // never the same again: no product may be in two lines
-        let second = (first + 1 + (chance >> 32) % (PRODUCTS - 1)) % PRODUCTS;
-        let mut body = BODY.to_vec();
-        for (at, sku) in DIGITS.into_iter().zip([first, second]) {
-            put_digits(&mut body[at..at + 4], sku);
-        }
+        let first = if self.basket == Basket::OneHot { 0 } else { chance % PRODUCTS };
+        // never the first again: no product may be in two lines
+        let (others, step) = (PRODUCTS - 1, (chance >> 32) % (PRODUCTS - 1));
+        let next = |line: u64| (first + 1 + (step + line) % others) % PRODUCTS;
+        let body = self.form.filled(std::iter::once(first).chain((0..others).map(next)));
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.forms.uri.clone();
@@ -331,10 +367,11 @@ mod tests {
 
     #[test]
     fn the_digits_of_the_skus_are_where_they_are_put() {
-        let mut body = BODY.to_vec();
-        put_digits(&mut body[DIGITS[0]..][..4], 17);
-        put_digits(&mut body[DIGITS[1]..][..4], 1_999);
-        let body: serde_json::Value = serde_json::from_slice(&body).expect("it is JSON");
+        let read = |body: Vec<u8>| -> serde_json::Value { serde_json::from_slice(&body).expect("it is JSON") };
+        let body = read(Form::of(Basket::SlowCard).filled([17, 1_999].into_iter()));
         assert_eq!([&body["lines"][0]["sku"], &body["lines"][1]["sku"]], ["sku-0017", "sku-1999"]);
+        assert_eq!(body["payment"]["card_token"], "tok_slow_2s");
+        let body = read(Form::of(Basket::Huge).filled(5..));
+        assert_eq!((&body["lines"][99]["sku"], &body["lines"][100]), (&"sku-0104".into(), &serde_json::Value::Null));
     }
 }

@@ -22,7 +22,9 @@ mod lag;
 mod letterbox;
 mod load;
 mod monolith;
+mod neighbours;
 mod orders;
+mod overload;
 mod page;
 mod pg;
 mod platform;
@@ -61,6 +63,7 @@ use crate::{
     figure::Figures,
     growth::Growth,
     kafka::Matrix,
+    overload::Overload,
     page::{FIGURES, MakePage},
     report::Report,
     run::{Circumstances, Run},
@@ -139,6 +142,10 @@ enum Part {
     Monolith(Turns),
     /// A platform with millions of orders against a new one
     Growth(Growth),
+    /// What slow cards and huge orders do to the orders of others
+    Neighbours(Turns),
+    /// Twice as many orders as can be taken
+    Overload(Overload),
     /// The relay against Debezium; needs `mvn` and a network the first time
     Debezium(Turns),
 }
@@ -218,6 +225,8 @@ impl Part {
             Self::Relay(turns) => relay::measure(turns, &mut figures).await,
             Self::CatchUp(turns) => catch_up::measure(turns, &mut figures).await,
             Self::Monolith(turns) => monolith::measure(turns, &mut figures).await,
+            Self::Neighbours(turns) => neighbours::measure(turns, &mut figures).await,
+            Self::Overload(overload) => overload.measure(&mut figures).await,
             Self::Growth(growth) => growth.measure(&mut figures).await,
             Self::Debezium(turns) => debezium::measure(turns, &mut figures).await,
         }?;

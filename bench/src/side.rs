@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::{
     figure::Figures,
-    load::{Door, Products},
+    load::{Basket, Door},
     pg::Ceiling,
     platform::Platform,
     processor::{LOAD, POSTGRES, Used},
@@ -48,9 +48,9 @@ impl<'a> Sides<'a> {
     }
 
     /// A slice of the platform: it ends when all is done that its orders caused.
-    pub async fn stack(&mut self, clients: u16, products: Products, pace: Pace, length: Duration) -> Result<Slice> {
+    pub async fn stack(&mut self, clients: u16, basket: Basket, pace: Pace, length: Duration) -> Result<Slice> {
         self.ceiling.sweep().await?;
-        self.stack.slice(Order { clients, products, door: Door::Telephone, pace }, length).await
+        self.stack.slice(Order { clients, basket, door: Door::Telephone, pace }, length).await
     }
 
     /// Checks every promise of the platform, and that it has kept every order that was answered 201.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    load::{Clients, Door, Load, Products},
+    load::{Basket, Clients, Door, Load},
     platform::Platform,
     processor::Used,
     settled::Lags,
@@ -40,7 +40,7 @@ pub struct Order {
     /// So many at the same time.
     pub clients: u16,
     /// What.
-    pub products: Products,
+    pub basket: Basket,
     /// How.
     pub door: Door,
     /// When.
@@ -50,7 +50,7 @@ pub struct Order {
 impl Order {
     /// By telephone, two of all products, as fast as so many clients get answers.
     pub fn closed(clients: u16) -> Self {
-        Self { clients, products: Products::All, door: Door::Telephone, pace: Pace::Closed }
+        Self { clients, basket: Basket::All, door: Door::Telephone, pace: Pace::Closed }
     }
 }
 
@@ -86,7 +86,7 @@ impl<'a> Stack<'a> {
         then: impl AsyncFnOnce() -> Result<()>,
     ) -> Result<Slice> {
         self.server.execute("CHECKPOINT").await?;
-        let load = self.load.clients(order.clients, order.products, order.door).await?;
+        let load = self.load.clients(order.clients, order.basket, order.door).await?;
         let before = Used::by(self.platform)?;
         let (tally, answered, acknowledged) = load.order(order.pace, length).await?;
         let last_answer = Instant::now();
@@ -102,7 +102,7 @@ impl<'a> Stack<'a> {
     /// The same customers, who order from somebody else at this address.
     pub async fn clients_elsewhere(&mut self, address: SocketAddr, order: Order) -> Result<Clients> {
         self.server.execute("CHECKPOINT").await?;
-        self.load.clients_at(address, order.clients, order.products, order.door).await
+        self.load.clients_at(address, order.clients, order.basket, order.door).await
     }
 
     /// Who orders.

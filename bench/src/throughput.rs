@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     figure::Figures,
-    load::Products,
+    load::Basket,
     platform::{Platform, Start},
     side::{Sides, Way},
     slice::Pace,
@@ -94,14 +94,14 @@ impl Throughput {
             let p3 = sides.ceiling(Way::P3, CEILING_CLIENTS, Pace::Closed, length).await?;
             p3.note_cost(&format!("P3, {CEILING_CLIENTS} clients"), figures);
             let name = format!("stack, {in_flight} in flight");
-            let stack = sides.stack(in_flight, Products::All, Pace::Closed, length).await?;
+            let stack = sides.stack(in_flight, Basket::All, Pace::Closed, length).await?;
             figures.times(format!("{name}: against P3"), stack.per_second() / p3.per_second());
             figures.times(format!("{name}: against P1"), stack.per_second() / p1.per_second());
             let per_second = stack.per_second();
             peak.hear(in_flight, per_second);
             stack.note_all(&name, figures);
             if self.one_sku {
-                let one = sides.stack(in_flight, Products::OneHot, Pace::Closed, length).await?;
+                let one = sides.stack(in_flight, Basket::OneHot, Pace::Closed, length).await?;
                 figures.times(format!("{name}, one SKU: against 2,000"), one.per_second() / per_second);
                 one.note_all(&format!("{name}, one SKU"), figures);
             }
@@ -114,7 +114,7 @@ impl Throughput {
         let length = Duration::from_secs(self.slice.into());
         let rate = (peak * u32::from(percent) / 100).max(1);
         let mut p3 = sides.ceiling(Way::P3, CEILING_CLIENTS, Pace::Steady(rate), length).await?;
-        let mut stack = sides.stack(STEADY_CLIENTS, Products::All, Pace::Steady(rate), length).await?;
+        let mut stack = sides.stack(STEADY_CLIENTS, Basket::All, Pace::Steady(rate), length).await?;
         // no rate in the names: it differs from run to run
         let name = format!("stack, at {percent} % of its peak");
         let ceiling = format!("P3, at {percent} % of the stack's peak");

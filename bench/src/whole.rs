@@ -6,7 +6,7 @@ use clap::{Args, Parser};
 use crate::{Cli, Part, What, report::Report};
 
 /// The parts, as they are typed.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 14] = [
     "start",
     "throughput --one-sku",
     "doors",
@@ -16,6 +16,8 @@ const PARTS: [&str; 12] = [
     "debezium",
     "catch-up",
     "monolith",
+    "neighbours",
+    "overload",
     "traces",
     "kafka",
     "growth",

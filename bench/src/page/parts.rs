@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Each sub-command that measures, and what it is about.
-const PARTS: [(&str, &str); 12] = [
+const PARTS: [(&str, &str); 14] = [
     (
         "start",
         "how fast everything starts, how much memory it takes, how long an order and its effects take with nobody else there",
@@ -23,6 +23,8 @@ const PARTS: [(&str, &str); 12] = [
     ("catch-up", "a follower that was away, against letters applied one by one"),
     ("growth", "a platform with millions of orders against a new one"),
     ("monolith", "all services against one process that does the same in one transaction"),
+    ("neighbours", "what slow cards and huge orders do to the orders of others"),
+    ("overload", "twice as many orders as can be taken, for a minute"),
     ("traces", "what exporting spans costs"),
     ("kafka", "what the settings of a producer and a consumer do to letters"),
 ];

@@ -27,19 +27,15 @@
 use std::{fmt, fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use metrics::{counter, describe_counter, describe_histogram, histogram};
-use service_runtime::rest::Rest;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, timeout},
 };
 use tracing::{debug, error};
 
 /// How long a batch may take before the next one begins: longer than the `transaction_timeout` of the roles that serve, so that
 /// Postgres gives up first.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(15);
-
-/// Between two batches, unless there is enough for a whole one.
-const REST: Rest = Rest { times: 2, min: Duration::ZERO, max: Duration::from_millis(20) };
 
 /// So many are written at the same time when none shares its batch: as many as a service has connections, unless told otherwise.
 const ALONE_AT_ONCE: usize = 8;
@@ -172,11 +168,7 @@ impl<B: Batch> Writer<B> {
     async fn run(mut self) {
         if self.limits.requests_max > 1 {
             while let Some((requests, answers)) = self.gather().await {
-                let began = Instant::now();
                 self.pen.write(requests, answers).await;
-                if self.waiting.len() < self.limits.weight_max {
-                    sleep_until(REST.until(began)).await;
-                }
             }
             return;
         }

@@ -10,10 +10,10 @@ use std::{collections::HashMap, fmt, future::Future, sync::Arc, time::Duration};
 use backon::Retryable;
 use contracts::problem::ProblemCode;
 use metrics::{counter, describe_counter};
-use service_runtime::{rest::Rest, telemetry};
+use service_runtime::telemetry;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tonic::{Code, Request, Response, Status, Streaming};
 use tracing::Span;
@@ -28,9 +28,6 @@ use crate::{
 
 /// How long the next list waits for the one before to be taken.
 const TAKEN_WITHIN: Duration = Duration::from_millis(5);
-
-/// Between two lists.
-const REST: Rest = Rest { times: 4, min: Duration::ZERO, max: Duration::from_millis(10) };
 
 /// Items that wait to be sent; what comes then is refused.
 const WAITING_MAX: usize = 4_096;
@@ -142,7 +139,6 @@ async fn send_lists<Q, A, C, F>(
         counter!("rpc_list_items_total", "rpc" => rpc).increment(items.len() as u64);
         let mut request = Request::new(items);
         request.set_timeout(until.saturating_duration_since(Instant::now()));
-        let began = Instant::now();
         let (taken, is_taken) = oneshot::channel::<()>();
         let answering = call(request);
         tokio::spawn(async move {
@@ -155,7 +151,6 @@ async fn send_lists<Q, A, C, F>(
         });
         // in either case the next one may go
         let _ = timeout(TAKEN_WITHIN, is_taken).await;
-        sleep_until(REST.until(began)).await;
     }
 }
 
