@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command, thread, time::Duration};
 use anyhow::{Context, Result};
 use local_servers::Distribution;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::figure::Figures;
 
@@ -14,7 +14,7 @@ use crate::figure::Figures;
 pub struct Run {
     /// The sub-command.
     pub part: String,
-    /// Its options, as they were in effect at its beginning.
+    /// Its options. Of a quick run that alone: it takes the place of others, whose defaults would tell what was not so.
     pub options: Value,
     /// The day on which it ended, in UTC.
     pub date: jiff::civil::Date,
@@ -58,6 +58,7 @@ impl Run {
             _ => None,
         }
         .context("a sub-command has a name")?;
+        let options = if options["quick"] == true { json!({"quick": true}) } else { options };
         let date = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
         Ok(Self { part, options, date, took_s: took.as_secs(), circumstances, figures })
     }
