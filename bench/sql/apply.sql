@@ -6,4 +6,4 @@ WITH moved AS (
 )
 INSERT INTO timeline (event_id, order_id, event_type, source, occurred_at, sequence, data)
 SELECT gen_random_uuid(), :order, 'order.completed', '/order', now(), :sequence,
-    '{"status":"COMPLETED","lines":[{"sku":"sku-0000","quantity":1},{"sku":"sku-0001","quantity":1}]}' FROM moved;
+    json_build_object('status', 'COMPLETED', 'first', 'sku-0000', 'second', 'sku-0001', 'total_minor', 2000) FROM moved;

@@ -44,7 +44,7 @@ const KEPT: &str = "SELECT count(*) FROM orders WHERE customer_id = ANY ($1) AND
 /// How much.
 #[derive(Debug, Clone, Copy, Args, Serialize)]
 pub struct Growth {
-    /// Orders that are there already [default: 10,000,000, which take 25 GB; with --quick 100,000].
+    /// Orders that are there already [default: 10,000,000, which take by reckoning 25 GB; with --quick 100,000].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     rows: Option<u32>,
 

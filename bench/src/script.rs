@@ -110,6 +110,20 @@ mod tests {
     }
 
     #[test]
+    fn every_script_is_understood() {
+        let scripts = [
+            include_str!("../sql/p1.sql"),
+            include_str!("../sql/p3.sql"),
+            include_str!("../sql/hot.sql"),
+            include_str!("../sql/apply.sql"),
+        ];
+        for script in scripts {
+            let read = Script::parse(script).expect(script);
+            assert!(!read.statements().is_empty(), "{script}");
+        }
+    }
+
+    #[test]
     fn a_variable_that_is_not_set_is_named() {
         let refused = Script::parse("SELECT :nobody;").expect_err("it is not set").to_string();
         assert_eq!(refused, "`:nobody` is nowhere set");
