@@ -27,7 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[tokio::test]
 async fn killed_once_at_every_point_no_order_is_lost_doubled_or_left_undecided() {
-    let settings = [("shipping", "DISPATCH_AFTER", "2")];
+    // every order is one of high value: a transaction is made for nothing else
+    let settings = [("shipping", "DISPATCH_AFTER", "2"), ("analytics", "HIGH_VALUE_FROM_MINOR", "1")];
     let mut platform = Platform::start_with(testkit::kafka(), &settings).await;
     let mut shoppers = Shoppers::enter(&platform, BETWEEN_ORDERS).await;
 
