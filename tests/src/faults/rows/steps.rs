@@ -55,8 +55,8 @@ impl FaultRow for KillAtEachStep {
     }
 
     fn wishes(&self, _length: Length) -> Wishes {
-        // parcels that leave by themselves pass points as well
-        let settings = vec![("shipping", "DISPATCH_AFTER", "3")];
+        // parcels that leave by themselves pass points as well, and so does the stream of high-value orders where there are any
+        let settings = vec![("shipping", "DISPATCH_AFTER", "3"), ("analytics", "HIGH_VALUE_FROM_MINOR", "1")];
         // programs with kill points are not optimised
         Wishes { settings, kill_points: true, ..Wishes::usual(Length::Short) }
     }
