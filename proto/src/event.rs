@@ -142,25 +142,61 @@ impl Event {
     pub fn from_kafka<'a>(
         key: Option<&[u8]>,
         headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
-        payload: Option<&[u8]>,
+        payload: Option<&'a [u8]>,
+    ) -> Result<Self, InvalidEvent> {
+        let Envelope { id, event_type, source, subject, time, sequence, traceparent, payload } =
+            Envelope::read(key, headers, payload)?;
+        Ok(Self {
+            id,
+            event_type: event_type.to_owned(),
+            source: source.to_owned(),
+            subject: subject.to_owned(),
+            time,
+            sequence,
+            traceparent: traceparent.map(str::to_owned),
+            payload: payload.to_vec(),
+        })
+    }
+}
+
+/// A letter as it lies in a Kafka message: what [`Event`] is, and nothing copied.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "see the fields of `Event`")]
+pub struct Envelope<'a> {
+    pub id: Uuid,
+    pub event_type: &'a str,
+    pub source: &'a str,
+    pub subject: &'a str,
+    pub time: Timestamp,
+    pub sequence: i64,
+    pub traceparent: Option<&'a str>,
+    pub payload: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a letter from the parts of a Kafka message. Unknown headers are passed over: an envelope may gain some.
+    pub fn read(
+        key: Option<&[u8]>,
+        headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+        payload: Option<&'a [u8]>,
     ) -> Result<Self, InvalidEvent> {
         let headers = Headers::collect(headers)?;
         headers.require("ce_specversion", |version| (version == "1.0").then_some(()))?;
         headers.require("content-type", |value| (value == CONTENT_TYPE).then_some(()))?;
-        let event = Self {
+        let envelope = Self {
             id: headers.require("ce_id", |text| Uuid::try_parse(text).ok())?,
             event_type: headers.require("ce_type", non_empty)?,
             source: headers.require("ce_source", non_empty)?,
             subject: headers.require("ce_subject", non_empty)?,
             time: headers.require("ce_time", |text| text.parse().ok())?,
             sequence: headers.require("ce_sequence", |text| text.parse().ok().filter(|&number| number > 0))?,
-            traceparent: headers.get("traceparent").map(str::to_owned),
-            payload: payload.ok_or(InvalidEvent::NoPayload)?.to_vec(),
+            traceparent: headers.get("traceparent"),
+            payload: payload.ok_or(InvalidEvent::NoPayload)?,
         };
-        if key != Some(event.subject.as_bytes()) {
+        if key != Some(envelope.subject.as_bytes()) {
             return Err(InvalidEvent::KeyIsNotSubject);
         }
-        Ok(event)
+        Ok(envelope)
     }
 }
 
@@ -198,14 +234,14 @@ impl<'a> Headers<'a> {
         self.0.iter().find(|(known, _)| *known == name).map(|&(_, value)| value)
     }
 
-    fn require<T>(&self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<T, InvalidEvent> {
+    fn require<T>(&self, name: &'static str, parse: impl Fn(&'a str) -> Option<T>) -> Result<T, InvalidEvent> {
         let value = self.get(name).ok_or(InvalidEvent::HeaderMissing(name))?;
         parse(value).ok_or_else(|| InvalidEvent::HeaderInvalid { name, value: value.chars().take(80).collect() })
     }
 }
 
-fn non_empty(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+fn non_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -287,10 +287,11 @@ async fn look_in_tx(
     blocked: &mut BlockedKeys,
 ) -> Result<(Outcome, Option<Event>), Failure> {
     let topic = partition.topic;
-    if letter.event_type().is_some_and(|event_type| !group.wants(topic, event_type)) {
+    if letter.is_unwanted() {
         return Ok((Outcome::Skipped, None));
     }
     match letter.read() {
+        Ok(event) if !group.wants(topic, &event.event_type) => Ok((Outcome::Skipped, None)),
         Ok(_) if blocked.contains(topic, letter) => {
             parked::park_behind_in_tx(conn, group, partition, letter).await?;
             Ok((Outcome::Parked, None))

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use contracts::event::{Event, InvalidEvent};
+use contracts::event::{Envelope, Event, InvalidEvent};
 use jiff::Timestamp;
 use rdkafka::{Message, message::BorrowedMessage, message::Headers};
 
@@ -19,6 +19,7 @@ pub struct Letter {
     /// Names and values. The names are UTF-8.
     headers: Vec<(Range<usize>, Option<Range<usize>>)>,
     payload: Option<Range<usize>>,
+    is_unwanted: bool,
 }
 
 /// A header: its name, and its value if it has one.
@@ -40,6 +41,7 @@ impl Letter {
             key: None,
             headers: Vec::with_capacity(10),
             payload: None,
+            is_unwanted: false,
         };
         letter.key = key.map(|key| letter.keep(key));
         for (name, value) in headers {
@@ -55,16 +57,22 @@ impl Letter {
         Self::new(message.offset(), message.key(), readable_headers(message), message.payload())
     }
 
-    /// Copies a message if its type is wanted. Of one that is not, only what passing it by needs, type and time: of most topics a group
-    /// wants the smaller part.
+    /// Copies a message if its type is wanted, or it cannot be read. Of one that is right and unwanted, only the time is kept: of most topics
+    /// a group wants the smaller part.
     pub(crate) fn from_kafka_if(message: &BorrowedMessage<'_>, is_wanted: impl Fn(&str) -> bool) -> Self {
         let of_type = readable_headers(message).find(|&(name, _)| name == TYPE);
         let event_type = of_type.and_then(|(_, value)| str::from_utf8(value?).ok());
-        if event_type.is_none_or(is_wanted) {
+        let is_right = || Envelope::read(message.key(), readable_headers(message), message.payload()).is_ok();
+        if event_type.is_none_or(is_wanted) || !is_right() {
             return Self::from_kafka(message);
         }
-        let kept = readable_headers(message).filter(|(name, _)| [TYPE, TIME].contains(name));
-        Self::new(message.offset(), None, kept, None)
+        let time = readable_headers(message).filter(|&(name, _)| name == TIME);
+        Self { is_unwanted: true, ..Self::new(message.offset(), None, time, None) }
+    }
+
+    /// Whether it is one that nobody here wants, and nothing is known of it but its time.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.is_unwanted
     }
 
     /// What the letter says.
@@ -93,11 +101,6 @@ impl Letter {
     /// How large it is, in bytes: key, headers and payload.
     pub fn size(&self) -> usize {
         self.bytes.len()
-    }
-
-    /// What it is about, if it says so. To look at this is much less than to [`Self::read`] it.
-    pub(crate) fn event_type(&self) -> Option<&str> {
-        self.header(TYPE)
     }
 
     /// When what it tells of happened, as it says itself.
@@ -154,9 +157,8 @@ mod tests {
             (7, Some(b"key".as_slice()), Some(b"payload".as_slice()))
         );
         assert_eq!(letter.headers().collect::<Vec<_>>(), headers);
-        assert_eq!(letter.event_type(), Some("order.completed"));
         assert_eq!(letter.size(), 3 + 7 + 15 + 5 + 4 + 7);
         let tombstone = Letter::new(8, None, [], None);
-        assert_eq!((tombstone.key(), tombstone.payload(), tombstone.event_type()), (None, None, None));
+        assert_eq!((tombstone.key(), tombstone.payload(), tombstone.headers().next()), (None, None, None));
     }
 }
