@@ -36,6 +36,9 @@ use rpc::Tls;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
+/// How often a token is verified again.
+const VERIFIED: u32 = 64;
+
 /// Requests that come at the same time.
 const TOGETHER: usize = 32;
 
@@ -150,7 +153,10 @@ fn verified() -> (Runtime, Tokens, String) {
 #[library_benchmark]
 #[bench::of_a_customer(setup = verified)]
 fn token_verified_again((runtime, tokens, token): (Runtime, Tokens, String)) -> (Runtime, Tokens) {
-    runtime.block_on(tokens.verify(black_box(&token))).expect("it is valid");
+    // many times: the cache tidies itself up by the clock, which would be half of what a single look costs
+    for _ in 0..VERIFIED {
+        runtime.block_on(tokens.verify(black_box(&token))).expect("it is valid");
+    }
     (runtime, tokens)
 }
 
