@@ -22,7 +22,10 @@ const PEAK_CLIENTS: u16 = 256;
 /// More than the gateway works on at once, so that it has to refuse.
 const CROWD: u16 = 2_000;
 
-/// Orders a second of those who look how it is.
+/// Those who look how it is.
+const CALM_CLIENTS: u16 = 8;
+
+/// Orders a second of theirs.
 const CALM_RATE: u32 = 20;
 
 /// So much longer than before may answers take that are as before.
@@ -86,9 +89,6 @@ impl Overload {
         platform.audit(crowd.load.journal()?).await
     }
 }
-
-/// Those who look how it is.
-const CALM_CLIENTS: u16 = 8;
 
 struct Crowd {
     load: Load,

@@ -41,7 +41,10 @@ impl Distribution {
         let home = cache_folder()?.join(version(POM));
         let found = Self { java, kafka: home.join("kafka"), postgres: home.join("postgres") };
         if !home.is_dir() {
-            fill(&home).await?;
+            if let Some(account) = account::for_postgres()? {
+                account.check_can_reach(&home)?;
+            }
+            fill(&home, fetch_servers).await?;
         }
         Ok(found)
     }
@@ -91,7 +94,7 @@ fn cache_folder() -> Result<PathBuf, Error> {
 pub async fn jars(pom: &str) -> Result<PathBuf, Error> {
     let home = cache_folder()?.join(version(pom));
     if !home.is_dir() {
-        fetch_jars(&home, pom).await?;
+        fill(&home, |scratch| async move { run_maven(&scratch, pom, JARS).await }).await?;
     }
     Ok(home.join(JARS))
 }
@@ -101,28 +104,24 @@ fn version(pom: &str) -> String {
     URL_SAFE_NO_PAD.encode(&Sha256::digest(pom)[..9])
 }
 
-async fn fetch_jars(home: &Path, pom: &str) -> Result<(), Error> {
-    let cache = home.parent().expect("a version's folder lies in the cache folder");
-    std::fs::create_dir_all(cache).map_err(Error::io("create", cache))?;
-    let lock = lock(&cache.join("lock")).await?;
-    if !home.is_dir() {
-        let scratch = home.with_extension("new");
-        if scratch.exists() {
-            std::fs::remove_dir_all(&scratch).map_err(Error::io("delete", &scratch))?;
-        }
-        run_maven(&scratch, pom, JARS).await?;
-        std::fs::rename(&scratch, home).map_err(Error::io("create", home))?;
-    }
-    drop(lock);
-    Ok(())
+/// The servers, Postgres unpacked.
+async fn fetch_servers(scratch: PathBuf) -> Result<(), Error> {
+    run_maven(&scratch, POM, "kafka").await?;
+    let jar = postgres_jar(&scratch.join("kafka"))?;
+    let unpacked = scratch.join("postgres");
+    let unpacking = tokio::task::spawn_blocking(move || {
+        unpack::postgres(&jar, &unpacked)?;
+        std::fs::remove_file(&jar).map_err(Error::io("delete", &jar))
+    });
+    unpacking.await.expect("unpacking does not panic")
 }
 
-/// Fetches and unpacks into a folder beside `home`, then renames it: whoever finds `home` finds it whole.
-async fn fill(home: &Path) -> Result<(), Error> {
+/// Has a folder beside `home` filled by `fetch`, unless `home` is there, then renames it: whoever finds `home` finds it whole.
+async fn fill<F>(home: &Path, fetch: impl FnOnce(PathBuf) -> F) -> Result<(), Error>
+where
+    F: Future<Output = Result<(), Error>>,
+{
     let cache = home.parent().expect("a version's folder lies in the cache folder");
-    if let Some(account) = account::for_postgres()? {
-        account.check_can_reach(home)?;
-    }
     std::fs::create_dir_all(cache).map_err(Error::io("create", cache))?;
     let lock = lock(&cache.join("lock")).await?;
     if !home.is_dir() {
@@ -130,14 +129,7 @@ async fn fill(home: &Path) -> Result<(), Error> {
         if scratch.exists() {
             std::fs::remove_dir_all(&scratch).map_err(Error::io("delete", &scratch))?;
         }
-        run_maven(&scratch, POM, "kafka").await?;
-        let jar = postgres_jar(&scratch.join("kafka"))?;
-        let unpacked = scratch.join("postgres");
-        let unpacking = tokio::task::spawn_blocking(move || {
-            unpack::postgres(&jar, &unpacked)?;
-            std::fs::remove_file(&jar).map_err(Error::io("delete", &jar))
-        });
-        unpacking.await.expect("unpacking does not panic")?;
+        fetch(scratch.clone()).await?;
         std::fs::rename(&scratch, home).map_err(Error::io("create", home))?;
     }
     drop(lock);

@@ -149,6 +149,13 @@ pub fn join(span: &Span, traceparent: Option<&str>) {
     span.record("trace_id", span.in_scope(trace_id));
 }
 
+/// Makes `span`, which is about many things at once, a part of the first of their traces, as [`join`] does, and links it to the others.
+pub fn join_first<'a>(span: &Span, traceparents: impl IntoIterator<Item = &'a str>) {
+    let mut traceparents = traceparents.into_iter();
+    join(span, traceparents.next());
+    link(span, traceparents);
+}
+
 /// As [`join`], for a trace of which the id alone was kept; 0 for none. Which span of it was the parent is not known any more, so one is
 /// named that nobody has seen.
 pub fn join_by_id(span: &Span, trace_id: u128) {

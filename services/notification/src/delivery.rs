@@ -87,12 +87,10 @@ async fn claim(deps: &Deps, messages_max: usize) -> Result<Vec<(DueMessage, Reci
     Ok(due.into_iter().map(with_recipient).collect())
 }
 
-/// One call for many messages: a part of the first one's trace, linked to those of the others.
+/// One call for many messages.
 fn call_span(due: &[DueMessage]) -> Span {
     let span = info_span!("contacts", messages = due.len(), trace_id = Empty);
-    let mut traceparents = due.iter().filter_map(|message| message.traceparent.as_deref());
-    telemetry::join(&span, traceparents.next());
-    telemetry::link(&span, traceparents);
+    telemetry::join_first(&span, due.iter().filter_map(|message| message.traceparent.as_deref()));
     span
 }
 

@@ -128,12 +128,10 @@ impl Asker {
     }
 }
 
-/// One call for many orders: a part of the first one's trace, linked to those of the others.
+/// One call for many orders.
 fn call_span(questions: &[Question]) -> Span {
     let span = info_span!("addresses", questions = questions.len(), trace_id = Empty);
-    let mut traceparents = questions.iter().filter_map(|question| question.traceparent.as_deref());
-    telemetry::join(&span, traceparents.next());
-    telemetry::link(&span, traceparents);
+    telemetry::join_first(&span, questions.iter().filter_map(|question| question.traceparent.as_deref()));
     span
 }
 
