@@ -54,8 +54,8 @@ servers: build ## a Postgres and a Kafka for tests in another terminal; prints w
 # make bench WHAT='throughput --quick': one of its commands, with options; `--page docs` puts what it measured into the page
 QUICK_PAGE = $(or $(PAGE),target/performance)
 bench: ## every figure, and docs/performance.md made of them; optimised build, the better part of an hour; QUICK=1: 3 minutes
-	cargo build --locked --release --workspace --exclude journeys --bins
-	target/release/bench $(or $(WHAT),all $(if $(QUICK),--quick --page $(QUICK_PAGE),--page $(or $(PAGE),docs)))
+	cargo build --locked --profile release-quick --workspace --exclude journeys --bins
+	target/release-quick/bench $(or $(WHAT),all $(if $(QUICK),--quick --page $(QUICK_PAGE),--page $(or $(PAGE),docs)))
 
 # on the build of `make test`; ACCEPT=1 keeps what was counted
 counts: ## instructions of the hot functions, against those that are kept; needs Valgrind

@@ -17,9 +17,8 @@ const IN_FLIGHT: [u16; 3] = [1, 32, 256];
 
 /// Orders on both platforms in turns.
 pub async fn measure(turns: Turns, figures: &mut Figures) -> Result<()> {
-    let shared = Start { profile: Some("bench"), ..Start::default() };
-    let alone = Start { profile: Some("bench"), variable: Some(("BATCH_REQUESTS_MAX", OsString::from("1"))) };
-    platform::with(shared, async |shared| {
+    let alone = Start { variable: Some(("BATCH_REQUESTS_MAX", OsString::from("1"))), ..Start::for_load() };
+    platform::under_load(async |shared| {
         platform::with(alone, async |alone| measure_on(shared, alone, turns, figures).await).await
     })
     .await

@@ -18,7 +18,7 @@ use crate::{
     figure::Figures,
     halted::Halted,
     pg::Ceiling,
-    platform::{self, Platform, Start},
+    platform::{self, Platform},
     script::Script,
     slice::Pace,
     stack::{Order, Stack},
@@ -53,8 +53,7 @@ const PASSED: &str = "SELECT coalesce(sum(next), 0)::bigint FROM consumer_positi
 
 /// Halts one follower after another.
 pub async fn measure(turns: Turns, figures: &mut Figures) -> Result<()> {
-    let start = Start { profile: Some("bench"), ..Start::default() };
-    platform::with(start, async |platform| measure_on(platform, turns, figures).await).await
+    platform::under_load(async |platform| measure_on(platform, turns, figures).await).await
 }
 
 async fn measure_on(platform: &Platform, turns: Turns, figures: &mut Figures) -> Result<()> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::{
     figure::Figures,
     load::Door,
-    platform::{self, Platform, Start},
+    platform::{self, Platform},
     side::Slice,
     stack::{Order, Stack},
     turns::{Turns, in_turns},
@@ -29,8 +29,7 @@ const DECIDED_AFTER: &str = "
 
 /// Orders through both doors in turns.
 pub async fn measure(turns: Turns, figures: &mut Figures) -> Result<()> {
-    let start = Start { profile: Some("bench"), ..Start::default() };
-    platform::with(start, async |platform| measure_on(platform, turns, figures).await).await
+    platform::under_load(async |platform| measure_on(platform, turns, figures).await).await
 }
 
 async fn measure_on(platform: &Platform, turns: Turns, figures: &mut Figures) -> Result<()> {

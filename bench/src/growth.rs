@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::{
     figure::Figures,
-    platform::{self, Platform, Start},
+    platform::{self, Platform},
     stack::{Order, Stack},
     turns::{Turns, in_turns},
 };
@@ -56,9 +56,8 @@ pub struct Growth {
 impl Growth {
     /// Orders on both platforms in turns.
     pub async fn measure(self, figures: &mut Figures) -> Result<()> {
-        let start = || Start { profile: Some("bench"), ..Start::default() };
-        platform::with(start(), async |new| {
-            platform::with(start(), async |grown| self.measure_on(new, grown, figures).await).await
+        platform::under_load(async |new| {
+            platform::under_load(async |grown| self.measure_on(new, grown, figures).await).await
         })
         .await
     }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::{
     figure::Figures,
     pg::Ceiling,
-    platform::{self, Platform, Start},
+    platform::{self, Platform},
     script::Script,
     slice::{Departures, Pace, Tally},
     turns::{Turns, in_turns},
@@ -55,8 +55,7 @@ const LEFT_AND_HELD: &str = "
 
 /// Reserves and updates in turns.
 pub async fn measure(turns: Turns, figures: &mut Figures) -> Result<()> {
-    let start = Start { profile: Some("bench"), ..Start::default() };
-    platform::with(start, async |platform| measure_on(platform, turns, figures).await).await
+    platform::under_load(async |platform| measure_on(platform, turns, figures).await).await
 }
 
 #[derive(Debug, Clone, Copy)]

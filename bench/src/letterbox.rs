@@ -18,12 +18,16 @@ use local_servers::{
     provision,
     topics::{TopicSpec, create},
 };
-use outbox::{Relay, RelayConfig};
+use outbox::Relay;
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer},
 };
-use service_runtime::clock::Clock;
+use secrecy::ExposeSecret;
+use service_runtime::{
+    clock::Clock,
+    config::{DatabaseConfig, KafkaConfig},
+};
 use sqlx::{Connection, PgConnection, PgPool};
 use tempfile::TempDir;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -167,17 +171,11 @@ pub fn written_at(key: &[u8]) -> Option<i64> {
 /// The process that looks after a letterbox: a service that does nothing but write letters, and relay them.
 #[derive(Debug, Args)]
 pub struct Service {
-    /// The outbox, as the login that serves.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: String,
+    #[command(flatten)]
+    database: DatabaseConfig,
 
-    /// The brokers.
-    #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS")]
-    kafka_bootstrap_servers: String,
-
-    /// Before the name of the topic.
-    #[arg(long, env = "KAFKA_NAMESPACE")]
-    kafka_namespace: String,
+    #[command(flatten)]
+    kafka: KafkaConfig,
 
     /// Letters that are written each second.
     #[arg(long)]
@@ -191,18 +189,13 @@ pub struct Service {
 impl Service {
     /// Writes and relays until the process is ended.
     pub async fn run(self) -> Result<()> {
-        let relay = Relay::new(RelayConfig {
-            database_url: self.database_url.clone().into(),
-            kafka_bootstrap_servers: self.kafka_bootstrap_servers,
-            kafka_namespace: self.kafka_namespace,
-            retention_days: RelayConfig::RETENTION_DAYS,
-        })?;
+        let relay = Relay::of_service(&self.database, &self.kafka)?;
         let waker = relay.waker();
         if self.relay {
             // it goes on for as long as the process
             tokio::spawn(relay.run(CancellationToken::new()));
         }
-        let pool = PgPool::connect(&self.database_url).await?;
+        let pool = PgPool::connect(self.database.database_url.expose_secret()).await?;
         let mut ticks = interval(Duration::from_secs(1) / COMMITS_PER_SECOND);
         // what is late is written all the same
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);

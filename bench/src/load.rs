@@ -344,7 +344,8 @@ fn key(slice: u32, number: u64) -> [u8; 20] {
     key
 }
 
-async fn connect(gateway: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
+/// A connection to a gateway.
+pub async fn connect(gateway: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
     let stream = TcpStream::connect(gateway).await.context("the gateway takes no connection")?;
     stream.set_nodelay(true)?;
     let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;

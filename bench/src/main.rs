@@ -5,6 +5,7 @@
 //! the lowest and the highest value; `--json` for machines, `--page` for people. It asserts no figure: a figure is no test. Orders
 //! that were placed to measure are audited, though, and a broken promise makes the run worthless.
 
+mod allocations;
 mod batches;
 mod catch_up;
 mod chance;
@@ -15,6 +16,7 @@ mod figure;
 mod followers;
 mod growth;
 mod halted;
+mod hops;
 mod hot;
 mod journal;
 mod kafka;
@@ -65,6 +67,7 @@ use crate::{
     kafka::Matrix,
     overload::Overload,
     page::{FIGURES, MakePage},
+    relay::Relay,
     report::Report,
     run::{Circumstances, Run},
     start::StartUp,
@@ -73,9 +76,6 @@ use crate::{
     turns::Turns,
     whole::Whole,
 };
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures and prints.
 #[derive(Debug, Parser)]
@@ -128,6 +128,8 @@ enum Part {
     Traces(Traces),
     /// What the settings of a producer and a consumer do to letters
     Kafka(Matrix),
+    /// One order against its commits and hops, and what hops cost
+    Hops(Turns),
     /// Orders by letter against orders by telephone
     Doors(Turns),
     /// Shared commits against a commit for each request
@@ -135,7 +137,7 @@ enum Part {
     /// Reserve of one product that everybody wants against updates of one row
     Hot(Turns),
     /// How fast letters leave the outbox, how long they wait there, and what that costs
-    Relay(Turns),
+    Relay(Relay),
     /// How soon a follower that stood still has caught up
     CatchUp(Turns),
     /// All services against one process and one transaction
@@ -219,10 +221,11 @@ impl Part {
             Self::Throughput(throughput) => throughput.measure(&mut figures).await,
             Self::Traces(traces) => traces.measure(&mut figures).await,
             Self::Kafka(matrix) => matrix.measure(&mut figures).await,
+            Self::Hops(turns) => hops::measure(turns, &mut figures).await,
             Self::Doors(turns) => doors::measure(turns, &mut figures).await,
             Self::Batches(turns) => batches::measure(turns, &mut figures).await,
             Self::Hot(turns) => hot::measure(turns, &mut figures).await,
-            Self::Relay(turns) => relay::measure(turns, &mut figures).await,
+            Self::Relay(relay) => relay.measure(&mut figures).await,
             Self::CatchUp(turns) => catch_up::measure(turns, &mut figures).await,
             Self::Monolith(turns) => monolith::measure(turns, &mut figures).await,
             Self::Neighbours(turns) => neighbours::measure(turns, &mut figures).await,

@@ -20,7 +20,7 @@ pub use self::service::Service;
 use crate::{
     figure::Figures,
     letterbox::Letterbox,
-    platform::{self, Platform, Start, program},
+    platform::{self, Platform, program},
     processor::{self, LOAD, POSTGRES, Used},
     side::Slice,
     stack::{Order, Stack},
@@ -38,8 +38,7 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// Orders from both in turns.
 pub async fn measure(turns: Turns, figures: &mut Figures) -> Result<()> {
-    let start = Start { profile: Some("bench"), ..Start::default() };
-    platform::with(start, async |platform| measure_on(platform, turns, figures).await).await
+    platform::under_load(async |platform| measure_on(platform, turns, figures).await).await
 }
 
 async fn measure_on(platform: &Platform, turns: Turns, figures: &mut Figures) -> Result<()> {
@@ -162,7 +161,7 @@ impl Monolith {
             self.letterbox.until_published(letters).await?;
         }
         let resident_kibibytes = platform::resident_kibibytes(self.pid()?)?;
-        let slice = Slice { tally, answered, settling, used, resident_kibibytes };
+        let slice = Slice { tally, answered, settling, used, allocated: None, resident_kibibytes };
         ensure!(slice.tally.others().is_empty(), "the monolith refused orders: {:?}", slice.tally.others());
         slice.tell(&format!("monolith, {} clients, relay {}", order.clients, if relays { "on" } else { "off" }))
     }

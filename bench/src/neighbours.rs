@@ -9,7 +9,7 @@ use tokio::try_join;
 use crate::{
     figure::Figures,
     load::{Basket, Door, Load},
-    platform::{self, Platform, Start},
+    platform::{self, Platform},
     settled::Lags,
     slice::{Pace, Tally},
     turns::Turns,
@@ -29,8 +29,7 @@ const NEIGHBOURS: [(&str, u16, Basket); 3] = [
 
 /// Slices without others and with each kind of them, in turns.
 pub async fn measure(turns: Turns, figures: &mut Figures) -> Result<()> {
-    let start = Start { profile: Some("bench"), ..Start::default() };
-    platform::with(start, async |platform| measure_on(platform, turns, figures).await).await
+    platform::under_load(async |platform| measure_on(platform, turns, figures).await).await
 }
 
 async fn measure_on(platform: &Platform, turns: Turns, figures: &mut Figures) -> Result<()> {

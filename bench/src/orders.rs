@@ -50,6 +50,12 @@ impl Customer {
         Ok(())
     }
 
+    /// The same, who orders at another gateway.
+    pub fn elsewhere(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
     /// The account.
     pub fn id(&self) -> Uuid {
         self.id

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::{
     figure::Figures,
     load::{Basket, Door, Load},
-    platform::{self, Platform, Start},
+    platform::{self, Platform},
     settled::Lags,
     slice::{Pace, Tally},
 };
@@ -49,8 +49,7 @@ pub struct Overload {
 impl Overload {
     /// On a platform of its own, audited at the end.
     pub async fn measure(self, figures: &mut Figures) -> Result<()> {
-        let start = Start { profile: Some("bench"), ..Start::default() };
-        platform::with(start, async |platform| self.measure_on(platform, figures).await).await
+        platform::under_load(async |platform| self.measure_on(platform, figures).await).await
     }
 
     async fn measure_on(self, platform: &Platform, figures: &mut Figures) -> Result<()> {

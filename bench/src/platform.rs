@@ -62,6 +62,13 @@ pub struct Start {
     pub variable: Option<(&'static str, OsString)>,
 }
 
+impl Start {
+    /// 2,000 products that never run out, no limits, Kafka at full speed.
+    pub fn for_load() -> Self {
+        Self { profile: Some("bench"), variable: None }
+    }
+}
+
 /// A running service.
 #[derive(Debug, Deserialize)]
 pub struct Service {
@@ -208,6 +215,11 @@ pub fn resident_kibibytes(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("this needs Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is no number")
+}
+
+/// Starts a platform for load, does this with it, and stops it.
+pub async fn under_load(work: impl AsyncFnOnce(&Platform) -> Result<()>) -> Result<()> {
+    with(Start::for_load(), work).await
 }
 
 /// Starts a platform, does this with it, and stops it.

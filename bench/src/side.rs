@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Result, ensure};
 
 use crate::{
+    allocations::Allocations,
     figure::Figures,
     load::{Basket, Door},
     pg::Ceiling,
@@ -66,7 +67,7 @@ impl<'a> Sides<'a> {
         let (tally, answered) = load.order(pace, length).await?;
         // the platform stands by meanwhile: what that takes is no part of it
         let used = Used::by(self.platform)?.since(&before).only(&[POSTGRES, LOAD]);
-        let slice = Slice { tally, answered, settling: Duration::ZERO, used, resident_kibibytes: 0 };
+        let slice = Slice { tally, answered, settling: Duration::ZERO, used, allocated: None, resident_kibibytes: 0 };
         slice.tell(&format!("{way:?}, {clients} clients"))
     }
 }
@@ -91,6 +92,8 @@ pub struct Slice {
     pub settling: Duration,
     /// Whose processor time.
     pub used: Used,
+    /// By the services, where there are any.
+    pub allocated: Option<Allocations>,
     /// Of all services, at the end of the load.
     pub resident_kibibytes: u64,
 }
@@ -117,13 +120,16 @@ impl Slice {
         Ok(self)
     }
 
-    /// Notes the rate, and whose processor time an order took.
+    /// Notes the rate, whose processor time an order took, and who allocated for it.
     pub fn note_cost(&self, name: &str, figures: &mut Figures) {
         let orders = self.tally.orders();
         figures.per_second(format!("{name}: orders"), orders, self.took());
         figures.microseconds(format!("{name}: processor time of an order"), self.used.all() / orders);
         for (who, used) in self.used.each() {
             figures.microseconds(format!("{name}: processor time of an order, {who}"), used / orders);
+        }
+        if let Some(allocated) = &self.allocated {
+            allocated.note(name, orders, figures);
         }
     }
 

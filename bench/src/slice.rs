@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -108,6 +109,12 @@ impl Tally {
     /// How many were taken.
     pub fn orders(&self) -> u32 {
         u32::try_from(self.waits.len()).expect("a slice is seconds long")
+    }
+
+    /// How many of these waited so long.
+    pub fn within(&self, waits: Range<Duration>) -> u32 {
+        let within = self.waits.iter().filter(|&&wait| waits.contains(&Duration::from_micros(wait.into())));
+        u32::try_from(within.count()).expect("a slice is seconds long")
     }
 
     /// Answers other than the one hoped for, by status.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
+    allocations::Allocations,
     load::{Basket, Clients, Door, Load},
     platform::Platform,
     processor::Used,
@@ -87,6 +88,7 @@ impl<'a> Stack<'a> {
     ) -> Result<Slice> {
         self.server.execute("CHECKPOINT").await?;
         let load = self.load.clients(order.clients, order.basket, order.door).await?;
+        let allocated = Allocations::by(self.platform).await?;
         let before = Used::by(self.platform)?;
         let (tally, answered, acknowledged) = load.order(order.pace, length).await?;
         let last_answer = Instant::now();
@@ -94,8 +96,9 @@ impl<'a> Stack<'a> {
         then().await?;
         let settled = self.lags.settled(self.platform).await?;
         let (settling, used) = (settled.at.saturating_duration_since(last_answer), settled.used.since(&before));
+        let allocated = Some(Allocations::by(self.platform).await?.since(&allocated));
         self.load.write_down(&acknowledged)?;
-        let slice = Slice { tally, answered, settling, used, resident_kibibytes };
+        let slice = Slice { tally, answered, settling, used, allocated, resident_kibibytes };
         slice.tell(&format!("stack, {} clients", order.clients))
     }
 

@@ -29,21 +29,22 @@ impl StartUp {
     pub async fn measure(self, figures: &mut Figures) -> Result<()> {
         for round in 0..self.rounds {
             let platform = Platform::up(figures).await?;
-            let measured = self.measure_on(&platform, round + 1 == self.rounds, figures).await;
+            let measured = self.measure_on(&platform, round, figures).await;
             platform.down().await?;
             measured?;
         }
         Ok(())
     }
 
-    async fn measure_on(&self, platform: &Platform, is_last: bool, figures: &mut Figures) -> Result<()> {
+    async fn measure_on(&self, platform: &Platform, round: u8, figures: &mut Figures) -> Result<()> {
         platform.memory_when_idle(figures).await?;
         service::starts(platform, figures).await?;
-        if is_last {
+        if round + 1 == self.rounds {
             orders::one_at_a_time(platform, self.orders, figures).await?;
             followers::at_a_steady_rate(platform, Duration::from_secs(self.followers_for.into()), figures).await?;
             platform.memory_after_load(figures)?;
         }
-        Ok(())
+        // at the end: those who are ended here leave their groups without a word
+        service::first_order(platform, round, figures).await
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     figure::Figures,
     load::Basket,
-    platform::{Platform, Start},
+    platform::{self, Platform},
     side::{Sides, Way},
     slice::Pace,
 };
@@ -61,11 +61,7 @@ impl Throughput {
             (self.cycles, self.slice) = (3, 2);
             (self.in_flight, self.steady) = (vec![32, 256], vec![50]);
         }
-        let platform = Platform::up_with(Start { profile: Some("bench"), ..Start::default() }).await?;
-        let measured = self.measure_on(&platform, figures).await;
-        let down = platform.down().await;
-        measured?;
-        down
+        platform::under_load(async |platform| self.measure_on(platform, figures).await).await
     }
 
     async fn measure_on(&self, platform: &Platform, figures: &mut Figures) -> Result<()> {

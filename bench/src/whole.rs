@@ -6,9 +6,10 @@ use clap::{Args, Parser};
 use crate::{Cli, Part, What, report::Report};
 
 /// The parts, as they are typed.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     "start",
     "throughput --one-sku",
+    "hops",
     "doors",
     "batches",
     "hot",

@@ -35,11 +35,15 @@ use contracts::{
 };
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
-use outbox::{Relay, RelayConfig, Waker};
+use outbox::{Relay, Waker};
 use reqwest::Client;
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use service_runtime::clock::Clock;
+use service_runtime::{
+    clock::Clock,
+    config::{DatabaseConfig, KafkaConfig},
+};
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -78,9 +82,11 @@ const COMPLETE: &str = "
 /// What the monolith is told.
 #[derive(Debug, Args)]
 pub struct Service {
-    /// Its database.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: String,
+    #[command(flatten)]
+    database: DatabaseConfig,
+
+    #[command(flatten)]
+    kafka: KafkaConfig,
 
     /// Where it answers.
     #[arg(long, env = "LISTEN_ADDR")]
@@ -93,14 +99,6 @@ pub struct Service {
     /// Who tells the keys of tokens.
     #[arg(long, env = "GATEWAY_URL")]
     gateway_url: String,
-
-    /// The brokers.
-    #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS")]
-    kafka_bootstrap_servers: String,
-
-    /// Before the name of the topic.
-    #[arg(long, env = "KAFKA_NAMESPACE")]
-    kafka_namespace: String,
 }
 
 struct Shop {
@@ -114,15 +112,10 @@ struct Shop {
 impl Service {
     /// Serves for as long as the process is there, and relays its letters.
     pub async fn run(self) -> Result<()> {
-        let relay = Relay::new(RelayConfig {
-            database_url: self.database_url.clone().into(),
-            kafka_bootstrap_servers: self.kafka_bootstrap_servers,
-            kafka_namespace: self.kafka_namespace,
-            retention_days: RelayConfig::RETENTION_DAYS,
-        })?;
+        let relay = Relay::of_service(&self.database, &self.kafka)?;
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).min_connections(CONNECTIONS);
         let shop = Shop {
-            database: pool.test_before_acquire(false).connect(&self.database_url).await?,
+            database: pool.test_before_acquire(false).connect(self.database.database_url.expose_secret()).await?,
             network: Client::builder().http2_prior_knowledge().tcp_nodelay(true).no_proxy().build()?,
             charges: format!("{}/charges", self.psp_url),
             tokens: Tokens::of(&self.gateway_url).await?,

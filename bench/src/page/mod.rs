@@ -247,11 +247,14 @@ fn processor_time(report: &Report) -> String {
     let p3 = processes::each(report, "P3, 32 clients");
     let rows = each.iter().map(|(who, figure)| {
         let beside = p3.iter().find(|(process, _)| process == who).map(|(_, figure)| text::spread(figure));
-        [(*who).to_owned(), text::spread(figure), beside.unwrap_or_else(|| "–".to_owned())]
+        let allocations = report.figure(&format!("{side}: allocations of an order, {who}")).map(text::spread);
+        let or_none = |told: Option<String>| told.unwrap_or_else(|| "–".to_owned());
+        [(*who).to_owned(), text::spread(figure), or_none(beside), or_none(allocations)]
     });
     let all = |side: &str| report.figure(&format!("{side}: processor time of an order")).map(text::spread);
-    let total = ["**all**".to_owned(), all(&side).unwrap_or_default(), all("P3, 32 clients").unwrap_or_default()];
-    let table = text::table(["process", side.as_str(), "P3, 32 clients"], rows.chain([total]));
+    let [ours, ceiling] = [side.as_str(), "P3, 32 clients"].map(|side| all(side).unwrap_or_default());
+    let total = ["**all**".to_owned(), ours, ceiling, String::new()];
+    let table = text::table(["process", side.as_str(), "P3, 32 clients", "allocations"], rows.chain([total]));
     let ours = processes::ours_against_postgres(report);
     let ours: Option<&Figure> = ours.as_ref();
     format!("{table}\nAll services of ours together take {} of what Postgres takes for them.\n", text::median(ours))

@@ -40,10 +40,6 @@ pub use consumer::{ConsumerService, EventHandler, HandlerError, Kind};
 use cli::{Cli, Serve};
 use manifest::Manifest;
 
-/// That of every service.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The `main` of a follower: the sub-commands `migrate`, `serve`, `replay` and `fail-over`, with the settings that all services share.
 ///
 /// `manifest` is the text of its `service.toml`, from which it takes its name, the default of `OPS_ADDR` (`ops_port` on

@@ -3,7 +3,9 @@
 //! The mechanism crates and the service put their operator routes beside them: dead letters, lag, stuck orders.
 //!
 //! # Metrics
-//! Of a service with a database, whatever it does beside that:
+//! Of every service: `allocations_total`, how often it has asked for memory.
+//!
+//! Of one with a database, whatever it does beside that:
 //!
 //! | name | what |
 //! |---|---|
@@ -26,6 +28,7 @@ use std::{
 
 pub use axum::Router;
 use axum::{extract::State, http::StatusCode, routing::get};
+use metrics::{counter, describe_counter};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -127,6 +130,7 @@ struct Ops {
 /// balancer sees it go. Panics when a route is there twice.
 pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shutdown: &Shutdown) -> Result<(), Error> {
     let metrics = recorder()?;
+    describe_counter!("allocations_total", "How often memory was asked for");
     let listener = TcpListener::bind(config.ops_addr)
         .await
         .map_err(|error| Error::Config(format!("OPS_ADDR {}: {error}", config.ops_addr)))?;
@@ -149,7 +153,7 @@ pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shu
     let routes = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(|State(ops): State<Arc<Ops>>| async move { ops.metrics.render() }))
+        .route("/metrics", get(metrics_now))
         .with_state(ops)
         .merge(routes);
     tokio::spawn(async move {
@@ -158,6 +162,11 @@ pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shu
         }
     });
     Ok(())
+}
+
+async fn metrics_now(State(ops): State<Arc<Ops>>) -> String {
+    counter!("allocations_total").absolute(allocator::allocations());
+    ops.metrics.render()
 }
 
 async fn readyz(State(ops): State<Arc<Ops>>) -> (StatusCode, String) {

@@ -1,12 +1,24 @@
 //! From the command line to the exit code.
 
-use std::{future::Future, process::ExitCode, time::Duration};
+use std::{env, future::Future, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 use tracing::{error, info};
 
 use crate::{Error, Shutdown, health, kill_point, recorder::recorder, telemetry};
+
+/// The variable that says how many threads run a service's tasks; tokio's own name for it.
+const WORKER_THREADS: &str = "TOKIO_WORKER_THREADS";
+
+/// Without it.
+const WORKER_THREADS_DEFAULT: usize = 2;
+
+/// More are a slip of the pen.
+const WORKER_THREADS_MAX: usize = 256;
 
 /// Runs a service process: parses its command line and environment, starts telemetry, runs `service`, and when
 /// SIGTERM or SIGINT comes or the service returns, drains what is under way.
@@ -46,9 +58,7 @@ where
             return ExitCode::SUCCESS;
         }
     };
-    // two threads: the machines that a service is planned for have few cores, and nine services share them
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = match runtime.map_err(|error| Error::other("starting the async runtime", error)) {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail_before_logs(&error),
     };
@@ -84,6 +94,19 @@ where
         }
         Err(error) => fail(&error),
     }
+}
+
+/// As many threads as [`WORKER_THREADS`] says. The default is for machines with few cores, which all services share.
+fn runtime() -> Result<Runtime, Error> {
+    let threads = match env::var(WORKER_THREADS) {
+        Ok(threads) => threads.parse().ok().filter(|threads| (1..=WORKER_THREADS_MAX).contains(threads)),
+        Err(_) => Some(WORKER_THREADS_DEFAULT),
+    };
+    let Some(threads) = threads else {
+        return Err(Error::Config(format!("{WORKER_THREADS} is no number from 1 to {WORKER_THREADS_MAX}")));
+    };
+    let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    runtime.map_err(|error| Error::other("starting the async runtime", error))
 }
 
 fn fail_before_logs(error: &Error) -> ExitCode {

@@ -8,9 +8,6 @@ use accounts::{
 };
 use service_runtime::{Error, Shutdown, database};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     service_runtime::start("accounts", run)
 }

@@ -8,9 +8,6 @@ use consumer::replay::{self, ReplayConfig};
 use fail_over::FailOverConfig;
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What the letters add up to.
 #[derive(Debug, Parser)]
 #[command(name = "analytics")]

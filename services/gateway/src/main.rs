@@ -4,9 +4,6 @@ use std::process::ExitCode;
 
 use gateway::config::Cli;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     service_runtime::start("gateway", |Cli::Serve(config), shutdown| gateway::run(config, shutdown))
 }

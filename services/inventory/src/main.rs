@@ -12,9 +12,6 @@ use service_runtime::{
     database,
 };
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Catalogue, stock and reservations.
 #[derive(Debug, Parser)]
 #[command(name = "inventory")]

@@ -8,9 +8,6 @@ use fail_over::FailOverConfig;
 use notification::Config;
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What customers are told.
 #[derive(Debug, Parser)]
 #[command(name = "notification")]

@@ -7,9 +7,6 @@ use consumer::replay::{self, ReplayConfig};
 use fail_over::FailOverConfig;
 use service_runtime::{Error, Shutdown, clock::Clock, config::MigrateConfig, database};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Order owns the life of an order.
 #[derive(Debug, Parser)]
 #[command(version)]

@@ -8,9 +8,6 @@ use fail_over::FailOverConfig;
 use payment::config::Config;
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Payment charges orders through the card network, and undoes charges.
 #[derive(Debug, Parser)]
 #[command(version)]

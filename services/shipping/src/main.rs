@@ -8,9 +8,6 @@ use fail_over::FailOverConfig;
 use service_runtime::{Error, Shutdown, config::MigrateConfig, database};
 use shipping::Config;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Shipments of completed orders.
 #[derive(Debug, Parser)]
 #[command(name = "shipping")]

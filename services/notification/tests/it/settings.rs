@@ -32,3 +32,12 @@ fn a_mail_server_without_a_sender_exits_64_with_one_line() {
         assert!(line.contains("SMTP_FROM") && !line.contains("hunter2"), "{line}");
     }
 }
+
+#[test]
+fn a_number_of_threads_that_is_none_exits_64_with_one_line() {
+    for threads in ["", "two", "0", "257"] {
+        let (code, line) = serve(&[("TOKIO_WORKER_THREADS", threads)]);
+        assert_eq!((code, line.lines().count()), (Some(64), 1), "{threads}: {line}");
+        assert!(line.contains("TOKIO_WORKER_THREADS"), "{line}");
+    }
+}
