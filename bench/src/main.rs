@@ -58,7 +58,10 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use tokio::runtime::Builder;
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::{
     counts::Counts,
@@ -155,7 +158,7 @@ enum Part {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut runtime = match cli.what {
-        // as many threads as a service has
+        // all that the machine has: it is one process in the place of seven
         What::MonolithServe(_) => Builder::new_multi_thread(),
         // whoever measures takes as little of the machine as can be
         _ => Builder::new_current_thread(),
@@ -165,9 +168,12 @@ fn main() -> ExitCode {
 }
 
 async fn run_until_interrupted(cli: Cli) -> ExitCode {
+    // dropped in the middle it stops what it has started; a signal that is not waited for would leave that running
+    let mut terminate = signal(SignalKind::terminate()).expect("there is a runtime");
     let done = tokio::select! {
         done = run(cli) => done,
         _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow!("terminated")),
     };
     if let Err(error) = done {
         eprintln!("bench: {error:#}");

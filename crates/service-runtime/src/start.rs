@@ -14,8 +14,8 @@ use crate::{Error, Shutdown, health, kill_point, recorder::recorder, telemetry};
 /// The variable that says how many threads run a service's tasks; tokio's own name for it.
 const WORKER_THREADS: &str = "TOKIO_WORKER_THREADS";
 
-/// Without it.
-const WORKER_THREADS_DEFAULT: usize = 2;
+/// Without it: on machines with few cores, which all services share, a second thread costs memory and turns and brings no order more.
+const WORKER_THREADS_DEFAULT: usize = 1;
 
 /// More are a slip of the pen.
 const WORKER_THREADS_MAX: usize = 256;
@@ -96,7 +96,7 @@ where
     }
 }
 
-/// As many threads as [`WORKER_THREADS`] says. The default is for machines with few cores, which all services share.
+/// With as many threads as [`WORKER_THREADS`] says.
 fn runtime() -> Result<Runtime, Error> {
     let threads = match env::var(WORKER_THREADS) {
         Ok(threads) => threads.parse().ok().filter(|threads| (1..=WORKER_THREADS_MAX).contains(threads)),
