@@ -90,7 +90,9 @@ mod tests {
                 }
             })
         });
-        threads.map(|thread| thread.join().expect("it does not panic"));
+        for thread in threads {
+            thread.join().expect("it does not panic");
+        }
         // other threads of this program allocate as well
         assert!(allocations() - before >= 3 * 10 * TOLD_AT_ONCE, "{} were counted", allocations() - before);
     }
