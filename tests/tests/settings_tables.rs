@@ -14,9 +14,13 @@ use tokio::{process::Command, time::timeout};
 const NONE: &str = "–";
 const EMPTY: &str = "empty";
 
-/// What every service reads beside its command line, for its logs and traces.
-const OF_TELEMETRY: [(&str, &str); 3] =
-    [("RUST_LOG", "info"), ("LOG_FORMAT", "text"), ("OTEL_EXPORTER_OTLP_ENDPOINT", NONE)];
+/// What every service reads beside its command line: for its threads, its logs and its traces.
+const OF_EVERY_PROCESS: [(&str, &str); 4] = [
+    ("TOKIO_WORKER_THREADS", "1"),
+    ("RUST_LOG", "info"),
+    ("LOG_FORMAT", "text"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", NONE),
+];
 
 /// How long a program may take to look at its settings, on a machine that runs all tests at once.
 const LOOKED_AT: Duration = Duration::from_secs(20);
@@ -102,7 +106,7 @@ async fn settings_of(service: &str) -> Settings {
     assert!(help.status.success(), "{service}: {}", String::from_utf8_lossy(&help.stderr));
     let mut settings = settings_in(&String::from_utf8_lossy(&help.stdout));
     assert!(settings.contains_key("OPS_ADDR"), "{service} --help was not understood: {settings:?}");
-    settings.extend(OF_TELEMETRY.map(owned));
+    settings.extend(OF_EVERY_PROCESS.map(owned));
     settings
 }
 
