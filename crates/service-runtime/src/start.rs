@@ -4,7 +4,7 @@ use std::{env, future::Future, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
 use tracing::{error, info};
@@ -46,6 +46,10 @@ where
     if health::is_asked_for() {
         return health::ask();
     }
+    let threads = match worker_threads() {
+        Ok(threads) => threads,
+        Err(error) => return fail_before_logs(&error),
+    };
     let cli = match cli {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -58,7 +62,8 @@ where
             return ExitCode::SUCCESS;
         }
     };
-    let runtime = match runtime() {
+    let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = match runtime.map_err(|error| Error::other("starting the async runtime", error)) {
         Ok(runtime) => runtime,
         Err(error) => return fail_before_logs(&error),
     };
@@ -96,17 +101,11 @@ where
     }
 }
 
-/// With as many threads as [`WORKER_THREADS`] says.
-fn runtime() -> Result<Runtime, Error> {
-    let threads = match env::var(WORKER_THREADS) {
-        Ok(threads) => threads.parse().ok().filter(|threads| (1..=WORKER_THREADS_MAX).contains(threads)),
-        Err(_) => Some(WORKER_THREADS_DEFAULT),
-    };
-    let Some(threads) = threads else {
-        return Err(Error::Config(format!("{WORKER_THREADS} is no number from 1 to {WORKER_THREADS_MAX}")));
-    };
-    let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    runtime.map_err(|error| Error::other("starting the async runtime", error))
+/// As many as [`WORKER_THREADS`] says.
+fn worker_threads() -> Result<usize, Error> {
+    let Ok(told) = env::var(WORKER_THREADS) else { return Ok(WORKER_THREADS_DEFAULT) };
+    let threads = told.parse().ok().filter(|threads| (1..=WORKER_THREADS_MAX).contains(threads));
+    threads.ok_or_else(|| Error::Config(format!("{WORKER_THREADS} is no number from 1 to {WORKER_THREADS_MAX}")))
 }
 
 fn fail_before_logs(error: &Error) -> ExitCode {
