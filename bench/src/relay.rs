@@ -173,7 +173,7 @@ async fn lags(
     let bootstrap = platform.kafka_bootstrap();
     let listener = Listener::start(bootstrap, ORDERS.name(), topics::PARTITIONS, made_at)?;
     let (slice, alone) =
-        tokio::join!(stack.slice(at_half_of(peak), length), lag::of_kafka_alone(bootstrap, PROBED.to_owned(), length),);
+        tokio::join!(stack.slice(at_half_of(peak), length), lag::of_kafka_alone(bootstrap, PROBED.to_owned(), length));
     slice?;
     let (relayed, alone) = (Lags::of(listener.stop()?), Lags::of(alone?));
     relayed.note("relay lag at half of the peak", figures);
