@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use contracts::event::Event;
 use service_runtime::{kill_point, telemetry};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, warn};
@@ -231,7 +231,12 @@ async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
 
 async fn make_effects(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
     let began = Instant::now();
-    let (mut tx, Advanced { has_parked }) = begin(&group, &slices).await?;
+    if slices.iter().flat_map(|slice| &slice.letters).all(|letter| letter.is_unwanted()) {
+        return pass_by(&group, &slices).await;
+    }
+    let mut connection = group.connection.take().await?;
+    let mut tx = connection.begin().await?;
+    let Advanced { has_parked } = advance(&mut tx, &group, &slices).await?;
     let mut blocked =
         if has_parked { BlockedKeys::read_in_tx(&mut tx, &group, &slices).await? } else { BlockedKeys::default() };
     let mut tally = Tally::new();
@@ -252,12 +257,13 @@ async fn make_effects(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failu
     for (topic, events) in wanted {
         group.handle_all(topic, &mut tx, events).await?;
     }
-    group::check_in_tx(&mut tx, &group).await?;
     let has_effects = !applied.is_empty();
     if has_effects {
+        group::check_in_tx(&mut tx, &group).await?;
         kill_point!("consumer.applied.before-commit");
     }
     tx.commit().await?;
+    group.connection.keep(connection);
     if has_effects {
         // the database knows the position, and Kafka does not: dying here repeats nothing all the same
         kill_point!("consumer.applied.after-commit");
@@ -275,6 +281,21 @@ async fn make_effects(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failu
             }
         }
     }
+    Ok(())
+}
+
+/// Moves the group past letters of which it wants none. Nothing is made with the move, so it needs no transaction around it; where it
+/// is fenced in one partition it may stand in another.
+async fn pass_by(group: &Group, slices: &[Slice]) -> Result<(), Failure> {
+    let began = Instant::now();
+    let mut connection = group.connection.take().await?;
+    advance(&mut connection, group, slices).await?;
+    group.connection.keep(connection);
+    for slice in slices {
+        let letters = slice.letters.len().try_into().unwrap_or(u64::MAX);
+        metrics::add_events(group, slice.partition.topic, Outcome::Skipped, letters);
+    }
+    metrics::add_batch(group, began.elapsed());
     Ok(())
 }
 
@@ -309,20 +330,22 @@ async fn look_in_tx(
 async fn park(group: Arc<Group>, single: Slice, error: String) -> Result<(), Failure> {
     let Slice { partition, letters, .. } = &single;
     let Partition { topic, number } = *partition;
-    let (mut tx, _) = begin(&group, std::slice::from_ref(&single)).await?;
+    let mut connection = group.connection.take().await?;
+    let mut tx = connection.begin().await?;
+    advance(&mut tx, &group, std::slice::from_ref(&single)).await?;
     parked::park_in_tx(&mut tx, &group, *partition, &letters[0], &error).await?;
     tx.commit().await?;
+    group.connection.keep(connection);
     warn!(group = group.name, topic, partition = number, offset = letters[0].offset, error, "a letter is parked");
     metrics::add_events(&group, topic, Outcome::Parked, 1);
     Ok(())
 }
 
-/// Begins a transaction that moves the group past these slices.
-async fn begin(group: &Group, slices: &[Slice]) -> Result<(Transaction<'static, Postgres>, Advanced), Failure> {
-    let mut tx = group.pool.begin().await?;
+/// Moves the group past these slices, or fails: where it is not where they begin, another member has moved it.
+async fn advance(conn: &mut PgConnection, group: &Group, slices: &[Slice]) -> Result<Advanced, Failure> {
     let moves: Vec<Move> = slices.iter().map(Slice::as_move).collect();
-    if let Some(advanced) = position::advance_in_tx(&mut tx, group, &moves).await? {
-        return Ok((tx, advanced));
+    if let Some(advanced) = position::advance(conn, group, &moves).await? {
+        return Ok(advanced);
     }
     warn!(group = group.name, ?moves, "fenced: another member has moved the position");
     metrics::add_fenced(group);

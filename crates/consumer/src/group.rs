@@ -7,7 +7,7 @@ use std::{
 
 use contracts::{event::Event, topics::Topic};
 use futures::FutureExt;
-use service_runtime::telemetry;
+use service_runtime::{KeptConnection, telemetry};
 use sqlx::{PgConnection, PgPool};
 use tracing::{Instrument, Span, info_span};
 
@@ -29,6 +29,8 @@ pub(crate) struct Group {
     pub name: &'static str,
     pub config: ConsumerConfig,
     pub pool: PgPool,
+    /// What its batches are written by.
+    pub connection: KeptConnection,
     pub pace: Pace,
     /// Told after each commit of effects.
     pub after_commit: Option<AfterCommit>,
@@ -43,7 +45,8 @@ pub(crate) type AfterCommit = Arc<dyn Fn() + Send + Sync>;
 impl Group {
     pub fn new(name: &'static str, config: ConsumerConfig, pool: PgPool) -> Self {
         let pace = Pace::new(config.batch_events_max);
-        Self { name, config, pool, pace, after_commit: None, confined: None, routes: Vec::new() }
+        let connection = KeptConnection::of(pool.clone());
+        Self { name, config, pool, connection, pace, after_commit: None, confined: None, routes: Vec::new() }
     }
 
     pub fn add(&mut self, topic: Topic, handler: Box<dyn AnyHandler>) {

@@ -74,10 +74,10 @@ pub(crate) struct Advanced {
     pub has_parked: bool,
 }
 
-/// Moves the group on, in all these partitions or in none: `None` when it is not where the moves start from, because
-/// another member has moved it. Then the caller rolls back. The rows stay locked, so nobody else's batch of these
-/// partitions runs at the same time.
-pub(crate) async fn advance_in_tx(
+/// Moves the group on in all these partitions; `None` when it is not where one of the moves starts from, because another member has
+/// moved it. Whoever makes effects does it in the same transaction, and rolls back then; until its end the rows stay locked, so
+/// nobody else's batch of these partitions runs at the same time.
+pub(crate) async fn advance(
     conn: &mut PgConnection,
     group: &Group,
     moves: &[Move],

@@ -4,10 +4,10 @@ use std::borrow::Borrow;
 
 use contracts::{event::Event, topics::Topic};
 use jiff_sqlx::ToSqlx;
-use sqlx::PgConnection;
+use sqlx::{Arguments, PgConnection, postgres::PgArguments};
 use uuid::Uuid;
 
-use crate::room;
+use crate::{insert_letters, room};
 
 /// The largest letter, in bytes of key and payload together. Half of what a broker takes by default
 /// (`message.max.bytes`, 1 MiB), so that the headers fit as well: a letter that the broker refuses would hold back all
@@ -72,6 +72,39 @@ pub async fn append_many_in_tx<E: Borrow<Event> + Sync>(
     if events.is_empty() {
         return Ok(());
     }
+    sqlx::query_with(insert_letters!(""), first_parameters(topic, events)?)
+        .execute(conn)
+        .await
+        .inspect_err(room::remember)?;
+    Ok(())
+}
+
+/// The statement that inserts letters, a literal, to stand by itself or as a part of the statement that writes the rows of their
+/// aggregates, which saves a transaction its round trips. Its parameters `$1` to `$9` are the letters, by [`first_parameters`]; the literal
+/// that is given says which of them are inserted (`WHERE …`), and sees the place of each as `letter.place`, from 1.
+///
+/// Where the aggregates' rows are written by the same statement, the condition must need them: the ids are drawn after
+/// all letters that it lets through are sorted, hence after those rows were written or locked.
+#[macro_export]
+macro_rules! insert_letters {
+    ($which:literal) => {
+        // the defaults `id` and `inserted_at` are computed row by row above the sort, so ids follow the given order
+        concat!(
+            "INSERT INTO outbox (topic, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload)
+             SELECT $1, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload
+             FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::text[],
+                     $9::bytea[])
+                 WITH ORDINALITY
+                 AS letter(event_id, key, sequence, event_type, source, occurred_at, traceparent, payload, place) ",
+            $which,
+            " ORDER BY place"
+        )
+    };
+}
+
+/// Letters as the first parameters of a statement with [`insert_letters`]; the statement's own come after them. Such a statement
+/// tells [`note_failure`] of what it fails of.
+pub fn first_parameters<E: Borrow<Event>>(topic: Topic, events: &[E]) -> Result<PgArguments, Error> {
     let events: Vec<&Event> = events.iter().map(Borrow::borrow).collect();
     for event in &events {
         check(event)?;
@@ -84,29 +117,25 @@ pub async fn append_many_in_tx<E: Borrow<Event> + Sync>(
     let times: Vec<jiff_sqlx::Timestamp> = events.iter().map(|event| event.time.to_sqlx()).collect();
     let traceparents: Vec<Option<&str>> = events.iter().map(|event| event.traceparent.as_deref()).collect();
     let payloads: Vec<&[u8]> = events.iter().map(|event| event.payload.as_slice()).collect();
-    // the defaults `id` and `inserted_at` are computed row by row above the sort, so ids follow the given order
-    sqlx::query(
-        "INSERT INTO outbox (topic, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload)
-         SELECT $1, event_id, key, sequence, event_type, source, occurred_at, traceparent, payload
-         FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::text[],
-                 $9::bytea[])
-             WITH ORDINALITY
-             AS letter(event_id, key, sequence, event_type, source, occurred_at, traceparent, payload, place)
-         ORDER BY place",
-    )
-    .bind(topic.name())
-    .bind(ids)
-    .bind(keys)
-    .bind(sequences)
-    .bind(types)
-    .bind(sources)
-    .bind(times)
-    .bind(traceparents)
-    .bind(payloads)
-    .execute(conn)
-    .await
-    .inspect_err(room::remember)?;
-    Ok(())
+    let mut parameters = PgArguments::default();
+    let bind_all = || {
+        parameters.add(topic.name())?;
+        parameters.add(ids)?;
+        parameters.add(keys)?;
+        parameters.add(sequences)?;
+        parameters.add(types)?;
+        parameters.add(sources)?;
+        parameters.add(times)?;
+        parameters.add(traceparents)?;
+        parameters.add(payloads)
+    };
+    bind_all().map_err(sqlx::Error::Encode)?;
+    Ok(parameters)
+}
+
+/// Remembers a statement with letters that failed for want of room: the service is not [ready](crate::readiness) then.
+pub fn note_failure(failure: &sqlx::Error) {
+    room::remember(failure);
 }
 
 fn check(event: &Event) -> Result<(), Error> {

@@ -57,7 +57,9 @@ use std::borrow::Cow;
 use sqlx::migrate::Migrator;
 
 pub use again::publish_again_in_tx;
-pub use append::{Error, KEY_BYTES_MAX, LETTER_BYTES_MAX, append_in_tx, append_many_in_tx};
+pub use append::{
+    Error, KEY_BYTES_MAX, LETTER_BYTES_MAX, append_in_tx, append_many_in_tx, first_parameters, note_failure,
+};
 pub use history::{Position, history};
 pub use lease::LEADER_LOCK;
 pub use letter::LetterRow;

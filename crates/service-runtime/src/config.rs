@@ -32,7 +32,7 @@ pub struct DatabaseConfig {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: SecretString,
 
-    /// The most connections this process opens.
+    /// The most connections of the pool. Beside it each batcher, consumer group and queue of work keeps one ([`crate::KeptConnection`]).
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub database_connections: u32,
 

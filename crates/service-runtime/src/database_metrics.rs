@@ -37,8 +37,11 @@ pub(crate) async fn run(pool: PgPool) {
 }
 
 fn describe() {
-    describe_gauge!("database_connections", "Connections of this process: in_use or idle");
-    describe_gauge!("database_connections_max", "The most connections of this process");
+    describe_gauge!(
+        "database_connections",
+        "Connections of this process: in_use or idle in its pool, or kept beside it"
+    );
+    describe_gauge!("database_connections_max", "The most connections of the pool of this process");
     describe_gauge!("database_size_bytes", "The database on the disk");
     describe_gauge!("database_sessions", "Sessions on the database, whosever they are");
     describe_gauge!("database_oldest_transaction_seconds", "Age of the oldest transaction of this login");

@@ -17,11 +17,13 @@ mod database_metrics;
 mod error;
 mod export;
 mod health;
+mod kept_connection;
 mod log_fields;
 mod recorder;
 mod shutdown;
 mod start;
 
 pub use error::Error;
+pub use kept_connection::{Held, KeptConnection};
 pub use shutdown::Shutdown;
 pub use start::{start, start_parsed};

@@ -9,7 +9,7 @@
 //!
 //! | name | what |
 //! |---|---|
-//! | `database_connections{state}`, `database_connections_max` | connections of this process, `in_use` and `idle`; the most it may have |
+//! | `database_connections{state}`, `database_connections_max` | connections of this process, `in_use` and `idle` in its pool, and `kept` beside it by what writes again and again; the most that the pool may have |
 //! | `database_size_bytes`, `database_sessions` | the whole database, the same from every replica |
 //! | `database_oldest_transaction_seconds` | age of the oldest transaction of this login |
 //! | `database_transactions_total{outcome}`, `database_blocks_total{from}`, `database_deadlocks_total` | as Postgres counts them: `committed` and `rolled_back`; from the `cache` and from the `disk` |

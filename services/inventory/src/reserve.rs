@@ -7,8 +7,8 @@ use std::{
 
 use batcher::{Batch, Batcher, Limits};
 use contracts::ids::{OrderId, Sku};
-use service_runtime::{config::BatchConfig, database, kill_point};
-use sqlx::{PgConnection, PgPool};
+use service_runtime::{KeptConnection, config::BatchConfig, database, kill_point};
+use sqlx::{Connection, PgConnection, PgPool};
 use tracing::{info, warn};
 
 use crate::{
@@ -36,7 +36,7 @@ impl Reservations {
     pub fn start(pool: PgPool, batches: BatchConfig) -> Self {
         let requests_max = batches.batch_requests_max.into();
         let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_LINES_MAX, requests_max };
-        Self { batches: Batcher::start("reservations", Together { pool: pool.clone() }, limits), pool }
+        Self { batches: Batcher::start("reservations", Together(KeptConnection::of(pool.clone())), limits), pool }
     }
 
     /// Reserves for an order. One that asks again with other lines gets the answer to its first ones: they are what it holds.
@@ -56,9 +56,7 @@ impl Reservations {
 
 /// What is written together.
 #[derive(Debug)]
-struct Together {
-    pool: PgPool,
-}
+struct Together(KeptConnection);
 
 impl Batch for Together {
     type Request = Reserve;
@@ -66,7 +64,7 @@ impl Batch for Together {
     type Error = Arc<InventoryError>;
 
     async fn write(&self, wishes: &[Reserve]) -> Result<Vec<Option<Decision>>, Arc<InventoryError>> {
-        Ok(reserve_all(&self.pool, wishes).await?)
+        Ok(reserve_all(&self.0, wishes).await?)
     }
 
     fn is_of_one_request(error: &Arc<InventoryError>) -> bool {
@@ -81,12 +79,14 @@ impl Batch for Together {
     }
 }
 
-async fn reserve_all(pool: &PgPool, wishes: &[Reserve]) -> Result<Vec<Option<Decision>>, InventoryError> {
-    let mut tx = pool.begin().await?;
+async fn reserve_all(kept: &KeptConnection, wishes: &[Reserve]) -> Result<Vec<Option<Decision>>, InventoryError> {
+    let mut connection = kept.take().await?;
+    let mut tx = connection.begin().await?;
     let decisions = reserve_in_tx(&mut tx, wishes).await?;
     kill_point!("inventory.reserved.before-commit");
     tx.commit().await?;
     kill_point!("inventory.reserved.after-commit");
+    kept.keep(connection);
     Ok(decisions)
 }
 

@@ -13,8 +13,7 @@ use batcher::{Batch, Batcher, Limits, Refused};
 use lettre::message::Mailbox;
 use metrics::counter;
 use rpc::server::LIST_ITEMS_MAX;
-use service_runtime::{kill_point, telemetry, worker::Worker};
-use sqlx::PgPool;
+use service_runtime::{KeptConnection, kill_point, telemetry, worker::Worker};
 use tracing::{Instrument, Span, error, field::Empty, info, info_span, warn};
 use uuid::Uuid;
 
@@ -50,15 +49,15 @@ pub async fn run(deps: Deps) {
     let at_once = deps.mailer.at_once();
     let worker = Worker { name: "delivery", at_once, wake: deps.written.clone(), look_every: LOOK_EVERY };
     let claim = {
-        let deps = deps.clone();
+        let (deps, kept) = (deps.clone(), Arc::new(KeptConnection::of(deps.pool.clone())));
         move |room| {
-            let deps = deps.clone();
-            async move { claim(&deps, room).await }
+            let (deps, kept) = (deps.clone(), kept.clone());
+            async move { claim(&deps, &kept, room).await }
         }
     };
     let shutdown = deps.shutdown.clone();
     let limits = Limits { queue_max: at_once, weight_max: at_once, requests_max: at_once };
-    let sent = Batcher::start("notification.sent", Sent { pool: deps.pool.clone() }, limits);
+    let sent = Batcher::start("notification.sent", Sent(KeptConnection::of(deps.pool.clone())), limits);
     worker
         .run(shutdown, claim, move |(message, to): (DueMessage, Recipient)| {
             let span = info_span!("delivery", message.id = %message.id, order.id = %message.order, trace_id = Empty);
@@ -73,8 +72,14 @@ pub async fn run(deps: Deps) {
 type Recipient = Result<Mailbox, Undelivered>;
 
 /// Claims messages, and asks whom they go to: one call for all.
-async fn claim(deps: &Deps, messages_max: usize) -> Result<Vec<(DueMessage, Recipient)>, sqlx::Error> {
-    let due = store::claim_due(&deps.pool, messages_max.min(LIST_ITEMS_MAX), LEASE).await?;
+async fn claim(
+    deps: &Deps,
+    kept: &KeptConnection,
+    messages_max: usize,
+) -> Result<Vec<(DueMessage, Recipient)>, sqlx::Error> {
+    let mut connection = kept.take().await?;
+    let due = store::claim_due(&mut connection, messages_max.min(LIST_ITEMS_MAX), LEASE).await?;
+    kept.keep(connection);
     if due.is_empty() {
         return Ok(Vec::new());
     }
@@ -117,9 +122,7 @@ async fn deliver(deps: &Deps, sent: &Batcher<Sent>, message: DueMessage, to: Rec
 }
 
 /// Notes which messages were sent.
-struct Sent {
-    pool: PgPool,
-}
+struct Sent(KeptConnection);
 
 impl Batch for Sent {
     type Request = Uuid;
@@ -127,7 +130,9 @@ impl Batch for Sent {
     type Error = Arc<sqlx::Error>;
 
     async fn write(&self, ids: &[Uuid]) -> Result<Vec<()>, Arc<sqlx::Error>> {
-        store::mark_sent(&self.pool, ids).await?;
+        let mut connection = self.0.take().await?;
+        store::mark_sent(&mut connection, ids).await?;
+        self.0.keep(connection);
         Ok(vec![(); ids.len()])
     }
 

@@ -110,7 +110,7 @@ pub(crate) async fn list(
 /// Claims messages that are due for `lease`, those that wait longest first. Whoever claims and then crashes loses the lease,
 /// nothing else.
 pub(crate) async fn claim_due(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     messages_max: usize,
     lease: Duration,
 ) -> Result<Vec<DueMessage>, sqlx::Error> {
@@ -125,7 +125,7 @@ pub(crate) async fn claim_due(
     )
     .bind(i64::try_from(messages_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     let due = rows.into_iter().map(|(id, customer, order, subject, body, traceparent)| DueMessage {
         id,
@@ -138,13 +138,13 @@ pub(crate) async fn claim_due(
 }
 
 /// Notes that messages were sent. Whoever else has sent one of them, after a lease that was too short, has noted it.
-pub(crate) async fn mark_sent(pool: &PgPool, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+pub(crate) async fn mark_sent(conn: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE message SET state = 'SENT', sent_at = now(), attempt_at = NULL
          WHERE message_id = ANY ($1) AND state = 'DUE'",
     )
     .bind(ids)
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(())
 }

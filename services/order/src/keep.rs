@@ -1,6 +1,6 @@
 //! Keeping a change: the order, its letters, and the answers that the change decides, in one transaction.
 
-use contracts::{event::Event, order::v1::CancelOrderResponse, topics::ORDERS};
+use contracts::{event::Event, order::v1::CancelOrderResponse};
 use service_runtime::clock::Clock;
 use sqlx::PgConnection;
 use tracing::info;
@@ -24,7 +24,8 @@ pub struct Keep {
     pub attempt: Attempt,
     /// Whether its lines are other than before: they are priced once.
     pub has_other_lines: bool,
-    letters: Vec<Event>,
+    /// What is told of it, in this order.
+    pub letters: Vec<Event>,
     answer_to_cancels: Option<CancelOrderResponse>,
 }
 
@@ -61,6 +62,11 @@ impl Keep {
         Self { seen: self.seen, kept: next.kept, attempt, has_other_lines, letters: self.letters, answer_to_cancels }
     }
 
+    /// Whether it is written by one statement, which needs no transaction around it.
+    pub const fn is_one_statement(&self) -> bool {
+        self.answer_to_cancels.is_none()
+    }
+
     /// Tells the log, once it is written.
     pub fn log(&self) {
         let order = &self.kept.order;
@@ -69,14 +75,11 @@ impl Keep {
 }
 
 /// Writes changes, and says of each whether it was written: not when somebody else has changed its order since. Of an order there
-/// is one change at most that can be.
+/// is one change at most that can be. Those that are [one statement](Keep::is_one_statement) each are one all together.
 pub async fn keep_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Result<Vec<bool>, OrderError> {
-    let written = store::update_all_in_tx(conn, changes).await?;
-    let kept = || changes.iter().zip(&written).filter_map(|(change, &written)| written.then_some(*change));
-    let letters: Vec<&Event> = kept().flat_map(|change| &change.letters).collect();
-    outbox::append_many_in_tx(conn, ORDERS, &letters).await?;
-    for change in kept() {
-        if let Some(answer) = &change.answer_to_cancels {
+    let written = store::update_all(conn, changes).await?;
+    for (change, &written) in changes.iter().zip(&written) {
+        if written && let Some(answer) = &change.answer_to_cancels {
             cancel_requests::answer_in_tx(conn, change.kept.order.id, answer).await?;
         }
     }

@@ -1,6 +1,7 @@
 //! All SQL of order.
 //!
-//! A changed order is written by compare-and-set on its version, in one transaction with its letter. Expiry and leases
+//! An order and its letter are written by one statement, which needs no transaction around it; a changed one by compare-and-set on its
+//! version. Expiry and leases
 //! are decided by this database's clock alone.
 
 pub mod cancel_requests;
@@ -13,9 +14,11 @@ use std::{
 };
 
 use contracts::{
+    event::Event,
     ids::{AccountId, OrderId},
     money::Money,
     order::v1::{OrderStatus, decided_answer::Answer},
+    topics::ORDERS,
 };
 use jiff_sqlx::ToSqlx;
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -141,30 +144,39 @@ pub struct New {
     pub times: Times,
 }
 
-/// Writes new orders, and says of each whether it was written: not when its id or its key has an order already, or is that of one
-/// before it in the list. Read that back with [`find_by_key`], in a new statement, which sees what the other transaction
-/// committed.
-pub async fn insert_all_in_tx(conn: &mut PgConnection, new: &[&New]) -> Result<Vec<bool>, OrderError> {
+/// Writes new orders, each with its letter, and says of each whether it was written: not when its id or its key has an order already,
+/// or is that of one before it in the list. Read that back with [`find_by_key`], in a new statement, which sees what the other
+/// transaction committed.
+pub async fn insert_all(conn: &mut PgConnection, new: &[&New], letters: &[&Event]) -> Result<Vec<bool>, OrderError> {
     let orders = || new.iter().map(|new| &new.order);
-    let written: Vec<i64> = sqlx::query_scalar(
-        "WITH new AS MATERIALIZED (
-             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[],
-                     $8::text[], $9::jsonb[], $10::text[], $11::timestamptz[], $12::float8[], $13::float8[], $14::bytea[])
-                 WITH ORDINALITY AS new (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state,
-                     version, placed_by, lines, card_token, created_at, first_attempt, decide, answer, place)
-         ), written AS (
-             INSERT INTO orders (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
-                 placed_by, lines, card_token, created_at, updated_at, attempt_at, decide_by, answer)
-             SELECT order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
-                 placed_by, lines, card_token, created_at, created_at,
-                 now() + make_interval(secs => first_attempt), now() + make_interval(secs => decide), answer
-             -- sorted, so that two transactions wait for each other in one direction only
-             FROM new ORDER BY customer_id, idempotency_key, place
-             ON CONFLICT DO NOTHING
-             RETURNING order_id, customer_id, idempotency_key
-         )
-         -- of several that are alike the first was written
-         SELECT min(place) FROM new JOIN written USING (order_id, customer_id, idempotency_key) GROUP BY order_id",
+    let written: Vec<i64> = sqlx::query_scalar_with(
+        concat!(
+            "WITH new AS MATERIALIZED (
+                 SELECT * FROM unnest($10::uuid[], $11::uuid[], $12::text[], $13::bytea[], $14::text[], $15::text[],
+                         $16::bigint[], $17::text[], $18::jsonb[], $19::text[], $20::timestamptz[], $21::float8[],
+                         $22::float8[], $23::bytea[])
+                     WITH ORDINALITY AS new (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state,
+                         version, placed_by, lines, card_token, created_at, first_attempt, decide, answer, place)
+             ), inserted AS (
+                 INSERT INTO orders (order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
+                     placed_by, lines, card_token, created_at, updated_at, attempt_at, decide_by, answer)
+                 SELECT order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version,
+                     placed_by, lines, card_token, created_at, created_at,
+                     now() + make_interval(secs => first_attempt), now() + make_interval(secs => decide), answer
+                 -- sorted, so that two transactions wait for each other in one direction only
+                 FROM new ORDER BY customer_id, idempotency_key, place
+                 ON CONFLICT DO NOTHING
+                 RETURNING order_id, customer_id, idempotency_key
+             ), written AS (
+                 -- of several that are alike the first was written
+                 SELECT min(place) AS place
+                 FROM new JOIN inserted USING (order_id, customer_id, idempotency_key) GROUP BY order_id
+             ), told AS (",
+            outbox::insert_letters!("WHERE letter.place IN (SELECT place FROM written)"),
+            ")
+             SELECT place FROM written"
+        ),
+        outbox::first_parameters(ORDERS, letters)?,
     )
     .bind(orders().map(|order| order.id.as_uuid()).collect::<Vec<_>>())
     .bind(orders().map(|order| order.customer_id.as_uuid()).collect::<Vec<_>>())
@@ -181,7 +193,8 @@ pub async fn insert_all_in_tx(conn: &mut PgConnection, new: &[&New]) -> Result<V
     .bind(new.iter().map(|new| new.times.decide.as_secs_f64()).collect::<Vec<_>>())
     .bind(new.iter().map(|new| new.answer.as_ref().map(encode_answer)).collect::<Vec<_>>())
     .fetch_all(conn)
-    .await?;
+    .await
+    .inspect_err(outbox::note_failure)?;
     Ok(places(&written, new.len()))
 }
 
@@ -286,9 +299,12 @@ pub async fn list(pool: &PgPool, page: &Page) -> Result<Vec<Order>, OrderError> 
     rows.into_iter().map(|row| Ok(Kept::try_from(row)?.order)).collect()
 }
 
-/// Writes changed orders over the versions that were seen, and says of each whether it was written: not when somebody else has
-/// changed it since.
-pub async fn update_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Result<Vec<bool>, OrderError> {
+/// Writes changed orders over the versions that were seen, each with its letters, and says of each whether it was written: not when
+/// somebody else has changed it since.
+pub async fn update_all(conn: &mut PgConnection, changes: &[&Keep]) -> Result<Vec<bool>, OrderError> {
+    let letters: Vec<&Event> = changes.iter().flat_map(|change| &change.letters).collect();
+    let changes_of_letters =
+        changes.iter().zip(1_i64..).flat_map(|(change, place)| change.letters.iter().map(move |_| place));
     let orders = || changes.iter().map(|change| &change.kept.order);
     let shipments = || {
         orders().map(|order| match &order.shipment {
@@ -301,27 +317,37 @@ pub async fn update_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Res
         Attempt::After(pause) => Some(pause.as_secs_f64()),
     };
     let lines = |change: &&Keep| change.has_other_lines.then(|| line_rows(&change.kept.order));
-    let written: Vec<i64> = sqlx::query_scalar(
-        "UPDATE orders SET saga_state = change.saga_state, reason = change.reason, version = change.version,
-             lines = coalesce(change.lines, orders.lines), total_minor = change.total_minor, currency = change.currency,
-             card_token = change.card_token, shipment_status = change.shipment_status,
-             tracking_number = change.tracking_number, shipment_version = change.shipment_version,
-             updated_at = change.updated_at, answer = coalesce(orders.answer, change.answer),
-             attempt_at = CASE WHEN change.is_settled THEN NULL
-                 ELSE coalesce(now() + make_interval(secs => change.pause), orders.attempt_at) END,
-             attempts = CASE WHEN change.pause IS NULL THEN orders.attempts ELSE 0 END, last_error = NULL
-         -- sorted, so that two transactions wait for each other in one direction only
-         FROM (SELECT *
-               FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::jsonb[], $7::bigint[],
-                       $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::timestamptz[],
-                       $14::bytea[], $15::bool[], $16::float8[])
-                   WITH ORDINALITY AS change (order_id, seen, saga_state, reason, version, lines, total_minor, currency,
-                       card_token, shipment_status, tracking_number, shipment_version, updated_at, answer, is_settled,
-                       pause, place)
-               ORDER BY order_id) AS change
-         WHERE orders.order_id = change.order_id AND orders.version = change.seen
-         RETURNING change.place",
+    let written: Vec<i64> = sqlx::query_scalar_with(
+        concat!(
+            "WITH written AS (
+                 UPDATE orders SET saga_state = change.saga_state, reason = change.reason, version = change.version,
+                     lines = coalesce(change.lines, orders.lines), total_minor = change.total_minor,
+                     currency = change.currency, card_token = change.card_token,
+                     shipment_status = change.shipment_status, tracking_number = change.tracking_number,
+                     shipment_version = change.shipment_version, updated_at = change.updated_at,
+                     answer = coalesce(orders.answer, change.answer),
+                     attempt_at = CASE WHEN change.is_settled THEN NULL
+                         ELSE coalesce(now() + make_interval(secs => change.pause), orders.attempt_at) END,
+                     attempts = CASE WHEN change.pause IS NULL THEN orders.attempts ELSE 0 END, last_error = NULL
+                 -- sorted, so that two transactions wait for each other in one direction only
+                 FROM (SELECT *
+                       FROM unnest($11::uuid[], $12::bigint[], $13::text[], $14::text[], $15::bigint[], $16::jsonb[],
+                               $17::bigint[], $18::text[], $19::text[], $20::text[], $21::text[], $22::bigint[],
+                               $23::timestamptz[], $24::bytea[], $25::bool[], $26::float8[])
+                           WITH ORDINALITY AS change (order_id, seen, saga_state, reason, version, lines, total_minor,
+                               currency, card_token, shipment_status, tracking_number, shipment_version, updated_at,
+                               answer, is_settled, pause, place)
+                       ORDER BY order_id) AS change
+                 WHERE orders.order_id = change.order_id AND orders.version = change.seen
+                 RETURNING change.place
+             ), told AS (",
+            outbox::insert_letters!("WHERE ($10::bigint[])[letter.place::int] IN (SELECT place FROM written)"),
+            ")
+             SELECT place FROM written"
+        ),
+        outbox::first_parameters(ORDERS, &letters)?,
     )
+    .bind(changes_of_letters.collect::<Vec<_>>())
     .bind(orders().map(|order| order.id.as_uuid()).collect::<Vec<_>>())
     .bind(changes.iter().map(|change| change.seen).collect::<Vec<_>>())
     .bind(orders().map(|order| order.state.name()).collect::<Vec<_>>())
@@ -339,7 +365,8 @@ pub async fn update_all_in_tx(conn: &mut PgConnection, changes: &[&Keep]) -> Res
     .bind(orders().map(|order| order.state.is_settled()).collect::<Vec<_>>())
     .bind(changes.iter().map(pause).collect::<Vec<_>>())
     .fetch_all(conn)
-    .await?;
+    .await
+    .inspect_err(outbox::note_failure)?;
     Ok(places(&written, changes.len()))
 }
 

@@ -6,16 +6,15 @@
 use std::sync::Arc;
 
 use batcher::{Batch, Batcher, Limits};
-use contracts::{event::Event, topics::ORDERS};
+use contracts::event::Event;
 use outbox::Waker;
-use service_runtime::{config::BatchConfig, database};
-use sqlx::{PgPool, Postgres, Transaction};
+use service_runtime::{KeptConnection, config::BatchConfig, database};
+use sqlx::{Connection, PgPool};
 
 use crate::{
     error::OrderError,
     keep::{Keep, keep_all_in_tx},
     kill_points,
-    saga::State,
     store::{self, New},
 };
 
@@ -37,10 +36,10 @@ impl Writer {
     pub fn start(pool: PgPool, batches: BatchConfig, relay: Waker) -> Self {
         let requests_max = batches.batch_requests_max.into();
         let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_LINES_MAX, requests_max };
-        let desk = Desk { pool, relay };
+        let desk = || Desk { connection: KeptConnection::of(pool.clone()), relay: relay.clone() };
         Self {
-            new: Batcher::start("orders.new", NewOrders(desk.clone()), limits),
-            changes: Batcher::start("orders.changes", Changes(desk), limits),
+            new: Batcher::start("orders.new", NewOrders(desk()), limits),
+            changes: Batcher::start("orders.changes", Changes(desk()), limits),
         }
     }
 
@@ -55,22 +54,11 @@ impl Writer {
     }
 }
 
-/// Where both are written.
-#[derive(Debug, Clone)]
+/// Where one of the two is written.
+#[derive(Debug)]
 struct Desk {
-    pool: PgPool,
+    connection: KeptConnection,
     relay: Waker,
-}
-
-impl Desk {
-    /// Commits the orders that are in these states now.
-    async fn commit(&self, tx: Transaction<'_, Postgres>, states: &[State]) -> Result<(), OrderError> {
-        states.iter().copied().for_each(kill_points::before_commit);
-        tx.commit().await?;
-        states.iter().copied().for_each(kill_points::after_commit);
-        self.relay.wake();
-        Ok(())
-    }
 }
 
 struct NewOrders(Desk);
@@ -94,14 +82,13 @@ impl Batch for NewOrders {
 }
 
 async fn insert_all(desk: &Desk, requests: &[(New, Event)]) -> Result<Vec<bool>, OrderError> {
-    let mut tx = desk.pool.begin().await?;
-    let new: Vec<&New> = requests.iter().map(|(new, _)| new).collect();
-    let inserted = store::insert_all_in_tx(&mut tx, &new).await?;
-    let written = || requests.iter().zip(&inserted).filter(|&(_, &inserted)| inserted).map(|(request, _)| request);
-    let letters: Vec<&Event> = written().map(|(_, letter)| letter).collect();
-    outbox::append_many_in_tx(&mut tx, ORDERS, &letters).await?;
-    let states: Vec<State> = written().map(|(new, _)| new.order.state).collect();
-    desk.commit(tx, &states).await?;
+    let (new, letters): (Vec<&New>, Vec<&Event>) = requests.iter().map(|(new, letter)| (new, letter)).unzip();
+    let mut connection = desk.connection.take().await?;
+    new.iter().for_each(|new| kill_points::before_commit(new.order.state));
+    let inserted = store::insert_all(&mut connection, &new, &letters).await?;
+    those(&new, &inserted).for_each(|new| kill_points::after_commit(new.order.state));
+    desk.connection.keep(connection);
+    desk.relay.wake();
     Ok(inserted)
 }
 
@@ -126,13 +113,28 @@ impl Batch for Changes {
 }
 
 async fn keep_all(desk: &Desk, changes: &[Arc<Keep>]) -> Result<Vec<bool>, OrderError> {
-    let mut tx = desk.pool.begin().await?;
     let changes: Vec<&Keep> = changes.iter().map(|change| &**change).collect();
-    let kept = keep_all_in_tx(&mut tx, &changes).await?;
-    let written = changes.iter().zip(&kept).filter(|&(_, &kept)| kept);
-    let states: Vec<State> = written.map(|(change, _)| change.kept.order.state).collect();
-    desk.commit(tx, &states).await?;
+    let before_commit = || changes.iter().for_each(|change| kill_points::before_commit(change.kept.order.state));
+    let mut connection = desk.connection.take().await?;
+    let kept = if changes.iter().all(|change| change.is_one_statement()) {
+        before_commit();
+        keep_all_in_tx(&mut connection, &changes).await?
+    } else {
+        let mut tx = connection.begin().await?;
+        let kept = keep_all_in_tx(&mut tx, &changes).await?;
+        before_commit();
+        tx.commit().await?;
+        kept
+    };
+    those(&changes, &kept).for_each(|change| kill_points::after_commit(change.kept.order.state));
+    desk.connection.keep(connection);
+    desk.relay.wake();
     Ok(kept)
+}
+
+/// Those that were written.
+fn those<'a, T>(requests: &'a [&'a T], written: &'a [bool]) -> impl Iterator<Item = &'a T> {
+    requests.iter().zip(written).filter_map(|(request, &written)| written.then_some(*request))
 }
 
 fn is_of_one_order(error: &OrderError) -> bool {

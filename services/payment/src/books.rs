@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use batcher::{Batch, Batcher, Limits};
-use service_runtime::{config::BatchConfig, database};
-use sqlx::PgPool;
+use service_runtime::{KeptConnection, config::BatchConfig, database};
+use sqlx::{Connection, PgPool};
 
 use crate::{
     error::PaymentError,
@@ -35,7 +35,7 @@ impl Books {
     pub fn open(pool: PgPool, batches: BatchConfig) -> Self {
         let requests_max = batches.batch_requests_max.into();
         let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_MAX, requests_max };
-        Self(Batcher::start("payments", Together { pool }, limits))
+        Self(Batcher::start("payments", Together(KeptConnection::of(pool)), limits))
     }
 
     /// Writes the first row of a payment. `None` when there is one already.
@@ -50,9 +50,7 @@ impl Books {
 }
 
 #[derive(Debug)]
-struct Together {
-    pool: PgPool,
-}
+struct Together(KeptConnection);
 
 impl Batch for Together {
     type Request = Entry;
@@ -60,7 +58,7 @@ impl Batch for Together {
     type Error = Arc<PaymentError>;
 
     async fn write(&self, entries: &[Entry]) -> Result<Vec<Option<Payment>>, Arc<PaymentError>> {
-        Ok(write(&self.pool, entries).await?)
+        Ok(write(&self.0, entries).await?)
     }
 
     fn is_of_one_request(error: &Arc<PaymentError>) -> bool {
@@ -71,7 +69,7 @@ impl Batch for Together {
     }
 }
 
-async fn write(pool: &PgPool, entries: &[Entry]) -> Result<Vec<Option<Payment>>, PaymentError> {
+async fn write(kept: &KeptConnection, entries: &[Entry]) -> Result<Vec<Option<Payment>>, PaymentError> {
     let (mut firsts, mut changes) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {
@@ -80,13 +78,14 @@ async fn write(pool: &PgPool, entries: &[Entry]) -> Result<Vec<Option<Payment>>,
         }
     }
     let states = || firsts.iter().map(|first| first.state).chain(changes.iter().map(|change| change.state));
+    let mut connection = kept.take().await?;
     states().for_each(kill_points::before_commit);
     let (inserted, advanced) = match (firsts.is_empty(), changes.is_empty()) {
         // a statement that is alone is its own transaction: one round trip
-        (false, true) => (store::insert_all(pool, &firsts).await?, Vec::new()),
-        (true, _) => (Vec::new(), store::advance_all(pool, &changes).await?),
+        (false, true) => (store::insert_all(&mut *connection, &firsts).await?, Vec::new()),
+        (true, _) => (Vec::new(), store::advance_all(&mut *connection, &changes).await?),
         (false, false) => {
-            let mut tx = pool.begin().await?;
+            let mut tx = connection.begin().await?;
             let inserted = store::insert_all(&mut *tx, &firsts).await?;
             let advanced = store::advance_all(&mut *tx, &changes).await?;
             tx.commit().await?;
@@ -94,6 +93,7 @@ async fn write(pool: &PgPool, entries: &[Entry]) -> Result<Vec<Option<Payment>>,
         }
     };
     states().for_each(kill_points::after_commit);
+    kept.keep(connection);
     let (mut inserted, mut advanced) = (inserted.into_iter(), advanced.into_iter());
     let answer = |entry: &Entry| match entry {
         Entry::First(_) => inserted.next().flatten(),

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use batcher::{Batch, Batcher};
 use contracts::ids::{OrderId, ShipmentId};
-use service_runtime::kill_point;
-use sqlx::{PgConnection, Postgres, Transaction};
+use service_runtime::{KeptConnection, kill_point};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tracing::info;
 
 use crate::{
@@ -58,7 +58,15 @@ pub(crate) async fn address_missing(deps: &Deps, question: &Question) -> Result<
 
 /// Prepares the parcels of questions whose customers have an address, many in one transaction.
 pub(crate) struct Prepare {
-    pub deps: Deps,
+    deps: Deps,
+    connection: KeptConnection,
+}
+
+impl Prepare {
+    pub fn of(deps: Deps) -> Self {
+        let connection = KeptConnection::of(deps.pool.clone());
+        Self { deps, connection }
+    }
 }
 
 /// What became of a question in such a transaction.
@@ -78,7 +86,7 @@ impl Batch for Prepare {
     type Error = Arc<ShippingError>;
 
     async fn write(&self, questions: &[Question]) -> Result<Vec<Written>, Arc<ShippingError>> {
-        Ok(prepare_free(&self.deps, questions).await?)
+        Ok(prepare_free(self, questions).await?)
     }
 
     fn is_of_one_request(error: &Arc<ShippingError>) -> bool {
@@ -96,14 +104,19 @@ impl Batch for Prepare {
     }
 }
 
-async fn prepare_free(deps: &Deps, questions: &[Question]) -> Result<Vec<Written>, ShippingError> {
-    let mut tx = deps.pool.begin().await?;
+async fn prepare_free(
+    Prepare { deps, connection: kept }: &Prepare,
+    questions: &[Question],
+) -> Result<Vec<Written>, ShippingError> {
+    let mut connection = kept.take().await?;
+    let mut tx = connection.begin().await?;
     let orders: Vec<OrderId> = questions.iter().map(|question| question.order).collect();
     // a list waits for nobody: one question that somebody has would hold up all others, and of two lists each could wait for
     // the other
     let mut free = questions::delete_free_in_tx(&mut tx, &orders).await?;
     if free.is_empty() {
         tx.rollback().await?;
+        kept.keep(connection);
         return Ok(questions.iter().map(|_| Written::NotFree).collect());
     }
     // taken out, because after a lease that was too short a question may be here twice
@@ -112,6 +125,7 @@ async fn prepare_free(deps: &Deps, questions: &[Question]) -> Result<Vec<Written
         questions.iter().zip(&are_free).filter_map(|(question, is_free)| is_free.then_some(question)).collect();
     let mut prepared = prepare_in_tx(&mut tx, deps, &to_prepare).await?;
     commit(tx).await?;
+    kept.keep(connection);
     let written = orders.iter().zip(are_free).map(|(order, is_free)| {
         if is_free { prepared.remove(order).map_or(Written::Nothing, Written::Prepared) } else { Written::NotFree }
     });

@@ -17,7 +17,7 @@ use contracts::{
 };
 use futures::future::join_all;
 use rpc::server::LIST_ITEMS_MAX;
-use service_runtime::{telemetry, worker::Worker};
+use service_runtime::{KeptConnection, telemetry, worker::Worker};
 use sqlx::PgPool;
 use tonic::Status;
 use tracing::{Instrument, Span, field::Empty, info_span, warn};
@@ -77,6 +77,7 @@ pub async fn run(deps: Deps) {
 #[derive(Debug, Clone)]
 pub struct Asker {
     deps: Deps,
+    claims: Arc<KeptConnection>,
     prepare: Batcher<Prepare>,
     postpone: Batcher<Postpone>,
 }
@@ -85,14 +86,17 @@ impl Asker {
     /// Must be called where tasks can be spawned.
     pub fn start(deps: Deps) -> Self {
         let limits = Limits { queue_max: QUESTIONS_MAX, weight_max: LIST_ITEMS_MAX, requests_max: LIST_ITEMS_MAX };
-        let prepare = Batcher::start("shipping.prepare", Prepare { deps: deps.clone() }, limits);
+        let prepare = Batcher::start("shipping.prepare", Prepare::of(deps.clone()), limits);
         let postpone = Batcher::start("shipping.postpone", Postpone { pool: deps.pool.clone() }, limits);
-        Self { deps, prepare, postpone }
+        let claims = Arc::new(KeptConnection::of(deps.pool.clone()));
+        Self { deps, claims, prepare, postpone }
     }
 
     /// Takes questions that are to be asked, at most so many lists; for the time of a lease nobody else gets them.
     pub async fn claim(&self, lists_max: usize) -> Result<Vec<Vec<Question>>, ShippingError> {
-        let questions = questions::claim(&self.deps.pool, lists_max * LIST_ITEMS_MAX, LEASE).await?;
+        let mut connection = self.claims.take().await?;
+        let questions = questions::claim(&mut connection, lists_max * LIST_ITEMS_MAX, LEASE).await?;
+        self.claims.keep(connection);
         Ok(questions.chunks(LIST_ITEMS_MAX).map(<[Question]>::to_vec).collect())
     }
 

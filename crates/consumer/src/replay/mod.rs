@@ -51,7 +51,7 @@ pub(crate) mod tables;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use service_runtime::{Error, Shutdown, config::DatabaseConfig, database};
+use service_runtime::{Error, KeptConnection, Shutdown, config::DatabaseConfig, database};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -128,6 +128,7 @@ async fn replay(
     let span = Span::read(config, kind)?;
     let generation = Generation::of(group.name, kind);
     group.pool = generation.pool(&live);
+    group.connection = KeptConnection::of(group.pool.clone());
     // each parked letter is tried once in a round, and never dies here
     group.config.retry_backoff = Duration::from_hours(1);
     group.config.retry_tries_max = u32::MAX;

@@ -140,7 +140,7 @@ async fn a_member_that_wakes_after_others_have_done_its_batch_changes_nothing() 
     let waking = state.clone();
     // stops the zombie between its poll and its transaction
     let pool = PgPoolOptions::new()
-        .before_acquire(move |_, _| {
+        .after_connect(move |_, _| {
             let (state, mut seen) = (waking.clone(), seen.clone());
             Box::pin(async move {
                 state.send_if_modified(|state| {
@@ -151,7 +151,7 @@ async fn a_member_that_wakes_after_others_have_done_its_batch_changes_nothing() 
                     falls_asleep
                 });
                 seen.wait_for(|state| *state != State::Asleep).await.expect("the sender is here");
-                Ok(true)
+                Ok(())
             })
         })
         .connect(&world.database.app_url)
@@ -166,6 +166,10 @@ async fn a_member_that_wakes_after_others_have_done_its_batch_changes_nothing() 
     world.passed(events.len()).await;
 
     state.send_replace(State::Tired);
+    // a group keeps the connection of its batches; without it, the next one is another
+    let sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()";
+    sqlx::query(sessions).execute(&world.database.app).await.unwrap();
     events.push(letter("a", 11));
     world.send(&events[10]).await;
     eventually(SOON, "the zombie has polled the letter", async || *state.borrow() == State::Asleep).await;

@@ -35,6 +35,26 @@ async fn a_batch_keeps_the_order_in_which_it_was_given() {
 }
 
 #[tokio::test]
+async fn letters_in_the_statement_of_their_rows_are_those_that_it_lets_through_in_the_order_given() {
+    let world = World::new().await;
+    let mut connection = world.database.app.acquire().await.unwrap();
+    let letters: Vec<Event> = (1..=4).map(|number| letter("an-order", number)).collect();
+    sqlx::query_with(
+        concat!(
+            "WITH written AS (SELECT place FROM unnest($10::bigint[]) AS written (place)), told AS (",
+            outbox::insert_letters!("WHERE letter.place IN (SELECT place FROM written)"),
+            ") SELECT"
+        ),
+        outbox::first_parameters(ORDERS, &letters).unwrap(),
+    )
+    .bind([4_i64, 2, 1])
+    .execute(&mut *connection)
+    .await
+    .unwrap();
+    assert_eq!(world.letters().await, [1, 2, 4].map(|number| ("an-order".to_owned(), number)));
+}
+
+#[tokio::test]
 async fn an_empty_batch_writes_nothing() {
     let world = World::new().await;
     append_many_in_tx::<Event>(&mut world.database.app.acquire().await.unwrap(), ORDERS, &[]).await.unwrap();

@@ -10,7 +10,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What becomes of the next COMMIT.
+/// What commits: the end of a transaction, and the statement that writes new orders with their letters, of which this is the type.
+const COMMITS: [&[u8]; 2] = [b"COMMIT", b"order.created"];
+
+/// What becomes of the next commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// The connection breaks before Postgres has it.
@@ -19,7 +22,7 @@ pub enum Lost {
     Reply,
 }
 
-/// Passes everything on, but for the one COMMIT that is lost.
+/// Passes everything on, but for the one commit that is lost.
 #[derive(Debug)]
 pub struct Proxy {
     pub port: u16,
@@ -42,7 +45,7 @@ impl Proxy {
         proxy
     }
 
-    /// Loses the next COMMIT.
+    /// Loses the next commit.
     pub fn lose(&self, what: Lost) {
         *self.next_commit.lock().unwrap() = Some(what);
     }
@@ -66,7 +69,7 @@ async fn pass_on(
                 if question.is_empty() {
                     return Ok(());
                 }
-                let is_commit = question.windows(6).any(|word| word == b"COMMIT");
+                let is_commit = COMMITS.iter().any(|commit| question.windows(commit.len()).any(|word| word == *commit));
                 match is_commit.then(|| next_commit.lock().unwrap().take()).flatten() {
                     None => server.write_all(question).await?,
                     Some(Lost::Commit) => return Ok(()),

@@ -82,7 +82,11 @@ pub(crate) async fn renew_in_tx(conn: &mut PgConnection, customer: AccountId) ->
 }
 
 /// Takes questions that are to be asked, those that wait longest first, and keeps them from others for `lease`.
-pub(crate) async fn claim(pool: &PgPool, questions_max: usize, lease: Duration) -> Result<Vec<Question>, sqlx::Error> {
+pub(crate) async fn claim(
+    conn: &mut PgConnection,
+    questions_max: usize,
+    lease: Duration,
+) -> Result<Vec<Question>, sqlx::Error> {
     let rows: Vec<QuestionRow> = sqlx::query_as(
         "UPDATE address_question SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
          -- as an array, because as a join it could be made again for each row, and lock more than its limit
@@ -94,7 +98,7 @@ pub(crate) async fn claim(pool: &PgPool, questions_max: usize, lease: Duration) 
     )
     .bind(i64::try_from(questions_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(Question::from).collect())
 }
