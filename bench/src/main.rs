@@ -14,6 +14,7 @@ mod debezium;
 mod doors;
 mod figure;
 mod followers;
+mod functions;
 mod growth;
 mod halted;
 mod hops;
@@ -147,6 +148,8 @@ enum Part {
     Monolith(Turns),
     /// A platform with millions of orders against a new one
     Growth(Growth),
+    /// Where processor time goes, function by function; needs `perf`
+    Functions(Turns),
     /// What slow cards and huge orders do to the orders of others
     Neighbours(Turns),
     /// Twice as many orders as can be taken
@@ -234,6 +237,7 @@ impl Part {
             Self::Relay(relay) => relay.measure(&mut figures).await,
             Self::CatchUp(turns) => catch_up::measure(turns, &mut figures).await,
             Self::Monolith(turns) => monolith::measure(turns, &mut figures).await,
+            Self::Functions(turns) => functions::measure(turns, &mut figures).await,
             Self::Neighbours(turns) => neighbours::measure(turns, &mut figures).await,
             Self::Overload(overload) => overload.measure(&mut figures).await,
             Self::Growth(growth) => growth.measure(&mut figures).await,

@@ -1,6 +1,6 @@
 //! Processor time by process, from `/proc`. What a noisy machine does to a rate it does less to this.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fs::DirEntry, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -65,6 +65,18 @@ impl Used {
     }
 }
 
+/// Whose processes are whose, as far as they live.
+pub fn names(platform: &Platform) -> Result<BTreeMap<u32, String>> {
+    let mut names: BTreeMap<u32, String> =
+        platform.services().iter().map(|service| (service.pid, service.name.clone())).collect();
+    names.extend(platform.kafka_pids().iter().map(|&pid| (pid, KAFKA.to_owned())));
+    names.insert(std::process::id(), LOAD.to_owned());
+    let postgres = platform.postgres_pid();
+    names.insert(postgres, POSTGRES.to_owned());
+    names.extend(children(postgres)?.map(|(pid, _)| (pid, POSTGRES.to_owned())));
+    Ok(names)
+}
+
 /// Of one process.
 pub fn of(pid: u32) -> Result<Duration> {
     Ok(Stat::read(pid)?.own)
@@ -73,15 +85,18 @@ pub fn of(pid: u32) -> Result<Duration> {
 /// Of a process, its children, and the children that it has seen end.
 fn of_family(parent: u32) -> Result<Duration> {
     let stat = Stat::read(parent)?;
-    let mut used = stat.own + stat.ended_children;
-    for entry in std::fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // one that has ended since is counted by its parent from now on
-        if let Some(child) = Stat::read(pid).ok().filter(|child| child.parent == parent) {
-            used += child.own;
-        }
-    }
-    Ok(used)
+    let own = stat.own + stat.ended_children;
+    Ok(children(parent)?.map(|(_, child)| child.own).sum::<Duration>() + own)
+}
+
+/// The children of a process that live. One that has ended since is counted by its parent from now on.
+fn children(parent: u32) -> Result<impl Iterator<Item = (u32, Stat)>> {
+    let child = move |entry: std::io::Result<DirEntry>| {
+        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = Stat::read(pid).ok().filter(|child| child.parent == parent)?;
+        Some((pid, stat))
+    };
+    Ok(std::fs::read_dir("/proc")?.filter_map(child))
 }
 
 /// What is of interest in `/proc/PID/stat`, see proc_pid_stat(5).

@@ -88,6 +88,7 @@ fn render(report: &Report, note: impl Fn(&str) -> Option<String>) -> BTreeMap<St
     page.text("\n## Where the processor time of an order goes\n\n");
     page.plot("processor-time", "Processor time of an order by process", plot::processors::plot(report));
     page.text(&processor_time(report));
+    page.text(&functions(report));
     page.text("\n## How long an answer takes\n\n");
     page.plot("answers", "Quantiles of answers over steady rates", plot::answers::plot(report));
     page.text(ANSWERS);
@@ -154,6 +155,12 @@ const ANSWERS: &str = "\
 Orders leave when they are due and wait from then, whether or not earlier ones were answered. The rates are 25, 50, 75 and 90 per cent of the
 best that was measured before, if not said otherwise among the options of `throughput`. Where P3 cannot keep a rate its orders queue, and the time
 in the queue counts.
+";
+
+const FUNCTIONS: &str = "
+Function by function, as `perf` meets them on both processors while 256 orders are in flight (`bench functions`). A function stands for itself, without those that it
+calls; `[k]` is the kernel's.
+
 ";
 
 const HOW: &str = "\
@@ -258,6 +265,21 @@ fn processor_time(report: &Report) -> String {
     let ours = processes::ours_against_postgres(report);
     let ours: Option<&Figure> = ours.as_ref();
     format!("{table}\nAll services of ours together take {} of what Postgres takes for them.\n", text::median(ours))
+}
+
+/// What each process does most, function by function.
+fn functions(report: &Report) -> String {
+    let rows = processes::sampled(report).into_iter().map(|process| {
+        let most: Vec<String> =
+            process.most.iter().map(|(function, figure)| format!("`{function}` {:.1}", figure.median())).collect();
+        let [all, in_kernel] = [process.all, process.in_kernel].map(|microseconds| format!("{microseconds:.0} µs"));
+        [process.name.to_owned(), all, in_kernel, most.join("<br>")]
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return "\n*Where it goes function by function: not measured in this run.*\n".to_owned();
+    }
+    format!("{FUNCTIONS}{}", text::table(["process", "sampled", "in the kernel", "most, in µs"], rows))
 }
 
 #[cfg(test)]

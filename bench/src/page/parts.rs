@@ -9,13 +9,14 @@ use crate::{
 };
 
 /// Each sub-command that measures, and what it is about.
-const PARTS: [(&str, &str); 15] = [
+const PARTS: [(&str, &str); 16] = [
     (
         "start",
         "how fast everything starts, how much memory it takes, how long an order and its effects take with nobody else there",
     ),
     ("throughput", "orders a second and what an order costs, beside what the database server can do at all"),
     ("hops", "one order by itself, against its commits and its hops; what a hop costs"),
+    ("functions", "where processor time goes, function by function"),
     ("doors", "orders by letter against orders by telephone"),
     ("batches", "commits that requests share against a commit for each"),
     ("hot", "Reserve of one product that everybody wants, against updates of one row"),
