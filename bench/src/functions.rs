@@ -68,7 +68,7 @@ async fn measure_on(platform: &Platform, turns: Turns, figures: &mut Figures) ->
     for _ in turns.cycles() {
         let recording = Recording::start()?;
         let slice = stack.slice(Order::closed(IN_FLIGHT), turns.length()).await?;
-        let samples = by_name(&recording.end().await?, &processor::names(platform)?);
+        let samples = by_name(&recording.end().await?, &processor::threads(platform)?);
         ensure!(!samples.is_empty(), "perf has met none of our processes");
         note(&samples, slice.tally.orders(), figures);
     }
@@ -119,7 +119,7 @@ impl Recording {
         Ok(Self { perf, folder })
     }
 
-    /// What `perf` tells of the samples: lines of their number, `PID:command`, and the function.
+    /// What `perf` tells of the samples: lines of their number, the number of the thread with its name, and the function.
     async fn end(mut self) -> Result<String> {
         let pid = self.perf.id().context("`perf record` has ended by itself: it may need root")?;
         // it writes down what it has, as on Ctrl-C
@@ -148,16 +148,17 @@ async fn report(file: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&told.stdout).into_owned())
 }
 
-/// The samples of processes that have a name.
-fn by_name(told: &str, names: &BTreeMap<u32, String>) -> Samples {
+/// The samples of these threads.
+fn by_name(told: &str, threads: &BTreeMap<u32, String>) -> Samples {
     let mut samples = Samples::new();
     for line in told.lines().filter(|line| !line.starts_with('#')) {
         let mut fields = line.splitn(3, '|').map(str::trim);
-        let (Some(number), Some(process), Some(function)) = (fields.next(), fields.next(), fields.next()) else {
+        let (Some(number), Some(thread), Some(function)) = (fields.next(), fields.next(), fields.next()) else {
             continue;
         };
-        let pid = process.split_once(':').and_then(|(pid, _)| pid.trim().parse().ok());
-        let (Ok(number), Some(name)) = (number.parse::<u32>(), pid.and_then(|pid: u32| names.get(&pid))) else {
+        let thread = thread.split_once(':').and_then(|(thread, _)| thread.trim().parse().ok());
+        let (Ok(number), Some(name)) = (number.parse::<u32>(), thread.and_then(|thread: u32| threads.get(&thread)))
+        else {
             continue;
         };
         *samples.entry(name.clone()).or_default().entry(readable(function)).or_default() += number;
@@ -199,8 +200,8 @@ mod tests {
             5          |  77:postgres            |[k] tcp_sendmsg|x\n\
             3          |  77:postgres            |[.] 0x00007f01\n\
             4          |  77:postgres            |[.] 0x00007f02\n";
-        let names = BTreeMap::from([(12_055, "order".to_owned()), (77, "postgres".to_owned())]);
-        let samples = by_name(told, &names);
+        let threads = BTreeMap::from([(12_055, "order".to_owned()), (77, "postgres".to_owned())]);
+        let samples = by_name(told, &threads);
         let wanted = Samples::from([
             ("order".to_owned(), BTreeMap::from([("<a::B as c::D>::poll".to_owned(), 11)])),
             ("postgres".to_owned(), BTreeMap::from([("[k] tcp_sendmsg/x".to_owned(), 5), (NAMELESS.to_owned(), 7)])),

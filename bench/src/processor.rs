@@ -65,16 +65,26 @@ impl Used {
     }
 }
 
-/// Whose processes are whose, as far as they live.
-pub fn names(platform: &Platform) -> Result<BTreeMap<u32, String>> {
-    let mut names: BTreeMap<u32, String> =
-        platform.services().iter().map(|service| (service.pid, service.name.clone())).collect();
-    names.extend(platform.kafka_pids().iter().map(|&pid| (pid, KAFKA.to_owned())));
-    names.insert(std::process::id(), LOAD.to_owned());
+/// Whose threads are whose, as far as they live.
+pub fn threads(platform: &Platform) -> Result<BTreeMap<u32, String>> {
     let postgres = platform.postgres_pid();
-    names.insert(postgres, POSTGRES.to_owned());
-    names.extend(children(postgres)?.map(|(pid, _)| (pid, POSTGRES.to_owned())));
-    Ok(names)
+    let services = platform.services().iter().map(|service| (service.pid, service.name.as_str()));
+    let others = [(std::process::id(), LOAD), (postgres, POSTGRES)];
+    let brokers = platform.kafka_pids().iter().map(|&pid| (pid, KAFKA));
+    let backends = children(postgres)?.map(|(pid, _)| (pid, POSTGRES));
+    let mut threads = BTreeMap::new();
+    for (pid, name) in services.chain(others).chain(brokers).chain(backends) {
+        // one that has just ended has none
+        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten() {
+            threads.extend(number(&thread?).map(|thread| (thread, name.to_owned())));
+        }
+    }
+    Ok(threads)
+}
+
+/// What an entry of `/proc` has as its name, where that is a number.
+fn number(entry: &DirEntry) -> Option<u32> {
+    entry.file_name().to_str()?.parse().ok()
 }
 
 /// Of one process.
@@ -92,7 +102,7 @@ fn of_family(parent: u32) -> Result<Duration> {
 /// The children of a process that live. One that has ended since is counted by its parent from now on.
 fn children(parent: u32) -> Result<impl Iterator<Item = (u32, Stat)>> {
     let child = move |entry: std::io::Result<DirEntry>| {
-        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let pid = number(&entry.ok()?)?;
         let stat = Stat::read(pid).ok().filter(|child| child.parent == parent)?;
         Some((pid, stat))
     };
