@@ -1,25 +1,31 @@
 //! How often each service asks for memory, as it tells in its metrics: what a noisy machine does not change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
 use reqwest::Client;
 
-use crate::{figure::Figures, platform::Platform};
+use crate::{figure::Figures, halted, platform::Platform};
 
 /// The counter, on a line of its own in what a service tells.
 const METRIC: &str = "allocations_total ";
+
+/// How long a service may take to tell it.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 /// By service, since each of them began.
 #[derive(Debug)]
 pub struct Allocations(BTreeMap<String, u64>);
 
 impl Allocations {
-    /// Of every service of a platform.
+    /// Of every service of a platform but those that stand still: they tell nothing.
     pub async fn by(platform: &Platform) -> Result<Self> {
-        let http = Client::new();
+        let http = Client::builder().timeout(TOLD_WITHIN).build()?;
         let mut allocations = BTreeMap::new();
         for service in platform.services() {
+            if halted::stands_still(service.pid)? {
+                continue;
+            }
             let metrics = http.get(format!("{}/metrics", service.ops_url)).send().await?.text().await?;
             let count = told(&metrics).with_context(|| format!("{} does not tell what it allocates", service.name))?;
             allocations.insert(service.name.clone(), count);
@@ -27,12 +33,11 @@ impl Allocations {
         Ok(Self(allocations))
     }
 
-    /// What was allocated since then.
-    pub fn since(mut self, earlier: &Self) -> Self {
-        for (service, count) in &mut self.0 {
-            *count = count.saturating_sub(earlier.0.get(service).copied().unwrap_or_default());
-        }
-        self
+    /// What was allocated since then, by those that told it then as well.
+    pub fn since(&self, earlier: &Self) -> Self {
+        let since =
+            |(service, now): (&String, &u64)| Some((service.clone(), now.saturating_sub(*earlier.0.get(service)?)));
+        Self(self.0.iter().filter_map(since).collect())
     }
 
     /// Notes them, for each of so many orders.

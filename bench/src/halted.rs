@@ -1,5 +1,7 @@
 //! A process that stands still (SIGSTOP): it keeps all that it has, and does nothing.
 
+use std::fs;
+
 use anyhow::{Context, Result};
 use nix::{
     sys::signal::{Signal, kill},
@@ -19,9 +21,45 @@ impl Halted {
     }
 }
 
+/// Whether a process stands still: state `T` of proc_pid_stat(5).
+pub fn stands_still(pid: u32) -> Result<bool> {
+    let stat =
+        fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("the process {pid} has ended"))?;
+    // the name, in brackets, may have anything in it
+    let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
+    Ok(fields.trim_start().starts_with('T'))
+}
+
 impl Drop for Halted {
     fn drop(&mut self) {
         // one that has ended meanwhile needs no more help
         let _ = kill(self.0, Signal::SIGCONT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process::Command, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_process_stands_still_from_the_signal_on_and_goes_on_when_it_is_let_go() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("there is a sleep");
+        assert!(!stands_still(child.id()).expect("it runs"));
+        let halted = Halted::halt(child.id()).expect("it is ours");
+        until(|| stands_still(child.id()).expect("it is there"));
+        drop(halted);
+        until(|| !stands_still(child.id()).expect("it is there"));
+        child.kill().expect("it is ours");
+        child.wait().expect("it has ended");
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !condition() {
+            assert!(std::time::Instant::now() < deadline, "in vain");
+            std::thread::yield_now();
+        }
     }
 }
