@@ -17,6 +17,7 @@ mod database_metrics;
 mod error;
 mod export;
 mod health;
+mod horizon;
 mod kept_connection;
 mod log_fields;
 mod recorder;
@@ -24,6 +25,7 @@ mod shutdown;
 mod start;
 
 pub use error::Error;
+pub use horizon::{Horizon, LookBack};
 pub use kept_connection::{Held, KeptConnection};
 pub use shutdown::Shutdown;
 pub use start::{start, start_parsed};

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::{Shutdown, rest::Rest};
+use crate::{Horizon, LookBack, Shutdown, rest::Rest};
 
 /// Places that come free while it rests are given away together.
 const REST: Rest = Rest { times: 4, min: Duration::ZERO, max: Duration::from_millis(50) };
@@ -29,12 +29,13 @@ pub struct Worker {
 impl Worker {
     /// Works until the end of the process is requested; what is under way then is finished. Every replica may run it.
     ///
-    /// `claim` takes up to so many pieces of work and makes them nobody else's for longer than an attempt takes. `attempt` does
+    /// `claim` takes up to so many pieces of work of those that became due since then, those that wait longest first, and makes them nobody
+    /// else's for longer than an attempt takes. `attempt` does
     /// one of them and sees itself that it comes back if it is not done.
     pub async fn run<T, E, C, A>(
         self,
         shutdown: Shutdown,
-        claim: impl Fn(usize) -> C + Send,
+        claim: impl Fn(usize, LookBack) -> C + Send,
         attempt: impl Fn(T) -> A + Send,
     ) where
         T: Send,
@@ -43,15 +44,18 @@ impl Worker {
         A: Future<Output = ()> + Send + 'static,
     {
         let room = Arc::new(Semaphore::new(self.at_once));
+        let mut horizon = Horizon::default();
         loop {
             let began = Instant::now();
             let free = room.available_permits();
             let mut claimed_all = free > 0;
             if free > 0 {
                 // a transaction is never cut short, only the wait for the next one is
-                match claim(free).await {
+                let back = horizon.look_back();
+                match claim(free, back).await {
                     Ok(claimed) => {
                         claimed_all = claimed.len() < free;
+                        horizon.looked(back, began, claimed_all);
                         for work in claimed {
                             let place = room.clone().try_acquire_owned().expect("only this loop takes places");
                             let attempt = attempt(work);
@@ -100,7 +104,7 @@ mod tests {
         let worker = Worker { name: "test", at_once, wake, look_every: Duration::from_hours(1) };
         let claim = {
             let desk = desk.clone();
-            move |room: usize| {
+            move |room: usize, _| {
                 let mut waiting = desk.waiting.lock().unwrap();
                 let taken: Vec<u32> = (0..room).map_while(|_| waiting.pop_front()).collect();
                 async move { Ok::<_, Infallible>(taken) }

@@ -13,7 +13,7 @@ use batcher::{Batch, Batcher, Limits, Refused};
 use lettre::message::Mailbox;
 use metrics::counter;
 use rpc::server::LIST_ITEMS_MAX;
-use service_runtime::{KeptConnection, kill_point, telemetry, worker::Worker};
+use service_runtime::{KeptConnection, LookBack, kill_point, telemetry, worker::Worker};
 use tracing::{Instrument, Span, error, field::Empty, info, info_span, warn};
 use uuid::Uuid;
 
@@ -50,9 +50,9 @@ pub async fn run(deps: Deps) {
     let worker = Worker { name: "delivery", at_once, wake: deps.written.clone(), look_every: LOOK_EVERY };
     let claim = {
         let (deps, kept) = (deps.clone(), Arc::new(KeptConnection::of(deps.pool.clone())));
-        move |room| {
+        move |room, back| {
             let (deps, kept) = (deps.clone(), kept.clone());
-            async move { claim(&deps, &kept, room).await }
+            async move { claim(&deps, &kept, room, back).await }
         }
     };
     let shutdown = deps.shutdown.clone();
@@ -76,9 +76,10 @@ async fn claim(
     deps: &Deps,
     kept: &KeptConnection,
     messages_max: usize,
+    back: LookBack,
 ) -> Result<Vec<(DueMessage, Recipient)>, sqlx::Error> {
     let mut connection = kept.take().await?;
-    let due = store::claim_due(&mut connection, messages_max.min(LIST_ITEMS_MAX), LEASE).await?;
+    let due = store::claim_due(&mut connection, messages_max.min(LIST_ITEMS_MAX), back, LEASE).await?;
     kept.keep(connection);
     if due.is_empty() {
         return Ok(Vec::new());

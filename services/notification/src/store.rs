@@ -5,6 +5,7 @@ use std::time::Duration;
 use contracts::ids::{AccountId, OrderId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
+use service_runtime::LookBack;
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -107,11 +108,12 @@ pub(crate) async fn list(
     Ok(listed.collect())
 }
 
-/// Claims messages that are due for `lease`, those that wait longest first. Whoever claims and then crashes loses the lease,
+/// Claims messages that became due since `back`, for `lease`, those that wait longest first. Whoever claims and then crashes loses the lease,
 /// nothing else.
 pub(crate) async fn claim_due(
     conn: &mut PgConnection,
     messages_max: usize,
+    back: LookBack,
     lease: Duration,
 ) -> Result<Vec<DueMessage>, sqlx::Error> {
     let rows: Vec<(Uuid, Uuid, Uuid, String, String, Option<String>)> = sqlx::query_as(
@@ -119,12 +121,14 @@ pub(crate) async fn claim_due(
         "UPDATE message SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1, failure = NULL
          WHERE message_id = ANY (ARRAY (
              -- SKIP LOCKED: two processes take different messages instead of waiting for each other
-             SELECT message_id FROM message WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1
+             SELECT message_id FROM message
+             WHERE attempt_at <= now() AND attempt_at > now() - make_interval(secs => $3) ORDER BY attempt_at LIMIT $1
              FOR UPDATE SKIP LOCKED))
          RETURNING message_id, customer_id, order_id, subject, body, traceparent",
     )
     .bind(i64::try_from(messages_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
+    .bind(back.seconds())
     .fetch_all(conn)
     .await?;
     let due = rows.into_iter().map(|(id, customer, order, subject, body, traceparent)| DueMessage {

@@ -41,9 +41,9 @@ pub async fn run(deps: Deps, lane: Lane) {
     let worker = Worker { name: "recovery", at_once: ORDERS_MAX, wake, look_every: LOOK_EVERY };
     let claim = {
         let pool = deps.pool.clone();
-        move |room| {
+        move |room, back| {
             let pool = pool.clone();
-            async move { store::claim_due(&pool, lane, room, LEASE).await }
+            async move { store::claim_due(&pool, lane, room, back, LEASE).await }
         }
     };
     let shutdown = deps.shutdown.clone();

@@ -1,8 +1,7 @@
 //! All SQL of order.
 //!
 //! An order and its letter are written by one statement, which needs no transaction around it; a changed one by compare-and-set on its
-//! version. Expiry and leases
-//! are decided by this database's clock alone.
+//! version. Expiry and leases are decided by this database's clock alone.
 
 pub mod cancel_requests;
 mod row;
@@ -21,6 +20,7 @@ use contracts::{
     topics::ORDERS,
 };
 use jiff_sqlx::ToSqlx;
+use service_runtime::LookBack;
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -370,16 +370,22 @@ pub async fn update_all(conn: &mut PgConnection, changes: &[&Keep]) -> Result<Ve
     Ok(places(&written, changes.len()))
 }
 
-/// Claims orders that nobody carries on, for `lease`. Whoever claims and then crashes loses the lease, nothing else. The
+/// Claims orders that nobody carries on and that became due since `back`, for `lease`. Whoever claims and then crashes loses the lease, nothing else. The
 /// orders are read one by one afterwards, so that one that cannot be read holds up no other.
-pub async fn claim_due(pool: &PgPool, lane: Lane, orders_max: usize, lease: Duration) -> Result<Vec<Due>, OrderError> {
+pub async fn claim_due(
+    pool: &PgPool,
+    lane: Lane,
+    orders_max: usize,
+    back: LookBack,
+    lease: Duration,
+) -> Result<Vec<Due>, OrderError> {
     let rows: Vec<(Uuid, f64, String)> = sqlx::query_as(
         "UPDATE orders SET attempt_at = now() + make_interval(secs => $2), attempts = attempts + 1
          -- an array is made once, and its orders are found by their ids; a join may be planned as a scan of all orders
          WHERE order_id = ANY (ARRAY (
              -- SKIP LOCKED: two processes take different orders instead of waiting for each other
              SELECT order_id FROM orders
-             WHERE attempt_at <= now()
+             WHERE attempt_at <= now() AND attempt_at > now() - make_interval(secs => $4)
                  AND CASE WHEN saga_state = 'STOPPING' THEN 'PARCEL' WHEN attempts = 0 THEN 'FRESH' ELSE 'REPEATED' END = $3
              ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))
          RETURNING order_id, greatest(extract(epoch FROM decide_by - now()), 0)::float8, trace_id",
@@ -391,6 +397,7 @@ pub async fn claim_due(pool: &PgPool, lane: Lane, orders_max: usize, lease: Dura
         Lane::Fresh => "FRESH",
         Lane::Repeated => "REPEATED",
     })
+    .bind(back.seconds())
     .fetch_all(pool)
     .await?;
     let due = |(id, seconds, trace_id): (Uuid, f64, String)| Due {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contracts::ids::OrderId;
+use service_runtime::LookBack;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -50,9 +51,15 @@ pub async fn insert_in_tx(
     Ok(())
 }
 
-/// Claims at most `orders_max` that are due, those that are due longest first. For the time of the lease nobody else
+/// Claims at most `orders_max` that became due since `back`, those that are due longest first. For the time of the lease nobody else
 /// gets them.
-pub async fn claim(pool: &PgPool, queue: Queue, orders_max: usize, lease: Duration) -> Result<Vec<Work>, sqlx::Error> {
+pub async fn claim(
+    pool: &PgPool,
+    queue: Queue,
+    orders_max: usize,
+    back: LookBack,
+    lease: Duration,
+) -> Result<Vec<Work>, sqlx::Error> {
     let rows: Vec<(Uuid, Vec<u8>, i32, Option<String>)> = sqlx::query_as(
         // the array is made once, and counts as short: found by the primary key, however much waits
         "UPDATE charge_work
@@ -60,7 +67,7 @@ pub async fn claim(pool: &PgPool, queue: Queue, orders_max: usize, lease: Durati
          WHERE order_id = ANY (ARRAY (
              -- SKIP LOCKED: two processes take different orders instead of waiting for each other
              SELECT order_id FROM charge_work
-             WHERE least(attempts, 1) = $1 AND attempt_at <= now()
+             WHERE least(attempts, 1) = $1 AND attempt_at <= now() AND attempt_at > now() - make_interval(secs => $4)
              ORDER BY attempt_at
              LIMIT $2
              FOR UPDATE SKIP LOCKED))
@@ -72,6 +79,7 @@ pub async fn claim(pool: &PgPool, queue: Queue, orders_max: usize, lease: Durati
     })
     .bind(i64::try_from(orders_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
+    .bind(back.seconds())
     .fetch_all(pool)
     .await?;
     let work = |(order_id, reserved, attempts, traceparent): (Uuid, _, _, _)| Work {

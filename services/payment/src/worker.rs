@@ -45,9 +45,9 @@ pub async fn attempt_again(deps: Deps) {
 async fn run(deps: Deps, queue: Queue, worker: Worker) {
     let claim = {
         let pool = deps.pool.clone();
-        move |room| {
+        move |room, back| {
             let pool = pool.clone();
-            async move { work::claim(&pool, queue, room, LEASE).await }
+            async move { work::claim(&pool, queue, room, back, LEASE).await }
         }
     };
     let shutdown = deps.shutdown.clone();

@@ -17,7 +17,7 @@ use contracts::{
 };
 use futures::future::join_all;
 use rpc::server::LIST_ITEMS_MAX;
-use service_runtime::{KeptConnection, telemetry, worker::Worker};
+use service_runtime::{KeptConnection, LookBack, telemetry, worker::Worker};
 use sqlx::PgPool;
 use tonic::Status;
 use tracing::{Instrument, Span, field::Empty, info_span, warn};
@@ -60,9 +60,9 @@ pub async fn run(deps: Deps) {
     let asker = Asker::start(deps);
     let claim = {
         let asker = asker.clone();
-        move |lists_max| {
+        move |lists_max, back| {
             let asker = asker.clone();
-            async move { asker.claim(lists_max).await }
+            async move { asker.claim(lists_max, back).await }
         }
     };
     worker
@@ -92,10 +92,10 @@ impl Asker {
         Self { deps, claims, prepare, postpone }
     }
 
-    /// Takes questions that are to be asked, at most so many lists; for the time of a lease nobody else gets them.
-    pub async fn claim(&self, lists_max: usize) -> Result<Vec<Vec<Question>>, ShippingError> {
+    /// Takes questions that are to be asked since `back`, at most so many lists; for the time of a lease nobody else gets them.
+    pub async fn claim(&self, lists_max: usize, back: LookBack) -> Result<Vec<Vec<Question>>, ShippingError> {
         let mut connection = self.claims.take().await?;
-        let questions = questions::claim(&mut connection, lists_max * LIST_ITEMS_MAX, LEASE).await?;
+        let questions = questions::claim(&mut connection, lists_max * LIST_ITEMS_MAX, back, LEASE).await?;
         self.claims.keep(connection);
         Ok(questions.chunks(LIST_ITEMS_MAX).map(<[Question]>::to_vec).collect())
     }

@@ -9,6 +9,7 @@ use order::{
     saga::{Fact, Reason, State},
     store::{Due, Lane, claim_due, postpone},
 };
+use service_runtime::LookBack;
 use testkit::SOON;
 
 use crate::desk::{Desk, LETTERS_DECIDE_WITHIN};
@@ -34,7 +35,9 @@ async fn claim(desk: &Desk, orders_max: usize) -> Vec<OrderId> {
 async fn claim_with_times(desk: &Desk, orders_max: usize) -> Vec<Due> {
     let mut claimed = Vec::new();
     for lane in Lane::ALL {
-        claimed.extend(claim_due(&desk.deps.pool, lane, orders_max - claimed.len(), LEASE).await.unwrap());
+        claimed.extend(
+            claim_due(&desk.deps.pool, lane, orders_max - claimed.len(), LookBack::WHOLE, LEASE).await.unwrap(),
+        );
     }
     claimed
 }
@@ -48,7 +51,7 @@ async fn a_lane_holds_what_is_its_own_so_that_one_that_is_stuck_holds_up_no_othe
     desk.tell(parcel, Fact::CancelAsked).await;
     desk.set(parcel, "attempt_at = clock_timestamp() - interval '1 hour'").await;
     for (lane, order) in [(Lane::Fresh, fresh), (Lane::Repeated, repeated), (Lane::Parcel, parcel)] {
-        let claimed = claim_due(&desk.deps.pool, lane, 10, LEASE).await.unwrap();
+        let claimed = claim_due(&desk.deps.pool, lane, 10, LookBack::WHOLE, LEASE).await.unwrap();
         assert_eq!(claimed.iter().map(|due| due.id).collect::<Vec<_>>(), [order], "{lane:?}");
     }
 }

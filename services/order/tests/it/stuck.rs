@@ -14,6 +14,7 @@ use order::{
     stuck,
 };
 use serde_json::Value;
+use service_runtime::LookBack;
 use testkit::ask;
 
 use crate::{desk::Desk, letters};
@@ -97,7 +98,8 @@ async fn what_stood_in_the_way_of_the_last_attempt_is_told_until_the_order_chang
     let routes = stuck::routes(desk.deps.clone());
     let order = desk.by_telephone().await;
     desk.handed_over(order).await;
-    let due = store::claim_due(&desk.deps.pool, Lane::Fresh, 1, Duration::from_secs(10)).await.unwrap()[0];
+    let due =
+        store::claim_due(&desk.deps.pool, Lane::Fresh, 1, LookBack::WHOLE, Duration::from_secs(10)).await.unwrap()[0];
     recovery::attempt(desk.deps.clone(), due).await;
     desk.set(order, LONG_AGO).await;
     let told = listed(&routes).await.remove(0);

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use contracts::ids::{AccountId, OrderId};
+use service_runtime::LookBack;
 use sqlx::{PgConnection, PgPool, prelude::FromRow};
 use uuid::Uuid;
 
@@ -81,10 +82,11 @@ pub(crate) async fn renew_in_tx(conn: &mut PgConnection, customer: AccountId) ->
     Ok(())
 }
 
-/// Takes questions that are to be asked, those that wait longest first, and keeps them from others for `lease`.
+/// Takes questions that are to be asked since `back`, those that wait longest first, and keeps them from others for `lease`.
 pub(crate) async fn claim(
     conn: &mut PgConnection,
     questions_max: usize,
+    back: LookBack,
     lease: Duration,
 ) -> Result<Vec<Question>, sqlx::Error> {
     let rows: Vec<QuestionRow> = sqlx::query_as(
@@ -93,11 +95,13 @@ pub(crate) async fn claim(
          WHERE order_id = ANY (ARRAY (
              -- SKIP LOCKED: two replicas take different questions instead of waiting for each other
              SELECT order_id FROM address_question
-             WHERE attempt_at <= now() ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))
+             WHERE attempt_at <= now() AND attempt_at > now() - make_interval(secs => $3)
+             ORDER BY attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED))
          RETURNING order_id, customer_id, version, traceparent",
     )
     .bind(i64::try_from(questions_max).unwrap_or(i64::MAX))
     .bind(lease.as_secs_f64())
+    .bind(back.seconds())
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(Question::from).collect())

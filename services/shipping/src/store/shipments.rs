@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contracts::ids::{AccountId, OrderId, ShipmentId};
+use service_runtime::LookBack;
 use sqlx::{PgConnection, PgPool, prelude::FromRow};
 use uuid::Uuid;
 
@@ -100,16 +101,21 @@ pub(crate) async fn lock_in_tx(conn: &mut PgConnection, order: OrderId) -> Resul
 }
 
 /// Locks shipments whose time has come, those that wait longest first. What another replica has locked is its own.
-pub(crate) async fn claim_due_in_tx(conn: &mut PgConnection, rows_max: usize) -> Result<Vec<Shipment>, sqlx::Error> {
+pub(crate) async fn claim_due_in_tx(
+    conn: &mut PgConnection,
+    rows_max: usize,
+    back: LookBack,
+) -> Result<Vec<Shipment>, sqlx::Error> {
     let rows: Vec<ShipmentRow> = sqlx::query_as(
         "SELECT order_id, shipment_id, customer_id, status, version, created_at, updated_at, traceparent
          FROM shipment
-         WHERE due_at <= now()
+         WHERE due_at <= now() AND due_at > now() - make_interval(secs => $2)
          ORDER BY due_at
          LIMIT $1
          FOR NO KEY UPDATE SKIP LOCKED",
     )
     .bind(i64::try_from(rows_max).unwrap_or(i64::MAX))
+    .bind(back.seconds())
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Shipment::try_from).collect()

@@ -8,7 +8,7 @@ use contracts::{
 };
 use futures::FutureExt;
 use outbox::Waker;
-use service_runtime::Shutdown;
+use service_runtime::{LookBack, Shutdown};
 use shipping::{
     Deps,
     questions::{Asker, Question},
@@ -59,7 +59,7 @@ impl Office {
 
     /// A list of so many questions.
     async fn claim(&self, expected: usize) -> Vec<Question> {
-        let [claimed] = self.asker.claim(1).await.unwrap().try_into().expect("there is one list");
+        let [claimed] = self.asker.claim(1, LookBack::WHOLE).await.unwrap().try_into().expect("there is one list");
         assert_eq!(claimed.len(), expected);
         claimed
     }

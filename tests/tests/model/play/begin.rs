@@ -11,6 +11,7 @@ use contracts::{
 use inventory::Delivery;
 use order::{recovery, store::Lane};
 use payment::{by_letter, work, work::Queue};
+use service_runtime::{Horizon, LookBack};
 use shipping::{questions, timed_moves};
 use tokio::task::JoinHandle;
 use tonic::Response;
@@ -167,7 +168,7 @@ impl Play<'_> {
         self.make_due(Service::Shipping, due, order).await;
         let deps = self.platform.shipping();
         // an error is told by what does not change
-        self.work(Service::Shipping, async move { drop(timed_moves::move_due(&deps).await) })
+        self.work(Service::Shipping, async move { drop(timed_moves::move_due(&deps, &mut Horizon::default()).await) })
     }
 
     fn restock(&mut self, key: String, sku: &str, pieces: i64) -> usize {
@@ -193,7 +194,7 @@ impl Play<'_> {
         let deps = self.platform.payment();
         self.work(Service::Payment, async move {
             for queue in [Queue::New, Queue::Repeated] {
-                for work in work::claim(&deps.pool, queue, 1, LEASE).await.unwrap_or_default() {
+                for work in work::claim(&deps.pool, queue, 1, LookBack::WHOLE, LEASE).await.unwrap_or_default() {
                     // without an outcome it stays written down
                     let _ = by_letter::attempt(&deps, &work).await;
                 }
@@ -209,7 +210,7 @@ impl Play<'_> {
         let deps = self.platform.shipping();
         self.work(Service::Shipping, async move {
             let asker = questions::Asker::start(deps);
-            for claimed in asker.claim(1).await.unwrap_or_default() {
+            for claimed in asker.claim(1, LookBack::WHOLE).await.unwrap_or_default() {
                 asker.attempt(claimed).await;
             }
         })
@@ -236,7 +237,9 @@ impl Play<'_> {
         let deps = self.platform.order();
         self.work(Service::Order, async move {
             for lane in Lane::ALL {
-                for due in order::store::claim_due(&deps.pool, lane, 1, LEASE).await.unwrap_or_default() {
+                for due in
+                    order::store::claim_due(&deps.pool, lane, 1, LookBack::WHOLE, LEASE).await.unwrap_or_default()
+                {
                     recovery::attempt(deps.clone(), due).await;
                 }
             }
