@@ -38,6 +38,9 @@ pub async fn connect(config: &DatabaseConfig) -> Result<PgPool, Error> {
 /// Sessions in which every plan finds rows by an index where there is one. A connection keeps the plans of its statements; one
 /// that was made while a table was small would read all of it for ever, more with each row, until somebody analyses the table. And
 /// a page that is looked up costs hardly more than one that is read in turn: those that matter are in memory.
+///
+/// An index can be read from its beginning as well: that is how a small table is joined with rows that were given, and where keys grow it is
+/// all of the table. So a statement with such a join says besides that the key is one of those given: `AND thing.id = ANY ($1)`.
 pub fn by_key(options: PgConnectOptions) -> PgConnectOptions {
     options.options([("enable_seqscan", "off"), ("random_page_cost", "1.1")])
 }

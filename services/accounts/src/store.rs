@@ -81,7 +81,8 @@ pub async fn find_accounts(
 ) -> Result<HashMap<AccountId, Result<Account, AccountsError>>, AccountsError> {
     let rows = sqlx::query(
         "SELECT account_id, email, name, line1, line2, city, postal_code, country
-         FROM account LEFT JOIN address USING (account_id) WHERE account_id = ANY ($1)",
+         FROM account LEFT JOIN (SELECT * FROM address WHERE account_id = ANY ($1)) AS address USING (account_id)
+         WHERE account_id = ANY ($1)",
     )
     .bind(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
     .fetch_all(pool)

@@ -339,6 +339,7 @@ pub async fn update_all(conn: &mut PgConnection, changes: &[&Keep]) -> Result<Ve
                                answer, is_settled, pause, place)
                        ORDER BY order_id) AS change
                  WHERE orders.order_id = change.order_id AND orders.version = change.seen
+                     AND orders.order_id = ANY ($11)
                  RETURNING change.place
              ), told AS (",
             outbox::insert_letters!("WHERE ($10::bigint[])[letter.place::int] IN (SELECT place FROM written)"),

@@ -118,6 +118,7 @@ pub async fn advance_all(
                        WITH ORDINALITY AS change (order_id, seen, state, captured_at, decline_reason, place)
                    ORDER BY order_id) AS change
              WHERE payments.order_id = change.order_id AND payments.version = change.seen
+                 AND payments.order_id = ANY ($1)
              RETURNING change.place, payments.order_id, payments.state, version, amount_minor, currency, card_fingerprint,
                  payments.captured_at, payments.decline_reason
          ), posted AS (

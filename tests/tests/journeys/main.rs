@@ -16,4 +16,5 @@ mod operators;
 mod ownership;
 mod placing;
 mod replay;
+mod rows_read;
 mod watching;

@@ -183,7 +183,7 @@ pub(crate) async fn keep_in_tx(
              UPDATE stock
              SET available = available - taken.quantity, reserved = reserved + taken.quantity
              FROM unnest($7::text[], $8::bigint[]) AS taken(sku, quantity)
-             WHERE stock.sku = taken.sku AND stock.available >= taken.quantity
+             WHERE stock.sku = taken.sku AND stock.available >= taken.quantity AND stock.sku = ANY ($7)
              RETURNING stock.sku
          )
          SELECT (SELECT count(*) FROM kept), (SELECT count(*) FROM changed)",

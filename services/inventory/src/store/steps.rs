@@ -90,7 +90,7 @@ pub(crate) async fn settle_held_in_tx(
                  reserved = reserved + $5 * pieces.quantity,
                  sold = sold + $6 * pieces.quantity
              FROM unnest($7::text[], $8::bigint[]) AS pieces(sku, quantity)
-             WHERE stock.sku = pieces.sku
+             WHERE stock.sku = pieces.sku AND stock.sku = ANY ($7)
              RETURNING stock.sku
          )
          SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM changed)",

@@ -119,6 +119,7 @@ pub(crate) async fn postpone(pool: &PgPool, asked: &[Question], pause_max: Durat
              SELECT address_question.order_id
              FROM address_question JOIN unnest($1::uuid[], $2::bigint[]) AS asked(order_id, version)
                  USING (order_id, version)
+             WHERE address_question.order_id = ANY ($1)
              -- SKIP LOCKED: whoever has one renews or removes it, and might wait for another of these
              FOR UPDATE OF address_question SKIP LOCKED))",
     )

@@ -136,7 +136,7 @@ pub(crate) async fn move_in_tx(
              due_at = CASE WHEN move.status IN ('PREPARING', 'DISPATCHED')
                            THEN now() + make_interval(secs => $4) END
          FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS move(order_id, seen, status)
-         WHERE shipment.order_id = move.order_id AND shipment.version = move.seen
+         WHERE shipment.order_id = move.order_id AND shipment.version = move.seen AND shipment.order_id = ANY ($1)
          RETURNING shipment.order_id, shipment_id, customer_id, shipment.status, version, created_at, updated_at, traceparent",
     )
     .bind(orders)
