@@ -57,7 +57,8 @@ pub(crate) async fn insert_in_tx(conn: &mut PgConnection, new: &[NewQuestion<'_>
          SELECT order_id, customer_id, traceparent
          FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY
              AS completed(order_id, customer_id, traceparent, place)
-         WHERE NOT EXISTS (SELECT FROM shipment WHERE shipment.order_id = completed.order_id)
+         WHERE NOT EXISTS (
+             SELECT FROM shipment WHERE shipment.order_id = completed.order_id AND shipment.order_id = ANY ($1))
          -- sorted: two transactions that note the same orders wait for each other in one direction only
          ORDER BY order_id, place
          ON CONFLICT (order_id) DO NOTHING",
