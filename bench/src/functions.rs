@@ -51,7 +51,7 @@ const NAMELESS: &str = "code without a name";
 const NAME_MAX: usize = 90;
 
 /// How long `perf` may take to write down what it has, or to tell it.
-const PERF_DEADLINE: Duration = Duration::from_secs(120);
+const PERF_DEADLINE: Duration = Duration::from_mins(2);
 
 /// Samples by process, and in it by function.
 type Samples = BTreeMap<String, BTreeMap<String, u32>>;

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
 
 /// How long one is kept at the most: what a session gathers, such as plans, gets no older than in sqlx's pool.
-const KEPT_MAX: Duration = Duration::from_secs(30 * 60);
+const KEPT_MAX: Duration = Duration::from_mins(30);
 
 /// For what writes again and again: a batcher, a consumer group, a queue of work.
 ///

@@ -23,13 +23,13 @@ async fn it_is_the_same_session_again_and_takes_no_place_in_the_pool() {
     let mut connection = kept.take().await.expect("one");
     let first = session(&mut connection).await;
     // the pool has room for another while this one is out, and while it lies there
-    session(&mut *pool.acquire().await.expect("one beside it")).await;
+    session(&mut pool.acquire().await.expect("one beside it")).await;
     kept.keep(connection);
-    session(&mut *pool.acquire().await.expect("one beside it")).await;
+    session(&mut pool.acquire().await.expect("one beside it")).await;
     let mut connection = kept.take().await.expect("it was kept");
     assert_eq!(session(&mut connection).await, first);
     // somebody else who writes at the same time gets another
-    assert_ne!(session(&mut *kept.take().await.expect("another")).await, first);
+    assert_ne!(session(&mut kept.take().await.expect("another")).await, first);
 }
 
 #[tokio::test]

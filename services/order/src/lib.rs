@@ -79,7 +79,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let (watches, new_watches) = watch::watches();
     let deps = Deps {
         pool: pool.clone(),
-        writer: Writer::start(pool.clone(), config.batches, relay.waker()),
+        writer: Writer::start(&pool, config.batches, &relay.waker()),
         telephone: Telephone::new(
             tls.channel(&config.inventory_url)?,
             tls.channel(&config.payment_url)?,

@@ -33,7 +33,7 @@ pub struct Writer {
 
 impl Writer {
     /// A writer that wakes the relay after each commit. Must be called where tasks can be spawned.
-    pub fn start(pool: PgPool, batches: BatchConfig, relay: Waker) -> Self {
+    pub fn start(pool: &PgPool, batches: BatchConfig, relay: &Waker) -> Self {
         let requests_max = batches.batch_requests_max.into();
         let limits = Limits { queue_max: WAITING_MAX, weight_max: BATCH_LINES_MAX, requests_max };
         let desk = || Desk { connection: KeptConnection::of(pool.clone()), relay: relay.clone() };
@@ -84,7 +84,9 @@ impl Batch for NewOrders {
 async fn insert_all(desk: &Desk, requests: &[(New, Event)]) -> Result<Vec<bool>, OrderError> {
     let (new, letters): (Vec<&New>, Vec<&Event>) = requests.iter().map(|(new, letter)| (new, letter)).unzip();
     let mut connection = desk.connection.take().await?;
-    new.iter().for_each(|new| kill_points::before_commit(new.order.state));
+    for new in &new {
+        kill_points::before_commit(new.order.state);
+    }
     let inserted = store::insert_all(&mut connection, &new, &letters).await?;
     those(&new, &inserted).for_each(|new| kill_points::after_commit(new.order.state));
     desk.connection.keep(connection);

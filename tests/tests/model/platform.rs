@@ -272,7 +272,7 @@ fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Rou
         Service::Order => {
             let (watches, _) = order::watch::watches();
             let deps = order::Deps {
-                writer: order::writer::Writer::start(pool.clone(), BatchConfig::default(), Waker::default()),
+                writer: order::writer::Writer::start(&pool, BatchConfig::default(), &Waker::default()),
                 pool,
                 telephone: order::telephone::Telephone::new(channel(), channel(), channel()),
                 relay: Waker::default(),

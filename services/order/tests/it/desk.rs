@@ -91,7 +91,7 @@ impl Desk {
         let nobody = || rpc::channel(NOBODY).unwrap();
         let relay = relay.unwrap().waker();
         let deps = Deps {
-            writer: Writer::start(pool.clone(), BatchConfig::default(), relay.clone()),
+            writer: Writer::start(&pool, BatchConfig::default(), &relay),
             pool,
             telephone: Telephone::new(nobody(), nobody(), nobody()),
             relay,
