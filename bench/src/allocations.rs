@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, Result};
 use reqwest::Client;
 
-use crate::{figure::Figures, halted, platform::Platform};
+use crate::{figure::Figures, platform::Platform, processor};
 
 /// The counter, on a line of its own in what a service tells.
 const METRIC: &str = "allocations_total ";
@@ -23,7 +23,7 @@ impl Allocations {
         let http = Client::builder().timeout(TOLD_WITHIN).build()?;
         let mut allocations = BTreeMap::new();
         for service in platform.services() {
-            if halted::stands_still(service.pid)? {
+            if processor::stands_still(service.pid)? {
                 continue;
             }
             let metrics = http.get(format!("{}/metrics", service.ops_url)).send().await?.text().await?;

@@ -1,7 +1,5 @@
 //! A process that stands still (SIGSTOP): it keeps all that it has, and does nothing.
 
-use std::fs;
-
 use anyhow::{Context, Result};
 use nix::{
     sys::signal::{Signal, kill},
@@ -21,15 +19,6 @@ impl Halted {
     }
 }
 
-/// Whether a process stands still: state `T` of proc_pid_stat(5).
-pub fn stands_still(pid: u32) -> Result<bool> {
-    let stat =
-        fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("the process {pid} has ended"))?;
-    // the name, in brackets, may have anything in it
-    let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
-    Ok(fields.trim_start().starts_with('T'))
-}
-
 impl Drop for Halted {
     fn drop(&mut self) {
         // one that has ended meanwhile needs no more help
@@ -42,6 +31,7 @@ mod tests {
     use std::{process::Command, time::Duration};
 
     use super::*;
+    use crate::processor::stands_still;
 
     #[test]
     fn a_process_stands_still_from_the_signal_on_and_goes_on_when_it_is_let_go() {

@@ -92,6 +92,11 @@ pub fn of(pid: u32) -> Result<Duration> {
     Ok(Stat::read(pid)?.own)
 }
 
+/// Whether a process stands still (SIGSTOP).
+pub fn stands_still(pid: u32) -> Result<bool> {
+    Ok(Stat::read(pid)?.stands_still)
+}
+
 /// Of a process, its children, and the children that it has seen end.
 fn of_family(parent: u32) -> Result<Duration> {
     let stat = Stat::read(parent)?;
@@ -111,6 +116,7 @@ fn children(parent: u32) -> Result<impl Iterator<Item = (u32, Stat)>> {
 
 /// What is of interest in `/proc/PID/stat`, see proc_pid_stat(5).
 struct Stat {
+    stands_still: bool,
     parent: u32,
     own: Duration,
     ended_children: Duration,
@@ -129,6 +135,7 @@ impl Stat {
         };
         // USER_HZ is 100 on every Linux that is met
         let ticks = |user, kernel| Ok::<_, anyhow::Error>(Duration::from_millis(10) * (field(user)? + field(kernel)?));
-        Ok(Self { parent: field(4)?, own: ticks(14, 15)?, ended_children: ticks(16, 17)? })
+        let stands_still = fields.first() == Some(&"T");
+        Ok(Self { stands_still, parent: field(4)?, own: ticks(14, 15)?, ended_children: ticks(16, 17)? })
     }
 }

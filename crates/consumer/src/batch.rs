@@ -230,10 +230,10 @@ async fn apply(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
 }
 
 async fn make_effects(group: Arc<Group>, slices: Vec<Slice>) -> Result<(), Failure> {
-    let began = Instant::now();
     if slices.iter().flat_map(|slice| &slice.letters).all(|letter| letter.is_unwanted()) {
         return pass_by(&group, &slices).await;
     }
+    let began = Instant::now();
     let mut connection = group.connection.take().await?;
     let mut tx = connection.begin().await?;
     let Advanced { has_parked } = advance(&mut tx, &group, &slices).await?;

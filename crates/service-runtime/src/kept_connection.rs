@@ -1,8 +1,8 @@
-//! A connection that its owner keeps from one transaction to the next.
+//! Connections that their owner keeps from one transaction to the next.
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,22 +17,22 @@ const KEPT_MAX: Duration = Duration::from_mins(30);
 ///
 /// sqlx's pool asks each connection that comes back whether it lives (`return_to_pool`, sqlx 0.9; no option turns it off): a
 /// round trip beside the one or four of a transaction. A kept connection left the pool, so it is beside `DATABASE_CONNECTIONS`,
-/// and nobody can hold up the pool by keeping.
+/// and nobody can hold up the pool by keeping. An owner who writes several times at once keeps as many.
 #[derive(Debug)]
 pub struct KeptConnection {
     pool: PgPool,
-    kept: Mutex<Option<Held>>,
+    kept: Mutex<Vec<Held>>,
 }
 
 impl KeptConnection {
-    /// One that the pool gives when it is first taken.
+    /// What the pool gives when it is first taken.
     pub const fn of(pool: PgPool) -> Self {
-        Self { pool, kept: Mutex::new(None) }
+        Self { pool, kept: Mutex::new(Vec::new()) }
     }
 
-    /// The connection, for one transaction; another one of the pool while somebody has it. Fails as the pool does.
+    /// A connection, for one transaction: one that was kept, or another of the pool while all of them are out. Fails as the pool does.
     pub async fn take(&self) -> Result<Held, sqlx::Error> {
-        if let Some(held) = self.lock().take() {
+        if let Some(held) = self.lock().pop() {
             return Ok(held);
         }
         let connection = self.pool.acquire().await?.detach();
@@ -43,11 +43,11 @@ impl KeptConnection {
     /// and Postgres rolls back what it left open.
     pub fn keep(&self, held: Held) {
         if held.since.elapsed() < KEPT_MAX {
-            *self.lock() = Some(held);
+            self.lock().push(held);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Held>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,7 @@
 //! A connection that is kept from one transaction to the next.
 
+use std::collections::BTreeSet;
+
 use service_runtime::KeptConnection;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use testkit::{SOON, eventually};
@@ -30,6 +32,19 @@ async fn it_is_the_same_session_again_and_takes_no_place_in_the_pool() {
     assert_eq!(session(&mut connection).await, first);
     // somebody else who writes at the same time gets another
     assert_ne!(session(&mut kept.take().await.expect("another")).await, first);
+}
+
+#[tokio::test]
+async fn who_writes_several_times_at_once_keeps_as_many() {
+    let (_database, pool) = pool_of_one("kept_many").await;
+    let kept = KeptConnection::of(pool);
+    let (mut one, mut other) = (kept.take().await.expect("one"), kept.take().await.expect("another"));
+    let first = BTreeSet::from([session(&mut one).await, session(&mut other).await]);
+    assert_eq!(first.len(), 2);
+    kept.keep(one);
+    kept.keep(other);
+    let (mut one, mut other) = (kept.take().await.expect("kept"), kept.take().await.expect("kept"));
+    assert_eq!(BTreeSet::from([session(&mut one).await, session(&mut other).await]), first);
 }
 
 #[tokio::test]
