@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use contracts::event::Event;
-use sqlx::AssertSqlSafe;
 use testkit::{SOON, eventually};
 
 use crate::{
-    recorder::{Mood, Moods},
+    recorder::{IN_A_HANDLER, Mood, Moods},
     world::{TAKEOVER, World, letter},
 };
 
@@ -76,10 +75,10 @@ async fn partitions_are_handed_over_while_a_transaction_hangs_and_each_effect_is
         world.send(&event).await;
         events.push(event);
     }
-    eventually(SOON, "a batch hangs", async || sessions(&world, "state = 'idle in transaction'").await > 0).await;
+    eventually(SOON, "a batch hangs", async || world.sessions(IN_A_HANDLER).await > 0).await;
     let second = world.start_recorder(&moods);
     // whoever comes later waits for the lock of a position that the first still holds
-    eventually(TAKEOVER, "the second is fenced off", async || sessions(&world, "wait_event_type = 'Lock'").await > 0)
+    eventually(TAKEOVER, "the second is fenced off", async || world.sessions("wait_event_type = 'Lock'").await > 0)
         .await;
     for key in ["a", "b", "c", "d"] {
         moods.accept(key);
@@ -97,25 +96,15 @@ async fn a_member_that_is_dropped_in_a_transaction_ends_it_and_leaves_its_partit
     moods.set("a", Mood::Hang);
     let first = world.start_recorder(&moods);
     let mut events = world.send_many(&["a"], 1).await;
-    eventually(SOON, "a batch hangs", async || sessions(&world, "state = 'idle in transaction'").await > 0).await;
+    eventually(SOON, "a batch hangs", async || world.sessions(IN_A_HANDLER).await > 0).await;
     first.drop_at_once().await;
     moods.accept("a");
     world.passed(1).await;
-    eventually(SOON, "no transaction is left open", async || sessions(&world, "state LIKE 'idle in %'").await == 0)
-        .await;
+    eventually(SOON, "no transaction is left open", async || world.sessions("state LIKE 'idle in %'").await == 0).await;
 
     let second = world.start_recorder(&moods);
     events.extend(world.send_many(&["b"], 5).await);
     world.passed(events.len()).await;
     world.each_once_in_order(&events).await;
     second.stop().await;
-}
-
-/// How many sessions of the serving role are as `condition` says. Only the role itself may see that.
-async fn sessions(world: &World, condition: &str) -> i64 {
-    let query = format!(
-        "SELECT count(*) FROM pg_stat_activity
-         WHERE datname = current_database() AND usename = current_user AND {condition}"
-    );
-    sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(world.pool()).await.unwrap()
 }

@@ -18,7 +18,7 @@ use tokio::{process::Child, runtime, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    recorder::{Moods, record},
+    recorder::{IN_A_HANDLER, Moods, record},
     world::{TAKEOVER, World, letter},
 };
 
@@ -171,13 +171,7 @@ async fn a_member_that_does_not_poll_for_too_long_is_followed_and_changes_nothin
     handler.tell(true);
     events.push(letter("a", 4));
     world.send(&events[events.len() - 1]).await;
-    let in_transaction = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND state = 'idle in transaction'";
-    eventually(SOON, "it stands still in a transaction", async || {
-        let silent: i64 = sqlx::query_scalar(in_transaction).fetch_one(world.pool()).await.unwrap();
-        silent > 0
-    })
-    .await;
+    eventually(SOON, "it stands still in a transaction", async || world.sessions(IN_A_HANDLER).await > 0).await;
     let heir = world.start_recorder(&Moods::default());
     events.extend(world.send_many(&["b", "c", "d", "e", "f"], 3).await);
     world.passed(events.len()).await;

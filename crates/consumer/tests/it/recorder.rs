@@ -80,6 +80,10 @@ impl EventHandler for Recorder {
     }
 }
 
+/// Sessions of `pg_stat_activity` in which a handler stays after [`record`]. That a transaction is open says less: the look for
+/// parked letters opens one as well.
+pub const IN_A_HANDLER: &str = "state = 'idle in transaction' AND query LIKE 'INSERT INTO effect%'";
+
 pub async fn record(conn: &mut PgConnection, event: &Event) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO effect (event_id, key, sequence) VALUES ($1, $2, $3)")
         .bind(event.id)

@@ -10,7 +10,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use testkit::{TestDatabase, TestKafka, eventually};
 use tokio::{process::Child, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -164,6 +164,15 @@ impl World {
 
     pub async fn number(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.database.owner).await.unwrap()
+    }
+
+    /// How many sessions of the serving role are as `condition` says. Only the role itself may see that.
+    pub async fn sessions(&self, condition: &str) -> i64 {
+        let query = format!(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = current_user AND {condition}"
+        );
+        sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(self.pool()).await.unwrap()
     }
 
     /// Waits until the group has passed so many letters.
