@@ -4,7 +4,7 @@ use eventsource_stream::{Event, EventStreamError, Eventsource};
 use futures::{StreamExt, stream::BoxStream};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use testkit::{SOON, eventually_some};
+use testkit::{SOON, eventually, eventually_some};
 
 use crate::platform::Platform;
 
@@ -87,6 +87,21 @@ impl Customer {
         let answer = nobody.send(Method::POST, "/v1/tokens", None, Some(credentials)).await.expect(200);
         let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
         Self { token, ..nobody }
+    }
+
+    /// What proves who it is; empty for nobody.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Where the gateway is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// For requests that are built by hand.
+    pub const fn http(&self) -> &Client {
+        &self.http
     }
 
     /// Any request.
@@ -185,6 +200,12 @@ impl Customer {
     /// The order as it stands.
     pub async fn read_order(&self, order_id: &str) -> Value {
         self.get(&format!("/v1/orders/{order_id}")).await.expect(200).json()
+    }
+
+    /// Waits until the order's parcel has this status.
+    pub async fn shipment_is(&self, order_id: &str, status: &str) {
+        let what = format!("the parcel of order {order_id} is {status}");
+        eventually(SOON, &what, async || self.read_order(order_id).await["shipment"]["status"] == status).await;
     }
 
     /// What can be ordered of `sku` now.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aide::transform::TransformOperation;
 use axum::{
     Json,
     extract::State,
@@ -15,6 +16,8 @@ use contracts::{
     accounts::v1::{Address, GetAccountRequest, LoginRequest, RegisterRequest, SetAddressRequest},
     problem::ProblemCode,
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -22,13 +25,35 @@ use crate::{
     account_json::AccountJson,
     body::{Body, Query},
     caller::Customer,
-    fields::{Fields, FromFields, Noted, Nothing, Value},
+    fields::{Fields, FromFields, Noted, Nothing},
+    openapi,
     problem::Problem,
+    spelling::{COUNTRY, EMAIL},
 };
 
+/// A token, as RFC 6749 has it told.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
+struct TokenJson {
+    access_token: String,
+    #[schemars(extend("enum" = ["Bearer"]))]
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u32,
+}
+
 impl FromFields for RegisterRequest {
+    fn example() -> Option<serde_json::Value> {
+        Some(json!({
+            "email": "ada@example.com",
+            "password": "a long one that nobody guesses",
+            "name": "Ada Lovelace",
+            "address": Address::example(),
+        }))
+    }
+
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
-        let email = fields.required("email", |value| email(&value));
+        let email = fields.required("email", |value| value.spelled(3..=254, &EMAIL));
         let password = fields.required("password", |value| value.text(8..=128));
         let name = fields.required("name", |value| value.text(1..=100));
         let address = fields.optional("address", |value| value.object(Address::from_fields));
@@ -37,6 +62,10 @@ impl FromFields for RegisterRequest {
 }
 
 impl FromFields for LoginRequest {
+    fn example() -> Option<serde_json::Value> {
+        Some(json!({"email": "ada@example.com", "password": "a long one that nobody guesses"}))
+    }
+
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         // of any form: whether they are right is all that counts
         let email = fields.required("email", |value| value.text(1..=254));
@@ -46,12 +75,16 @@ impl FromFields for LoginRequest {
 }
 
 impl FromFields for Address {
+    fn example() -> Option<serde_json::Value> {
+        Some(json!({"line1": "12 St James's Square", "city": "London", "postal_code": "SW1Y 4JH", "country": "GB"}))
+    }
+
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         let line1 = fields.required("line1", |value| value.text(1..=200));
         let line2 = fields.optional("line2", |value| value.text(0..=200));
         let city = fields.required("city", |value| value.text(1..=200));
         let postal_code = fields.required("postal_code", |value| value.text(1..=20));
-        let country = fields.required("country", |value| country(&value));
+        let country = fields.required("country", |value| value.spelled(2..=2, &COUNTRY));
         Ok(Self {
             line1: line1?,
             line2: line2?.unwrap_or_default(),
@@ -62,18 +95,13 @@ impl FromFields for Address {
     }
 }
 
-/// As accounts wants it: something on both sides of the last `@`, and no white space.
-fn email(value: &Value<'_>) -> Result<String, Noted> {
-    let text = value.text(3..=254)?;
-    let sides = text.rsplit_once('@');
-    let right = sides.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-    if right && !text.contains(char::is_whitespace) { Ok(text) } else { value.wrong("must look like name@example.com") }
-}
-
-fn country(value: &Value<'_>) -> Result<String, Noted> {
-    let wrong = "must be two upper-case letters, as in ISO 3166-1";
-    let text = value.text(2..=2)?;
-    if text.bytes().all(|letter| letter.is_ascii_uppercase()) { Ok(text) } else { value.wrong(wrong) }
+/// What is said of [`register`].
+pub fn register_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "register", "accounts", "Make an account");
+    let mut operation = openapi::answers::<201, AccountJson>(operation, "The account.");
+    openapi::with_header(operation.inner_mut(), 201, &LOCATION, "Where the account is found.");
+    openapi::may_end_in(operation.inner_mut(), &[ProblemCode::EmailTaken]);
+    operation
 }
 
 /// `POST /v1/accounts`
@@ -87,6 +115,14 @@ pub async fn register(State(gateway): State<Arc<Gateway>>, body: Body<RegisterRe
     Ok((StatusCode::CREATED, [(LOCATION, "/v1/accounts/me")], Json(account)).into_response())
 }
 
+/// What is said of [`login`].
+pub fn login_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "logIn", "accounts", "Get a token");
+    let mut operation = openapi::answers::<200, TokenJson>(operation, "The token.");
+    openapi::may_end_in(operation.inner_mut(), &[ProblemCode::WrongCredentials]);
+    operation
+}
+
 /// `POST /v1/tokens`
 pub async fn login(State(gateway): State<Arc<Gateway>>, body: Body<LoginRequest>) -> Result<Response, Problem> {
     // once: accounts sheds logins when there are too many, and repeating them makes more
@@ -95,12 +131,20 @@ pub async fn login(State(gateway): State<Arc<Gateway>>, body: Body<LoginRequest>
         async move { accounts.login(request).await }
     });
     let answer = answer.await?;
-    let token = json!({
-        "access_token": answer.access_token,
-        "token_type": "Bearer",
-        "expires_in": answer.expires_in_seconds,
-    });
+    let token = TokenJson {
+        access_token: answer.access_token,
+        token_type: "Bearer",
+        expires_in: answer.expires_in_seconds,
+    };
     Ok(([(CACHE_CONTROL, "no-store")], Json(token)).into_response())
+}
+
+/// What is said of [`me`].
+pub fn me_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "getAccount", "accounts", "Look at your account");
+    let mut operation = openapi::answers::<200, AccountJson>(operation, "The account.");
+    openapi::may_end_in(operation.inner_mut(), &[ProblemCode::NotFound]);
+    operation
 }
 
 /// `GET /v1/accounts/me`
@@ -117,6 +161,14 @@ pub async fn me(
     Ok(Json(answer.await?.account.unwrap_or_default().into()))
 }
 
+/// What is said of [`set_address`].
+pub fn set_address_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "setAddress", "accounts", "Say where your parcels go");
+    let mut operation = openapi::answers::<200, AccountJson>(operation, "The account, with the address.");
+    openapi::may_end_in(operation.inner_mut(), &[ProblemCode::NotFound]);
+    operation
+}
+
 /// `PUT /v1/accounts/me/address`
 pub async fn set_address(
     State(gateway): State<Arc<Gateway>>,
@@ -129,6 +181,12 @@ pub async fn set_address(
         async move { accounts.set_address(request).await }
     });
     Ok(Json(answer.await?.account.unwrap_or_default().into()))
+}
+
+/// What is said of [`jwks`].
+pub fn jwks_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "getKeys", "accounts", "The keys that tokens are verified with");
+    openapi::answers::<200, serde_json::Value>(operation, "A JWK set (RFC 7517).")
 }
 
 /// `GET /.well-known/jwks.json`: the gateway's own copy, so that it is there when accounts is not.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
@@ -10,10 +11,13 @@ use axum::{
 use contracts::{ids::AccountId, order::v1, problem::ProblemCode};
 
 use crate::{
-    Gateway,
+    Gateway, openapi,
     problem::Problem,
     token::{Claims, Refused},
 };
+
+const CUSTOMER: &str = "customer";
+const OPERATOR: &str = "operator";
 
 /// Somebody with the role `customer`.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +55,7 @@ impl FromRequestParts<Arc<Gateway>> for Customer {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        if has_role(&claims, "customer") { Ok(Self(claims.sub)) } else { Err(forbidden("customers")) }
+        if has_role(&claims, CUSTOMER) { Ok(Self(claims.sub)) } else { Err(forbidden("customers")) }
     }
 }
 
@@ -60,7 +64,7 @@ impl FromRequestParts<Arc<Gateway>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        if has_role(&claims, "operator") { Ok(Self(claims.sub)) } else { Err(forbidden("operators")) }
+        if has_role(&claims, OPERATOR) { Ok(Self(claims.sub)) } else { Err(forbidden("operators")) }
     }
 }
 
@@ -69,7 +73,7 @@ impl FromRequestParts<Arc<Gateway>> for Account {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        let has_either = has_role(&claims, "customer") || has_role(&claims, "operator");
+        let has_either = has_role(&claims, CUSTOMER) || has_role(&claims, OPERATOR);
         if has_either { Ok(Self(claims.sub)) } else { Err(forbidden("customers and operators")) }
     }
 }
@@ -79,13 +83,37 @@ impl FromRequestParts<Arc<Gateway>> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        if has_role(&claims, "operator") {
+        if has_role(&claims, OPERATOR) {
             Ok(Self::Operator(claims.sub))
-        } else if has_role(&claims, "customer") {
+        } else if has_role(&claims, CUSTOMER) {
             Ok(Self::Customer(claims.sub))
         } else {
             Err(forbidden("customers and operators"))
         }
+    }
+}
+
+impl OperationInput for Customer {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[CUSTOMER]);
+    }
+}
+
+impl OperationInput for Operator {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[OPERATOR]);
+    }
+}
+
+impl OperationInput for Account {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[CUSTOMER, OPERATOR]);
+    }
+}
+
+impl OperationInput for Viewer {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[CUSTOMER, OPERATOR]);
     }
 }
 

@@ -11,6 +11,8 @@ use service_runtime::config::TlsConfig;
 pub enum Cli {
     /// Serves until SIGTERM or SIGINT.
     Serve(Config),
+    /// Prints what the HTTP interface is, as OpenAPI 3.1.
+    Openapi(Config),
 }
 
 /// Settings of `gateway serve`.

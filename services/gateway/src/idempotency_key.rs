@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderName, request::Parts},
@@ -10,7 +11,11 @@ use axum::{
 use contracts::{ids::AccountId, problem::ProblemCode};
 use uuid::Uuid;
 
-use crate::{Gateway, problem::Problem};
+use serde_json::json;
+
+use crate::{Gateway, openapi, problem::Problem};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// 8 to 100 printable ASCII characters, taken as they are.
 #[derive(Debug, Clone)]
@@ -28,7 +33,7 @@ impl FromRequestParts<Arc<Gateway>> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Problem> {
-        let mut values = parts.headers.get_all("idempotency-key").iter();
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         let value = values.next().ok_or_else(|| {
             let detail = "send a header Idempotency-Key: a new one for each request, the same one to repeat it";
             Problem::new(ProblemCode::IdempotencyKeyMissing, detail)
@@ -43,6 +48,23 @@ impl FromRequestParts<Arc<Gateway>> for IdempotencyKey {
                 Err(Problem::new(ProblemCode::IdempotencyKeyMalformed, detail))
             }
         }
+    }
+}
+
+impl OperationInput for IdempotencyKey {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let about = "A new one for each request, the same one to repeat it; 8 to 100 printable ASCII characters.";
+        let schema = json!({"type": "string", "minLength": 8, "maxLength": 100, "pattern": "^[!-~]([ -~]*[!-~])?$"});
+        openapi::takes_header(operation, &IDEMPOTENCY_KEY, true, about, &schema);
+        openapi::may_end_in(
+            operation,
+            &[
+                ProblemCode::IdempotencyKeyMissing,
+                ProblemCode::IdempotencyKeyMalformed,
+                ProblemCode::IdempotencyKeyInFlight,
+                ProblemCode::IdempotencyKeyReused,
+            ],
+        );
     }
 }
 

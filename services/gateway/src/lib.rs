@@ -8,6 +8,7 @@ pub mod caller;
 pub mod config;
 pub mod fields;
 pub mod keys;
+pub mod openapi;
 pub mod place_order;
 pub mod problem;
 pub mod routes;
@@ -41,10 +42,15 @@ mod revision;
 mod sales_json;
 mod shipment_json;
 mod shipments;
+mod spelling;
 mod timeline;
 mod timeline_json;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{Write, stdout},
+    sync::Arc,
+    time::Duration,
+};
 
 use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
@@ -136,4 +142,11 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         .map_err(|error| Error::Config(format!("LISTEN_ADDR {}: {error}", config.listen_addr)))?;
     serve::serve(listener, routes::routes(gateway), config.connections_max, &shutdown).await;
     Ok(())
+}
+
+/// Prints what the HTTP interface is, as OpenAPI 3.1. Asks nobody.
+pub fn print_openapi(config: &Config, shutdown: &Shutdown) -> Result<(), Error> {
+    let gateway = Arc::new(Gateway::new(config, shutdown)?);
+    let (_, api) = routes::described(&gateway);
+    writeln!(stdout(), "{}", openapi::document(&api)).map_err(|error| Error::other("standard output", error))
 }

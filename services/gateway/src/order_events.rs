@@ -2,7 +2,9 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation, transform::TransformOperation};
 use axum::{
+    Json,
     extract::{FromRequestParts, State},
     http::{HeaderMap, HeaderName, header::CACHE_CONTROL, request::Parts},
     response::{
@@ -16,14 +18,15 @@ use contracts::{
     problem::ProblemCode,
 };
 use metrics::gauge;
+use serde_json::json;
 use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tonic::{Status, Streaming};
 use tracing::{Instrument, Span};
 
 use crate::{
-    ASK_DEADLINE, Gateway, body::Query, caller::Viewer, fields::Nothing, follow::follow, order_json::OrderJson,
-    path::Named, problem::Problem,
+    ASK_DEADLINE, Gateway, body::Query, caller::Viewer, fields::Nothing, follow::follow, openapi,
+    order_json::OrderJson, path::Named, problem::Problem,
 };
 
 /// How often a comment is sent when there is nothing else, so that nobody on the way takes the stream for dead.
@@ -56,12 +59,29 @@ impl FromRequestParts<Arc<Gateway>> for LastEventId {
     }
 }
 
+impl OperationInput for LastEventId {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let about = "The `id` of the last event that you got: the stream goes on after it. Without it, it begins at the first.";
+        let schema = json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+        openapi::takes_header(operation, &LAST_EVENT_ID, false, about, &schema);
+    }
+}
+
 fn last_event_id(headers: &HeaderMap) -> Option<i64> {
     let mut values = headers.get_all(LAST_EVENT_ID).iter();
     let Some(value) = values.next() else { return Some(0) };
     // `parse` alone would take a sign
     let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     digits.parse().ok().filter(|_| values.next().is_none())
+}
+
+/// What is said of [`events`].
+pub fn events_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let about = "Each event has the order's version as its `id`, what happened as its `event` (`order.created`, `order.completed` …) and \
+                 the order as its `data`. The stream ends after the last change that an order can have; a comment keeps it alive.";
+    openapi::named(operation, "watchOrder", "orders", "Watch an order change, as server-sent events")
+        .response_with::<200, Json<OrderJson>, _>(|response| response.description(about))
+        .with(|operation| openapi::told_as(operation, 200, "text/event-stream"))
 }
 
 /// `GET /v1/orders/{id}/events`

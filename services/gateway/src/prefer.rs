@@ -2,19 +2,25 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderName, request::Parts},
 };
 
-use crate::Gateway;
+use serde_json::json;
+
+use crate::{Gateway, openapi};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 const RESPOND_ASYNC: &str = "respond-async";
 
+/// Tells which preferences were honoured.
+pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
 /// Says in an answer that the preference was honoured.
-pub const APPLIED_RESPOND_ASYNC: (HeaderName, &str) = (HeaderName::from_static("preference-applied"), RESPOND_ASYNC);
+pub const APPLIED_RESPOND_ASYNC: (HeaderName, &str) = (PREFERENCE_APPLIED, RESPOND_ASYNC);
 
 /// Whether the client would rather have an answer at once than a final one: `Prefer: respond-async`.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +31,13 @@ impl FromRequestParts<Arc<Gateway>> for RespondAsync {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Infallible> {
         Ok(Self(prefers_async(&parts.headers)))
+    }
+}
+
+impl OperationInput for RespondAsync {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let about = "`respond-async`: an answer at once rather than a final one (RFC 7240). Anything else is passed over.";
+        openapi::takes_header(operation, &PREFER, false, about, &json!({"type": "string", "examples": [RESPOND_ASYNC]}));
     }
 }
 

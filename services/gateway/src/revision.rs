@@ -1,5 +1,6 @@
 //! Answers that a client may have already: ETag and If-None-Match (RFC 9110).
 
+use aide::transform::TransformOperation;
 use axum::{
     http::{
         HeaderMap, HeaderValue, StatusCode,
@@ -8,7 +9,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
+
+use crate::openapi;
+
+/// What is said of an operation whose 200 a client may have already.
+pub fn described(mut operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let about = "The `ETag` of what you have: unless it has changed, it is not told again.";
+    openapi::takes_header(operation.inner_mut(), &IF_NONE_MATCH, false, about, &json!({"type": "string"}));
+    openapi::with_header(operation.inner_mut(), 200, &ETAG, "Names this revision.");
+    operation.response_with::<304, (), _>(|response| response.description("You have it already."))
+}
 
 /// 200 with the object, or 304 when the client has this version of it.
 pub fn of_version(request: &HeaderMap, version: i64, object: &impl Serialize) -> Response {
