@@ -15,8 +15,14 @@ use tracing::error;
 
 use crate::{
     Gateway, accounts, analytics, body, cancel_order, framing, messages, negotiation, observe, order_events, orders,
-    overload, place_order, problem::Problem, problem_pages, products, shipments, timeline,
+    overload, place_order, problem::Problem, problem_pages, products, rate_limits, shipments, timeline,
 };
+
+const ACCOUNTS: &str = "/v1/accounts";
+const TOKENS: &str = "/v1/tokens";
+
+/// Where a POST costs accounts a password hash.
+pub const HASHING: [&str; 2] = [ACCOUNTS, TOKENS];
 
 /// The whole HTTP interface.
 pub fn routes(gateway: Arc<Gateway>) -> Router {
@@ -26,10 +32,10 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
     let with_body_if_any = |route| bare(route).route_layer(from_fn(body::readable_if_any));
 
     let api = Router::new()
-        .route("/v1/accounts", with_body(post(accounts::register)))
+        .route(ACCOUNTS, with_body(post(accounts::register)))
         .route("/v1/accounts/me", bare(get(accounts::me)))
         .route("/v1/accounts/me/address", with_body(put(accounts::set_address)))
-        .route("/v1/tokens", with_body(post(accounts::login)))
+        .route(TOKENS, with_body(post(accounts::login)))
         .route("/.well-known/jwks.json", bare(get(accounts::jwks)))
         .route("/v1/products", bare(get(products::list)))
         .route("/v1/products/{sku}", bare(get(products::get)).merge(with_body(put(products::put))))
@@ -59,6 +65,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         })
         .layer(from_fn(framing::refuse_ambiguous))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(gateway.clone(), rate_limits::limit))
         .layer(from_fn(observe::observe))
         .with_state(gateway)
 }
