@@ -13,11 +13,16 @@ use contracts::{ids::AccountId, order::v1, problem::ProblemCode};
 use crate::{
     Gateway, openapi,
     problem::Problem,
+    rate_limits::CountedLater,
     token::{Claims, Refused},
 };
 
 const CUSTOMER: &str = "customer";
 const OPERATOR: &str = "operator";
+
+/// Who sends a request, in its extensions, when its token was known before the route was entered.
+#[derive(Debug, Clone)]
+pub struct Known(pub Arc<Claims>);
 
 /// Somebody with the role `customer`.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +59,7 @@ impl FromRequestParts<Arc<Gateway>> for Customer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let claims = authenticate(&parts.headers, gateway).await?;
+        let claims = authenticate(parts, gateway).await?;
         if has_role(&claims, CUSTOMER) { Ok(Self(claims.sub)) } else { Err(forbidden("customers")) }
     }
 }
@@ -63,7 +68,7 @@ impl FromRequestParts<Arc<Gateway>> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let claims = authenticate(&parts.headers, gateway).await?;
+        let claims = authenticate(parts, gateway).await?;
         if has_role(&claims, OPERATOR) { Ok(Self(claims.sub)) } else { Err(forbidden("operators")) }
     }
 }
@@ -72,7 +77,7 @@ impl FromRequestParts<Arc<Gateway>> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let claims = authenticate(&parts.headers, gateway).await?;
+        let claims = authenticate(parts, gateway).await?;
         let has_either = has_role(&claims, CUSTOMER) || has_role(&claims, OPERATOR);
         if has_either { Ok(Self(claims.sub)) } else { Err(forbidden("customers and operators")) }
     }
@@ -82,7 +87,7 @@ impl FromRequestParts<Arc<Gateway>> for Viewer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let claims = authenticate(&parts.headers, gateway).await?;
+        let claims = authenticate(parts, gateway).await?;
         if has_role(&claims, OPERATOR) {
             Ok(Self::Operator(claims.sub))
         } else if has_role(&claims, CUSTOMER) {
@@ -117,7 +122,8 @@ impl OperationInput for Viewer {
     }
 }
 
-fn has_role(claims: &Claims, role: &str) -> bool {
+/// Whether the token gives this role.
+pub fn has_role(claims: &Claims, role: &str) -> bool {
     claims.roles.iter().any(|one| one == role)
 }
 
@@ -125,16 +131,28 @@ fn forbidden(who: &str) -> Problem {
     Problem::new(ProblemCode::Forbidden, format!("this is for {who}"))
 }
 
-async fn authenticate(headers: &HeaderMap, gateway: &Gateway) -> Result<Arc<Claims>, Problem> {
-    let token = bearer_token(headers)
+/// Who sends a request, when that can be told without verifying anything.
+pub fn known(headers: &HeaderMap, gateway: &Gateway) -> Option<Arc<Claims>> {
+    gateway.tokens.known(bearer_token(headers)?)
+}
+
+async fn authenticate(parts: &mut Parts, gateway: &Gateway) -> Result<Arc<Claims>, Problem> {
+    if let Some(Known(claims)) = parts.extensions.remove() {
+        return Ok(claims);
+    }
+    let token = bearer_token(&parts.headers)
         .ok_or_else(|| Problem::new(ProblemCode::Unauthenticated, "send a token: Authorization: Bearer …"))?;
-    gateway.tokens.verify(token).await.map_err(|refused| {
+    let claims = gateway.tokens.verify(token).await.map_err(|refused| {
         let code = match refused {
             Refused::Expired | Refused::Invalid => ProblemCode::Unauthenticated,
             Refused::NoKeys => ProblemCode::Unavailable,
         };
         Problem::new(code, refused.to_string())
-    })
+    })?;
+    if let Some(later) = parts.extensions.remove::<CountedLater>() {
+        later.count(&claims, gateway)?;
+    }
+    Ok(claims)
 }
 
 /// The token of `Authorization: Bearer <token>`, when it is there exactly once.

@@ -1,10 +1,11 @@
-//! The gateway is the outside of the platform: HTTP in, telephone calls out. It keeps nothing.
+//! The gateway is the outside of the platform: HTTP in, telephone calls out. It keeps nothing that has to last.
 //!
 //! Start at [`routes`], which lists every route; each handler names who may call it ([`caller`]) and what it takes
 //! ([`body`], [`fields`]); what goes wrong is a [`problem`].
 
 pub mod body;
 pub mod caller;
+pub mod client_address;
 pub mod config;
 pub mod fields;
 pub mod keys;
@@ -22,6 +23,7 @@ mod cancel_order;
 mod follow;
 mod framing;
 mod idempotency_key;
+mod limit;
 mod message_json;
 mod messages;
 mod money_json;
@@ -38,6 +40,7 @@ mod prefer;
 mod problem_pages;
 mod product_json;
 mod products;
+mod rate_limits;
 mod revision;
 mod sales_json;
 mod shipment_json;
@@ -68,7 +71,7 @@ use service_runtime::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{config::Config, keys::Keys, token::Tokens};
+use crate::{config::Config, keys::Keys, rate_limits::RateLimits, token::Tokens};
 
 /// How long a call to another service may take, unless its route says otherwise.
 pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
@@ -90,6 +93,8 @@ pub struct Gateway {
     pub(crate) tokens: Tokens,
     /// The keys that tokens are verified with.
     pub keys: Arc<Keys>,
+    /// How much each of them may send.
+    pub(crate) rate_limits: Arc<RateLimits>,
     /// One permit for each request that is worked on.
     pub(crate) requests: Semaphore,
     /// One permit for each stream of events.
@@ -121,6 +126,7 @@ impl Gateway {
             shipping: ShippingServiceClient::new(tls.channel(&config.shipping_url)?),
             notification: NotificationServiceClient::new(tls.channel(&config.notification_url)?),
             analytics: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?),
+            rate_limits: Arc::new(RateLimits::new(config)),
             requests: Semaphore::new(config.requests_max as usize),
             event_streams: Arc::new(Semaphore::new(config.sse_streams_max as usize)),
             shutdown: shutdown.clone(),
@@ -137,6 +143,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         Readiness::Flag { ready: gateway.keys.present(), waiting_for: "the keys of accounts (ACCOUNTS_URL)" };
     ops::serve(&OpsConfig { ops_addr: config.ops_addr }, readiness, Router::new(), &shutdown).await?;
     shutdown.spawn_part("keys", gateway.keys.clone().keep_fresh(shutdown.clone()));
+    shutdown.spawn_part("rate limits", gateway.rate_limits.clone().forget_the_idle(shutdown.clone()));
     let listener = TcpListener::bind(config.listen_addr)
         .await
         .map_err(|error| Error::Config(format!("LISTEN_ADDR {}: {error}", config.listen_addr)))?;

@@ -22,8 +22,15 @@ use tracing::error;
 
 use crate::{
     Gateway, accounts, analytics, body, cancel_order, framing, messages, negotiation, observe, openapi, order_events,
-    orders, overload, place_order, problem::Problem, problem_pages, products, shipments, timeline,
+    orders, overload, place_order, problem::Problem, problem_pages, products, rate_limits,
+    shipments, timeline,
 };
+
+const ACCOUNTS: &str = "/v1/accounts";
+const TOKENS: &str = "/v1/tokens";
+
+/// Where a POST costs accounts a password hash.
+pub const HASHING: [&str; 2] = [ACCOUNTS, TOKENS];
 
 /// The whole HTTP interface.
 pub fn routes(gateway: Arc<Gateway>) -> Router {
@@ -47,6 +54,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         })
         .layer(from_fn(framing::refuse_ambiguous))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(gateway.clone(), rate_limits::limit))
         .layer(from_fn(observe::observe))
         .with_state(gateway)
 }
@@ -60,10 +68,10 @@ pub fn described(gateway: &Arc<Gateway>) -> (Router<Arc<Gateway>>, OpenApi) {
 
     openapi::begin();
     let api = ApiRouter::new()
-        .api_route("/v1/accounts", with_body(post_with(accounts::register, accounts::register_docs)))
+        .api_route(ACCOUNTS, with_body(post_with(accounts::register, accounts::register_docs)))
         .api_route("/v1/accounts/me", bare(get_with(accounts::me, accounts::me_docs)))
         .api_route("/v1/accounts/me/address", with_body(put_with(accounts::set_address, accounts::set_address_docs)))
-        .api_route("/v1/tokens", with_body(post_with(accounts::login, accounts::login_docs)))
+        .api_route(TOKENS, with_body(post_with(accounts::login, accounts::login_docs)))
         .api_route("/.well-known/jwks.json", bare(get_with(accounts::jwks, accounts::jwks_docs)))
         .api_route("/v1/products", bare(get_with(products::list, products::list_docs)))
         .api_route(

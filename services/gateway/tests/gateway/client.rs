@@ -94,6 +94,13 @@ impl Key {
     pub fn token(&self, role: &str) -> String {
         self.sign(&self.header(), &claims(role))
     }
+
+    /// A token of the account `id`.
+    pub fn token_of(&self, id: &str, role: &str) -> String {
+        let mut claims = claims(role);
+        claims["sub"] = json!(id);
+        self.sign(&self.header(), &claims)
+    }
 }
 
 /// What accounts puts into a token.

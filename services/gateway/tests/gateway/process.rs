@@ -21,10 +21,15 @@ impl Drop for Process {
 }
 
 async fn start() -> Process {
+    start_with(&[]).await
+}
+
+async fn start_with(settings: &[&str]) -> Process {
     let [address, ops_address] = testkit::free_addresses();
     let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(["serve", &format!("--listen-addr={address}"), &format!("--ops-addr={ops_address}")])
         .args(["--accounts-url=http://127.0.0.1:1", "--inventory-url=http://127.0.0.1:1"])
+        .args(settings)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -68,4 +73,16 @@ async fn it_is_not_ready_before_it_has_keys_and_counts_what_it_answered() {
     let labels = r#"{route="/v1/products",method="GET",status="422"}"#;
     assert!(metrics.contains(&format!("http_requests_total{labels} 1")), "{metrics}");
     assert!(metrics.contains("http_request_seconds"), "{metrics}");
+}
+
+#[tokio::test]
+async fn it_counts_what_it_refused_by_the_limit() {
+    let gateway = start_with(&["--rate-limit-password=1"]).await;
+    let login = async || reqwest::Client::new().post(format!("{}/v1/tokens", gateway.url)).send().await.unwrap().status();
+    assert_eq!([login().await, login().await, login().await].map(|status| status.as_u16()), [400, 429, 429]);
+    let metrics = reqwest::get(format!("{}/metrics", gateway.ops_url)).await.unwrap().text().await.unwrap();
+    for (limit, refused) in [("customer", 0), ("operator", 0), ("address", 0), ("password", 2)] {
+        let line = format!("rate_limit_refusals_total{{limit=\"{limit}\"}} {refused}");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
 }
