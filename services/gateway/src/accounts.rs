@@ -12,10 +12,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contracts::{
-    accounts::v1::{Address, GetAccountRequest, LoginRequest, RegisterRequest, SetAddressRequest},
+    accounts::v1::{
+        Address, EraseAccountRequest, GetAccountRequest, LoginRequest, RegisterRequest, SetAddressRequest,
+    },
     problem::ProblemCode,
 };
 use serde_json::json;
+use tonic::Status;
 
 use crate::{
     ASK_DEADLINE, Gateway,
@@ -114,7 +117,7 @@ pub async fn me(
         let mut accounts = gateway.accounts.clone();
         async move { accounts.get_account(request).await }
     });
-    Ok(Json(answer.await?.account.unwrap_or_default().into()))
+    Ok(Json(answer.await.map_err(of_account)?.account.unwrap_or_default().into()))
 }
 
 /// `PUT /v1/accounts/me/address`
@@ -128,7 +131,32 @@ pub async fn set_address(
         let mut accounts = gateway.accounts.clone();
         async move { accounts.set_address(request).await }
     });
-    Ok(Json(answer.await?.account.unwrap_or_default().into()))
+    Ok(Json(answer.await.map_err(of_account)?.account.unwrap_or_default().into()))
+}
+
+/// `DELETE /v1/accounts/me`: for ever, and the same again as often as it is asked for.
+pub async fn erase(
+    State(gateway): State<Arc<Gateway>>,
+    Customer(id): Customer,
+    _: Body<Nothing>,
+) -> Result<StatusCode, Problem> {
+    let request = EraseAccountRequest { account_id: id.to_string() };
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
+        let mut accounts = gateway.accounts.clone();
+        async move { accounts.erase_account(request).await }
+    });
+    answer.await.map_err(of_account)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What went wrong with the caller's own account. A token may outlive its account, and then proves nobody any more: a new one
+/// is what helps, as for a token that has expired.
+fn of_account(status: Status) -> Problem {
+    let problem = Problem::from(status);
+    match problem.code() {
+        ProblemCode::NotFound => Problem::new(ProblemCode::Unauthenticated, "the account of this token is gone"),
+        _ => problem,
+    }
 }
 
 /// `GET /.well-known/jwks.json`: the gateway's own copy, so that it is there when accounts is not.

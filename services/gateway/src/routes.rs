@@ -7,7 +7,7 @@ use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use contracts::problem::ProblemCode;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -27,7 +27,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
 
     let api = Router::new()
         .route("/v1/accounts", with_body(post(accounts::register)))
-        .route("/v1/accounts/me", bare(get(accounts::me)))
+        .route("/v1/accounts/me", bare(get(accounts::me)).merge(with_body_if_any(delete(accounts::erase))))
         .route("/v1/accounts/me/address", with_body(put(accounts::set_address)))
         .route("/v1/tokens", with_body(post(accounts::login)))
         .route("/.well-known/jwks.json", bare(get(accounts::jwks)))
