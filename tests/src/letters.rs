@@ -20,7 +20,7 @@ const BROKER: Duration = Duration::from_secs(10);
 pub async fn on(kafka: &TestKafka, topic: Topic) -> Vec<Event> {
     let kafka = kafka.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        read(&reader(&kafka), &kafka.topic(topic.name()), |message| {
+        read(&kafka, &kafka.topic(topic.name()), |message| {
             let headers = message.headers().into_iter().flat_map(Headers::iter);
             let headers = headers.map(|header| (header.key, header.value));
             // what is no letter, a test has put there
@@ -71,8 +71,7 @@ async fn put_with(producer: &FutureProducer, kafka: &TestKafka, topic: Topic, en
 pub async fn raw(kafka: &TestKafka) -> Vec<(String, Vec<u8>)> {
     let kafka = kafka.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let reader = reader(&kafka);
-        let metadata = reader.fetch_metadata(None, BROKER).expect("the broker tells its topics");
+        let metadata = reader(&kafka).fetch_metadata(None, BROKER).expect("the broker tells its topics");
         let topics = metadata.topics().iter().map(MetadataTopic::name);
         let topics: Vec<String> =
             topics.filter(|topic| topic.starts_with(&kafka.namespace)).map(str::to_owned).collect();
@@ -83,7 +82,7 @@ pub async fn raw(kafka: &TestKafka) -> Vec<(String, Vec<u8>)> {
             key_and_value.into_iter().chain(headers).collect::<Vec<_>>().concat()
         };
         let of_topic = |topic: String| {
-            let messages = read(&reader, &topic, |message| Some(everything(message)));
+            let messages = read(&kafka, &topic, |message| Some(everything(message)));
             messages.into_iter().map(move |message| (topic.clone(), message)).collect::<Vec<_>>()
         };
         topics.into_iter().flat_map(of_topic).collect()
@@ -103,7 +102,8 @@ fn reader(kafka: &TestKafka) -> BaseConsumer {
 }
 
 /// What `take` makes of every message that is on a topic of this name on the wire.
-fn read<T>(reader: &BaseConsumer, topic: &str, take: impl Fn(&BorrowedMessage<'_>) -> Option<T>) -> Vec<T> {
+fn read<T>(kafka: &TestKafka, topic: &str, take: impl Fn(&BorrowedMessage<'_>) -> Option<T>) -> Vec<T> {
+    let reader = reader(kafka);
     let metadata = reader.fetch_metadata(Some(topic), BROKER).expect("the broker knows the topic");
     let partitions = metadata.topics().iter().map(|topic| topic.partitions().len()).sum::<usize>();
     let mut from_start = TopicPartitionList::new();
