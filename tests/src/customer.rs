@@ -63,12 +63,17 @@ impl Customer {
     }
 
     async fn with_account(platform: &Platform, mut account: Value) -> Self {
-        let email = format!("{}@example.com", contracts::ids::AccountId::new());
-        let nobody = Self::nobody(platform);
-        account["email"] = json!(email);
+        account["email"] = json!(format!("{}@example.com", contracts::ids::AccountId::new()));
         account["password"] = json!("a long password");
-        nobody.send(Method::POST, "/v1/accounts", None, Some(account)).await.expect(201);
-        Self::login(platform, &email, "a long password").await
+        Self::register_as(platform, account).await
+    }
+
+    /// A new account of somebody who tells this of himself.
+    pub async fn register_as(platform: &Platform, account: Value) -> Self {
+        let word = |field: &str| account[field].as_str().expect("a registration has it").to_owned();
+        let (email, password) = (word("email"), word("password"));
+        Self::nobody(platform).send(Method::POST, "/v1/accounts", None, Some(account)).await.expect(201);
+        Self::login(platform, &email, &password).await
     }
 
     /// The operator of the demo.
@@ -102,6 +107,17 @@ impl Customer {
     /// For requests that are built by hand.
     pub const fn http(&self) -> &Client {
         &self.http
+    }
+
+    /// The same client with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// Has the account erased.
+    pub async fn erase(&self) {
+        self.send(Method::DELETE, "/v1/accounts/me", None, None).await.expect(204);
     }
 
     /// Any request.

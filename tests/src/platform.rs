@@ -197,6 +197,11 @@ impl Platform {
         self.databases.iter().map(|(name, database)| (name.clone(), database.urls.clone())).collect()
     }
 
+    /// Where the services write their logs, and the files of those that have no database.
+    pub fn folder(&self) -> &Path {
+        self.data.path()
+    }
+
     /// What a service has logged.
     pub fn log(&self, service: &str) -> String {
         std::fs::read_to_string(self.data.path().join(format!("{service}.log"))).unwrap_or_default()

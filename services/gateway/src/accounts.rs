@@ -13,12 +13,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contracts::{
-    accounts::v1::{Address, GetAccountRequest, LoginRequest, RegisterRequest, SetAddressRequest},
+    accounts::v1::{
+        Address, EraseAccountRequest, GetAccountRequest, LoginRequest, RegisterRequest, SetAddressRequest,
+    },
     problem::ProblemCode,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use tonic::Status;
 
 use crate::{
     ASK_DEADLINE, Gateway,
@@ -142,9 +145,7 @@ pub async fn login(State(gateway): State<Arc<Gateway>>, body: Body<LoginRequest>
 /// What is said of [`me`].
 pub fn me_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     let operation = openapi::named(operation, "getAccount", "accounts", "Look at your account");
-    let mut operation = openapi::answers::<200, AccountJson>(operation, "The account.");
-    openapi::may_end_in(operation.inner_mut(), &[ProblemCode::NotFound]);
-    operation
+    openapi::answers::<200, AccountJson>(operation, "The account.")
 }
 
 /// `GET /v1/accounts/me`
@@ -158,15 +159,13 @@ pub async fn me(
         let mut accounts = gateway.accounts.clone();
         async move { accounts.get_account(request).await }
     });
-    Ok(Json(answer.await?.account.unwrap_or_default().into()))
+    Ok(Json(answer.await.map_err(of_account)?.account.unwrap_or_default().into()))
 }
 
 /// What is said of [`set_address`].
 pub fn set_address_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     let operation = openapi::named(operation, "setAddress", "accounts", "Say where your parcels go");
-    let mut operation = openapi::answers::<200, AccountJson>(operation, "The account, with the address.");
-    openapi::may_end_in(operation.inner_mut(), &[ProblemCode::NotFound]);
-    operation
+    openapi::answers::<200, AccountJson>(operation, "The account, with the address.")
 }
 
 /// `PUT /v1/accounts/me/address`
@@ -180,7 +179,39 @@ pub async fn set_address(
         let mut accounts = gateway.accounts.clone();
         async move { accounts.set_address(request).await }
     });
-    Ok(Json(answer.await?.account.unwrap_or_default().into()))
+    Ok(Json(answer.await.map_err(of_account)?.account.unwrap_or_default().into()))
+}
+
+/// What is said of [`erase`].
+pub fn erase_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let erased = "Nothing of it is left but an id that names nobody. Again: the same.";
+    openapi::named(operation, "eraseAccount", "accounts", "Have your account erased, for ever")
+        .response_with::<204, (), _>(|response| response.description(erased))
+}
+
+/// `DELETE /v1/accounts/me`: for ever, and the same again as often as it is asked for.
+pub async fn erase(
+    State(gateway): State<Arc<Gateway>>,
+    Customer(id): Customer,
+    _: Body<Nothing>,
+) -> Result<StatusCode, Problem> {
+    let request = EraseAccountRequest { account_id: id.to_string() };
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
+        let mut accounts = gateway.accounts.clone();
+        async move { accounts.erase_account(request).await }
+    });
+    answer.await.map_err(of_account)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What went wrong with the caller's own account. A token may outlive its account, and then proves nobody any more: a new one
+/// is what helps, as for a token that has expired.
+fn of_account(status: Status) -> Problem {
+    let problem = Problem::from(status);
+    match problem.code() {
+        ProblemCode::NotFound => Problem::new(ProblemCode::Unauthenticated, "the account of this token is gone"),
+        _ => problem,
+    }
 }
 
 /// What is said of [`jwks`].

@@ -6,7 +6,7 @@ use std::{any::Any, sync::Arc};
 use aide::{
     axum::{
         ApiRouter,
-        routing::{ApiMethodRouter, get_with, post_with, put_with},
+        routing::{ApiMethodRouter, delete_with, get_with, post_with, put_with},
     },
     openapi::OpenApi,
 };
@@ -69,7 +69,11 @@ pub fn described(gateway: &Arc<Gateway>) -> (Router<Arc<Gateway>>, OpenApi) {
     openapi::begin();
     let api = ApiRouter::new()
         .api_route(ACCOUNTS, with_body(post_with(accounts::register, accounts::register_docs)))
-        .api_route("/v1/accounts/me", bare(get_with(accounts::me, accounts::me_docs)))
+        .api_route(
+            "/v1/accounts/me",
+            bare(get_with(accounts::me, accounts::me_docs))
+                .merge(with_body_if_any(delete_with(accounts::erase, accounts::erase_docs))),
+        )
         .api_route("/v1/accounts/me/address", with_body(put_with(accounts::set_address, accounts::set_address_docs)))
         .api_route(TOKENS, with_body(post_with(accounts::login, accounts::login_docs)))
         .api_route("/.well-known/jwks.json", bare(get_with(accounts::jwks, accounts::jwks_docs)))

@@ -7,6 +7,7 @@ mod by_letter;
 mod cancels;
 mod cards;
 mod crashes;
+mod erasing;
 mod every_arrow;
 mod followers;
 mod idempotency;

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use contracts::{
     accounts::v1::{
-        Account, Address, JwksRequest, LoginRequest, RegisterRequest, SetAddressRequest,
+        Account, Address, EraseAccountRequest, JwksRequest, LoginRequest, RegisterRequest, SetAddressRequest,
         accounts_service_client::AccountsServiceClient,
     },
     problem::ProblemCode,
@@ -106,6 +106,11 @@ impl Process {
     pub async fn set_address(&self, id: &str, address: Address) -> Result<Account, Status> {
         let request = SetAddressRequest { account_id: id.to_owned(), address: Some(address) };
         Ok(self.client.clone().set_address(request).await?.into_inner().account.unwrap())
+    }
+
+    pub async fn erase(&self, id: &str) -> Result<(), Status> {
+        let request = EraseAccountRequest { account_id: id.to_owned() };
+        self.client.clone().erase_account(request).await.map(|_| ())
     }
 
     /// The claims of a token, verified as the world verifies it: with nothing but the JWKS.

@@ -41,10 +41,11 @@ pub enum Who {
 }
 
 /// Every route that asks another service: method, path, who, body.
-pub const ROUTES: [(&str, &str, Who, Option<&str>); 17] = [
+pub const ROUTES: [(&str, &str, Who, Option<&str>); 18] = [
     ("POST", "/v1/accounts", Who::Anyone, Some(PERSON)),
     ("POST", "/v1/tokens", Who::Anyone, Some(LOGIN)),
     ("GET", "/v1/accounts/me", Who::Customer, None),
+    ("DELETE", "/v1/accounts/me", Who::Customer, None),
     ("PUT", "/v1/accounts/me/address", Who::Customer, Some(ADDRESS)),
     ("GET", "/v1/products", Who::Anyone, None),
     ("GET", "/v1/products/mug", Who::Anyone, None),

@@ -40,6 +40,7 @@ async fn another_method_is_405_and_allow_names_the_right_ones() {
         ("/v1/products/mug", "GET,HEAD,PUT"),
         ("/v1/tokens", "POST"),
         ("/v1/accounts/me/address", "PUT"),
+        ("/v1/accounts/me", "GET,HEAD,DELETE"),
         (CANCEL, "POST"),
         (DISPATCH, "POST"),
         (EVENTS, "GET,HEAD"),
@@ -50,7 +51,8 @@ async fn another_method_is_405_and_allow_names_the_right_ones() {
         ("/.well-known/jwks.json", "GET,HEAD"),
         ("/problems/invalid", "GET,HEAD"),
     ] {
-        for method in ["DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let others = ["DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"].into_iter();
+        for method in others.filter(|method| !allowed.contains(method)) {
             let response = gateway.request(method, path).send().await.unwrap();
             assert_eq!(response.headers()["allow"], allowed, "{method} {path}");
             let (status, code, _) = problem_in(response).await;

@@ -5,6 +5,7 @@ mod addresses;
 mod crashes;
 mod create;
 mod depot;
+mod erasing;
 mod moves;
 mod process;
 mod races;
