@@ -43,7 +43,7 @@ impl World {
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
-        let database = testkit::database("consumer", &[&consumer::MIGRATOR]).await;
+        let database = testkit::database("consumer", &[&consumer::MIGRATOR, &operator_log::MIGRATOR]).await;
         sqlx::query(
             "CREATE TABLE effect (
                 id bigint GENERATED ALWAYS AS IDENTITY,

@@ -26,7 +26,7 @@ pub struct Shop {
 impl Shop {
     /// A shop that sells nothing yet, and hears no letters.
     pub async fn open() -> Self {
-        let database = testkit::database("inventory", &[&inventory::MIGRATOR]).await;
+        let database = testkit::database("inventory", &[&operator_log::MIGRATOR, &inventory::MIGRATOR]).await;
         let shutdown = Shutdown::new();
         let [address] = testkit::free_addresses();
         let routes = inventory::routes(database.app.clone(), BatchConfig::default(), &shutdown);
