@@ -162,6 +162,14 @@ impl World {
         .unwrap()
     }
 
+    /// What operators have done, oldest first: who, what, on which object, and what is told of it.
+    pub async fn noted(&self) -> Vec<(String, String, String, serde_json::Value)> {
+        sqlx::query_as("SELECT operator, action, object, detail FROM operator_log ORDER BY id")
+            .fetch_all(&self.database.owner)
+            .await
+            .unwrap()
+    }
+
     pub async fn number(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.database.owner).await.unwrap()
     }

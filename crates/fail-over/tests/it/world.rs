@@ -108,6 +108,17 @@ impl World {
         Process { pool, cancel, parts }
     }
 
+    /// What operators have done, oldest first, in words.
+    pub async fn noted(&self) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT operator || ' ' || action || ' ' || object || ': ' || (detail ->> 'letters') || ' letters'
+             FROM operator_log ORDER BY id",
+        )
+        .fetch_all(&self.database.owner)
+        .await
+        .unwrap()
+    }
+
     /// `test fail-over`, to the second Kafka.
     pub async fn fail_over(&self, since: Option<Timestamp>) -> Result<(), Error> {
         self.fail_over_to(&self.second, since).await

@@ -6,6 +6,7 @@ mod crashes;
 mod create;
 mod depot;
 mod moves;
+mod noted;
 mod process;
 mod races;
 mod replay;
