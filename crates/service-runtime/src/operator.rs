@@ -1,4 +1,4 @@
-//! What the operator routes have in common: pages, refusals in one line, and work that is not cut short.
+//! What the operator routes have in common: pages, refusals in one line, work that is not cut short, and a trace.
 //!
 //! Mechanism crates and services hand such routes to [`crate::ops::serve`], which serves them on the ops port. That is
 //! never public, so they ask nobody who he is.
@@ -7,10 +7,15 @@ use std::{fmt::Display, str::FromStr};
 
 use axum::{
     Json,
+    extract::Request,
     http::StatusCode,
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, field::Empty, info_span};
+
+use crate::telemetry;
 
 /// How many items a page has when nobody says.
 const PAGE_DEFAULT: u32 = 20;
@@ -111,10 +116,19 @@ impl PageQuery {
     }
 }
 
+/// Makes each request a part of the trace that it brings, or the beginning of one: what is logged for it and what is noted in the operator log
+/// can be found by each other.
+pub(crate) async fn traced(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    let span = info_span!("operator", %method, path, otel.kind = "server", trace_id = Empty);
+    telemetry::join(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
+    next.run(request).instrument(span).await
+}
+
 /// Runs work to its end even if whoever asked goes away: then axum drops the handler, and a query that is dropped in the
 /// middle poisons the connection that it borrowed.
 pub async fn uncut<T: Send + 'static>(work: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Answer<T> {
-    match tokio::spawn(work).await {
+    match tokio::spawn(work.in_current_span()).await {
         Ok(outcome) => outcome.map(Json),
         Err(panic) => {
             Err(Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, line: format!("a fault of ours: {panic}") })

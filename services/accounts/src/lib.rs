@@ -30,7 +30,7 @@ use tonic::service::Routes;
 use crate::{config::ServeConfig, grpc::Accounts, password::Hasher, signing_key::SigningKey};
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 2] = [&outbox::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accounts");
@@ -58,7 +58,7 @@ pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     database::migrated(&pool, &MIGRATORS).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let ops = OpsConfig { ops_addr: config.ops_addr };
-    let operators = outbox::admin::routes(pool.clone());
+    let operators = outbox::admin::routes(pool.clone()).merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let deps = Deps { pool, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));

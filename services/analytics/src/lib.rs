@@ -31,7 +31,7 @@ use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 2] = [&consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 3] = [&consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/analytics");
@@ -53,7 +53,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &MIGRATORS).await?;
     let high_value = Stream { group: high_value::GROUP, topic: topics::ORDERS };
-    let operators = consumer::admin::routes_with_streams(pool.clone(), &config.kafka, &[high_value]);
+    let operators = consumer::admin::routes_with_streams(pool.clone(), &config.kafka, &[high_value])
+        .merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, Deps { pool, clock: Clock::System, shutdown: shutdown.clone() });
     tls.serve(config.listen_addr, routes, &shutdown).await

@@ -133,12 +133,17 @@ pub fn put_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
 /// `PUT /v1/products/{sku}`
 pub async fn put(
     State(gateway): State<Arc<Gateway>>,
-    _: Operator,
+    Operator(operator): Operator,
     Named(sku): Named<Sku>,
     body: Body<ProductFields>,
 ) -> Result<Json<ProductJson>, Problem> {
     let ProductFields { name, price } = body.value;
-    let request = PutProductRequest { sku: sku.to_string(), name, price: Some(price.into()) };
+    let request = PutProductRequest {
+        sku: sku.to_string(),
+        name,
+        price: Some(price.into()),
+        operator_id: operator.to_string(),
+    };
     let answer = rpc::ask(ASK_DEADLINE, request, |request| {
         let mut inventory = gateway.inventory.clone();
         async move { inventory.put_product(request).await }
@@ -164,6 +169,7 @@ pub async fn restock(
         idempotency_key: key.scoped(operator, &format!("POST /v1/products/{sku}/restock")),
         sku: sku.to_string(),
         quantity: body.value.quantity,
+        operator_id: operator.to_string(),
     };
     let answer = rpc::ask(ASK_DEADLINE, delivery, |request| {
         let mut inventory = gateway.inventory.clone();

@@ -36,8 +36,9 @@ pub async fn dispatch(
     Named(id): Named<OrderId>,
     _: Body<Nothing>,
 ) -> Result<Json<ShipmentJson>, Problem> {
+    let request = DispatchRequest { order_id: id.to_string(), operator_id: operator.to_string() };
     // repeated without a key: a parcel leaves once, and the answer stays the same
-    let answer = rpc::ask(ASK_DEADLINE, DispatchRequest { order_id: id.to_string() }, |request| {
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
         let mut shipping = gateway.shipping.clone();
         async move { shipping.dispatch(request).await }
     });

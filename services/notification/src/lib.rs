@@ -37,7 +37,7 @@ use tonic::service::Routes;
 use mailer::Mailer;
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 2] = [&consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 3] = [&consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/notification");
@@ -64,7 +64,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &MIGRATORS).await?;
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka);
+    let operators =
+        consumer::admin::routes(pool.clone(), &config.kafka).merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, &tls, mailer, pool, &shutdown)?;
     tls.serve(config.listen_addr, routes, &shutdown).await

@@ -42,7 +42,8 @@ use tonic::service::Routes;
 use crate::{books::Books, config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient};
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 4] =
+    [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/payment");
@@ -74,7 +75,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &MIGRATORS).await?;
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka)
+        .merge(outbox::admin::routes(pool.clone()))
+        .merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let deps = Deps {
         pool: pool.clone(),

@@ -39,7 +39,8 @@ use tokio::sync::Notify;
 use tonic::service::Routes;
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 4] =
+    [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/shipping");
@@ -79,7 +80,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     shutdown.spawn_part("questions", questions::run(deps.clone()));
     shutdown.spawn_part("timed moves", timed_moves::run(deps.clone()));
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka)
+        .merge(outbox::admin::routes(pool.clone()))
+        .merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool).and_kafka(&config.kafka), operators, &shutdown).await?;
     tls.serve(config.listen_addr, routes(deps), &shutdown).await
 }

@@ -13,6 +13,7 @@ mod followers;
 mod idempotency;
 mod kill_points;
 mod one_trace;
+mod operator_log;
 mod operators;
 mod ownership;
 mod placing;

@@ -43,7 +43,7 @@ impl World {
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
-        let database = testkit::database("consumer", &[&consumer::MIGRATOR]).await;
+        let database = testkit::database("consumer", &[&consumer::MIGRATOR, &operator_log::MIGRATOR]).await;
         sqlx::query(
             "CREATE TABLE effect (
                 id bigint GENERATED ALWAYS AS IDENTITY,
@@ -160,6 +160,14 @@ impl World {
         .fetch_all(&self.database.owner)
         .await
         .unwrap()
+    }
+
+    /// What operators have done, oldest first: who, what, on which object, and what is told of it.
+    pub async fn noted(&self) -> Vec<(String, String, String, serde_json::Value)> {
+        sqlx::query_as("SELECT operator, action, object, detail FROM operator_log ORDER BY id")
+            .fetch_all(&self.database.owner)
+            .await
+            .unwrap()
     }
 
     pub async fn number(&self, query: &'static str) -> i64 {

@@ -209,6 +209,29 @@ async fn operators_are_made_from_the_command_line_only_and_seeding_again_changes
 }
 
 #[tokio::test]
+async fn an_operator_is_noted_by_the_id_of_the_account_and_a_customer_is_not() {
+    let accounts = start().await;
+    let url = &accounts.database.app_url;
+    accounts.register("ada@example.com").await.unwrap();
+    for _ in 0..2 {
+        assert!(run(&["seed", "demo"], url, "").status.success());
+        // the second is refused
+        run(&["create-operator", "--email", "grace@example.com"], url, "hopper-1906\n");
+    }
+    let query = "SELECT operator, action, object, detail::text FROM operator_log ORDER BY id";
+    let noted: Vec<(String, String, String, String)> =
+        sqlx::query_as(query).fetch_all(&accounts.database.owner).await.unwrap();
+    let mut made = Vec::new();
+    for (email, password) in [("operator@example.com", "operator-demo"), ("grace@example.com", "hopper-1906")] {
+        let token = accounts.login(email, password).await.unwrap();
+        let account = accounts.verified(&token).await["sub"].as_str().unwrap().to_owned();
+        let (who, what, nothing) = ("command line".to_owned(), "create-operator".to_owned(), "{}".to_owned());
+        made.push((who, what, format!("account/{account}"), nothing));
+    }
+    assert_eq!(noted, made, "and nothing of what they are called or where they are written to");
+}
+
+#[tokio::test]
 async fn a_file_without_a_key_ends_the_start_with_the_name_of_its_variable() {
     let key = tempfile::NamedTempFile::new().unwrap();
     let output = accounts(&["serve"], "postgres://nobody@127.0.0.1:1/none")

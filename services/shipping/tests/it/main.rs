@@ -7,6 +7,7 @@ mod create;
 mod depot;
 mod erasing;
 mod moves;
+mod noted;
 mod process;
 mod races;
 mod replay;
