@@ -33,9 +33,10 @@ const SCHEMAS: &str = "#/components/schemas/";
 const TOKEN: &str = "token";
 
 /// What may happen to every request.
-const ALWAYS: [ProblemCode; 5] = [
+const ALWAYS: [ProblemCode; 6] = [
     ProblemCode::Malformed,
     ProblemCode::NotAcceptable,
+    ProblemCode::RateLimited,
     ProblemCode::Unavailable,
     ProblemCode::DeadlineExceeded,
     ProblemCode::Internal,
@@ -50,6 +51,7 @@ Orders, the catalogue and what follows an order, over HTTP.
 * What must not happen twice takes an `Idempotency-Key`. Send the same request with the same key again when no answer came: the answer is
   the same, with `Idempotent-Replayed: true`.
 * Every answer carries `x-request-id`: yours, when you sent one. `traceparent` (W3C) is honoured.
+* `RateLimit` and `RateLimit-Policy` tell how many requests are left, where they are limited.
 * 429, 503 and 504 carry `Retry-After`, in seconds.";
 
 /// To be called before the routes are made: schemas are gathered while they are.
