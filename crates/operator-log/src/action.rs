@@ -94,7 +94,9 @@ mod tests {
         let id = "01936b1e-7c5a-7cc2-a3f1-0242ac120002";
         assert_eq!(Operator::of_call(id).unwrap().to_string(), id);
         assert_eq!(Operator::of_call(""), Ok(Operator::Unnamed));
-        for wrong in ["ops", "command line", "01936b1e7c5a7cc2a3f10242ac120002", "{01936b1e-7c5a-7cc2-a3f1-0242ac120002}"] {
+        for wrong in
+            ["ops", "command line", "01936b1e7c5a7cc2a3f10242ac120002", "{01936b1e-7c5a-7cc2-a3f1-0242ac120002}"]
+        {
             assert_eq!(Operator::of_call(wrong), Err(InvalidOperator), "{wrong}");
         }
     }

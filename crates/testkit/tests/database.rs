@@ -33,7 +33,8 @@ async fn a_word_is_found_in_every_table_whatever_its_column_is() {
     ] {
         sqlx::query(statement).execute(&database.owner).await.expect("the owner may");
     }
-    let there = ["bytes: Quill", "bytes: feather", "documents: Quill", "documents: feather", "parts: Quill", "plain: Quill"];
+    let there =
+        ["bytes: Quill", "bytes: feather", "documents: Quill", "documents: feather", "parts: Quill", "plain: Quill"];
     let found = testkit::places_with(&database.owner, &["Quill", "feather", "Wickerwood"]).await;
     assert_eq!(found, there.map(str::to_owned).into());
     // gone from a table, and remembered by the planner

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use contracts::{
     accounts::v1::{
-        EraseAccountRequest, EraseAccountResponse, GetAccountRequest, GetAccountResponse, GetAddressesRequest, GetAddressesResponse, GetContactsRequest,
-        GetContactsResponse, JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
-        SetAddressRequest, SetAddressResponse, accounts_service_server::AccountsService,
+        EraseAccountRequest, EraseAccountResponse, GetAccountRequest, GetAccountResponse, GetAddressesRequest,
+        GetAddressesResponse, GetContactsRequest, GetContactsResponse, JwksRequest, JwksResponse, LoginRequest,
+        LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
+        accounts_service_server::AccountsService,
     },
     ids::AccountId,
 };

@@ -13,9 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contracts::{
-    accounts::v1::{
-        Address, EraseAccountRequest, GetAccountRequest, LoginRequest, RegisterRequest, SetAddressRequest,
-    },
+    accounts::v1::{Address, EraseAccountRequest, GetAccountRequest, LoginRequest, RegisterRequest, SetAddressRequest},
     problem::ProblemCode,
 };
 use schemars::JsonSchema;

@@ -73,7 +73,13 @@ impl TrustedProxies {
             (None, None) => peer,
             (Some(client), None) | (None, Some(client)) => client,
             // a proxy adds to one of them and may hand the other on as the client made it up: nobody can tell which
-            (Some(one), Some(other)) => if one == other { one } else { peer },
+            (Some(one), Some(other)) => {
+                if one == other {
+                    one
+                } else {
+                    peer
+                }
+            }
         }
     }
 

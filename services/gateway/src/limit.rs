@@ -153,10 +153,7 @@ mod tests {
             assert!(!is_refused(&standing) && retry_after.is_none(), "{remaining}");
         }
         let [policy, current, retry_after] = told(&limit.count(&"ada")).map(Option::unwrap);
-        assert_eq!(
-            [policy.as_str(), &current, &retry_after],
-            ["\"customer\";q=5;w=60", "\"customer\";r=0;t=12", "12"]
-        );
+        assert_eq!([policy.as_str(), &current, &retry_after], ["\"customer\";q=5;w=60", "\"customer\";r=0;t=12", "12"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -138,12 +138,8 @@ pub async fn put(
     body: Body<ProductFields>,
 ) -> Result<Json<ProductJson>, Problem> {
     let ProductFields { name, price } = body.value;
-    let request = PutProductRequest {
-        sku: sku.to_string(),
-        name,
-        price: Some(price.into()),
-        operator_id: operator.to_string(),
-    };
+    let request =
+        PutProductRequest { sku: sku.to_string(), name, price: Some(price.into()), operator_id: operator.to_string() };
     let answer = rpc::ask(ASK_DEADLINE, request, |request| {
         let mut inventory = gateway.inventory.clone();
         async move { inventory.put_product(request).await }

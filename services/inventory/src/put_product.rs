@@ -41,9 +41,7 @@ pub(crate) async fn put_product(
 
 fn put(before: Option<&ProductDetails>, after: &ProductDetails, operator: Operator) -> Action {
     let name = |details: &ProductDetails| Value::from(details.name());
-    let price = |details: &ProductDetails| {
-        json!({ "amount_minor": details.price().minor_units(), "currency": details.price().currency_code() })
-    };
+    let price = |details: &ProductDetails| json!({ "amount_minor": details.price().minor_units(), "currency": details.price().currency_code() });
     Action::new(operator, "put-product", format!("product/{}", after.sku()))
         .changed("name", before.map(name), name(after))
         .changed("price", before.map(price), price(after))

@@ -134,8 +134,11 @@ async fn ask(deps: &Deps, key: &CancelKey, viewer: Viewer, is_known: bool) -> Re
 /// goes back to where it was.
 fn cancel(key: &CancelKey, before: State, after: State) -> Action {
     let status = |state: State| state.status().as_str_name().trim_start_matches("ORDER_STATUS_");
-    Action::new(Operator::Account(key.requester.as_uuid()), "cancel", format!("order/{}", key.order_id))
-        .changed("status", status(before), status(after))
+    Action::new(Operator::Account(key.requester.as_uuid()), "cancel", format!("order/{}", key.order_id)).changed(
+        "status",
+        status(before),
+        status(after),
+    )
 }
 
 /// The answer where there is nothing to take back, or it is too late.

@@ -42,8 +42,7 @@ use tonic::service::Routes;
 use crate::{config::Config, grpc::OrderApi, store::Lane, telephone::Telephone, watch::Watches, writer::Writer};
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 4] =
-    [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 4] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");

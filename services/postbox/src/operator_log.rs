@@ -77,8 +77,9 @@ fn merged(told: &mut Told<Vec<Value>>) -> Result<Vec<Line>, Failure> {
     let mut all = Vec::new();
     for (service, entries) in std::mem::take(&mut told.by_service) {
         for entry in entries {
-            let entry: Entry = serde_json::from_value(entry)
-                .map_err(|error| Failure::found(format!("{service} tells what is no entry of an operator log: {error}")))?;
+            let entry: Entry = serde_json::from_value(entry).map_err(|error| {
+                Failure::found(format!("{service} tells what is no entry of an operator log: {error}"))
+            })?;
             let Entry { id, at, operator, action, object, detail, trace_id } = entry;
             all.push((id, Line { at, service: service.clone(), operator, action, object, detail, trace_id }));
         }
@@ -151,7 +152,12 @@ mod tests {
         };
         let lines = merged(&mut told).expect("they are entries");
         let told: Vec<(&str, &str)> = lines.iter().map(|line| (line.service.as_str(), line.object.as_str())).collect();
-        let wanted = [("order", "dead-letter/9"), ("order", "dead-letter/8"), ("shipping", "dead-letter/2"), ("shipping", "dead-letter/1")];
+        let wanted = [
+            ("order", "dead-letter/9"),
+            ("order", "dead-letter/8"),
+            ("shipping", "dead-letter/2"),
+            ("shipping", "dead-letter/1"),
+        ];
         assert_eq!(told, wanted);
     }
 

@@ -66,8 +66,12 @@ impl Operator {
 
     /// The beginning of the list that each service has at `path`: so many items, or all.
     pub async fn list_some(&self, path: &str, items_max: usize) -> Told<Vec<Value>> {
-        let list = async |service: &ServiceAddress| self.list_up_to(service, path, items_max).await;
-        told(join_all(self.services.iter().map(async |service| (service.name.clone(), list(service).await)))).await
+        told(join_all(
+            self.services
+                .iter()
+                .map(async |service| (service.name.clone(), self.list_up_to(service, path, items_max).await)),
+        ))
+        .await
     }
 
     /// The whole list that one service has at `path`; `None` when it has no such route.

@@ -39,8 +39,7 @@ use tokio::sync::Notify;
 use tonic::service::Routes;
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 4] =
-    [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 4] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/shipping");

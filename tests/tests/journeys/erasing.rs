@@ -97,7 +97,7 @@ async fn nothing_tells_who_an_erased_customer_was_and_his_orders_are_counted_as_
         assert_none(&format!("a message on {topic}"), &message);
     }
     assert!(!letters::on(&platform.kafka, ORDERS).await.is_empty(), "there are letters to look at");
-    files(platform.folder(), &mut |path, bytes| assert_none(&path.display().to_string(), bytes));
+    files(platform.folder(), &mut |path: &Path, bytes: &[u8]| assert_none(&path.display().to_string(), bytes));
 
     // the token proves nobody any more, as far as anybody asks
     for (method, path, body) in

@@ -44,11 +44,8 @@ impl Generation {
             execute(conn, format!("CREATE TABLE {schema}.{table} (LIKE public.{table} INCLUDING ALL)")).await?;
         }
         if let Kind::Projection { tables } = self.kind {
-            execute(
-                conn,
-                format!("CREATE TABLE {schema}.consumer_inbox (LIKE public.consumer_inbox INCLUDING ALL)"),
-            )
-            .await?;
+            execute(conn, format!("CREATE TABLE {schema}.consumer_inbox (LIKE public.consumer_inbox INCLUDING ALL)"))
+                .await?;
             self.switch_letters_off_in_tx(conn).await?;
             for table in tables {
                 let known: bool = sqlx::query_scalar("SELECT to_regclass('public.' || quote_ident($1)) IS NOT NULL")

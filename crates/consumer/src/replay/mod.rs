@@ -149,7 +149,8 @@ async fn replay(
     if !is_alone(&mut lock, &group).await.map_err(Failure::from)? {
         return Err(Error::TryAgain(format!("another replay of {} is under way: wait for it", group.name)));
     }
-    let mut replay = Replay { group, kind, span, live, generation, source, starts: BTreeMap::new(), shutdown, progress };
+    let mut replay =
+        Replay { group, kind, span, live, generation, source, starts: BTreeMap::new(), shutdown, progress };
     let outcome = replay.run(&mut lock).await;
     if outcome.is_err() {
         // what went wrong may be that this connection is gone; then the next replay drops the schema

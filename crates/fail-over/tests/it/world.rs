@@ -49,7 +49,8 @@ pub struct Lying {
 
 impl World {
     pub async fn new() -> Self {
-        let database = testkit::database("service", &[&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR]).await;
+        let database =
+            testkit::database("service", &[&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR]).await;
         sqlx::query("CREATE TABLE effect (event_id uuid PRIMARY KEY, key text NOT NULL, sequence bigint NOT NULL)")
             .execute(&database.owner)
             .await

@@ -52,7 +52,13 @@ async fn the_reader_for_audits_reads_and_does_no_more() {
 #[tokio::test]
 async fn an_entry_without_an_operator_a_word_or_an_object_is_refused() {
     let world = World::new().await;
-    for values in ["'', 'put', 'a/b', '{}'", "'ops', '', 'a/b', '{}'", "'ops', 'two words', 'a/b', '{}'", "'ops', 'put', '', '{}'", "'ops', 'put', 'a/b', '[]'"] {
+    for values in [
+        "'', 'put', 'a/b', '{}'",
+        "'ops', '', 'a/b', '{}'",
+        "'ops', 'two words', 'a/b', '{}'",
+        "'ops', 'put', '', '{}'",
+        "'ops', 'put', 'a/b', '[]'",
+    ] {
         let insert = format!("INSERT INTO operator_log (operator, action, object, detail) VALUES ({values})");
         // check_violation
         assert_eq!(refusal(&world.database.app, &insert).await.as_deref(), Some("23514"), "{values}");

@@ -66,7 +66,10 @@ async fn pages_tell_each_entry_once_the_newest_first() {
 async fn entries_of_one_moment_are_told_once_too() {
     let world = World::new().await;
     world.note(&[Operator::Ops; 5]).await;
-    sqlx::query("UPDATE operator_log SET done_at = '2026-11-21T09:00:00Z'").execute(&world.database.owner).await.unwrap();
+    sqlx::query("UPDATE operator_log SET done_at = '2026-11-21T09:00:00Z'")
+        .execute(&world.database.owner)
+        .await
+        .unwrap();
     let routes = operator_log::admin::routes(world.database.app.clone());
     assert_eq!(objects(&routes, "").await, ["thing/4", "thing/3", "thing/2", "thing/1", "thing/0"]);
 }

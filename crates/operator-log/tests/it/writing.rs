@@ -76,7 +76,8 @@ async fn what_somebody_sent_is_noted_whatever_it_is() {
     let world = World::new().await;
     let mut conn = world.database.app.acquire().await.unwrap();
     let longest = "\u{1}".repeat(256);
-    let action = Action::new(Operator::Ops, "discard", "dead-letter/1").with("key", "a\0b").with("error", longest.as_str());
+    let action =
+        Action::new(Operator::Ops, "discard", "dead-letter/1").with("key", "a\0b").with("error", longest.as_str());
     note_in_tx(&mut conn, &action).await.unwrap();
     assert_eq!(world.entries().await[0].detail, json!({"key": "a\u{fffd}b", "error": longest}));
 }

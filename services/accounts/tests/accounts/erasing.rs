@@ -196,10 +196,8 @@ async fn nobody_and_no_operator_is_erased() {
     assert_eq!(refused_as(accounts.erase(&AccountId::new().to_string()).await), ProblemCode::NotFound);
     assert_eq!(refused_as(accounts.erase("ada").await), ProblemCode::Invalid);
     assert!(run(&["seed", "demo"], &accounts.database.app_url, "").status.success());
-    let operator: String = sqlx::query_scalar("SELECT account_id::text FROM account")
-        .fetch_one(&accounts.database.owner)
-        .await
-        .unwrap();
+    let operator: String =
+        sqlx::query_scalar("SELECT account_id::text FROM account").fetch_one(&accounts.database.owner).await.unwrap();
     assert_eq!(refused_as(accounts.erase(&operator).await), ProblemCode::Forbidden);
     accounts.login("operator@example.com", "operator-demo").await.unwrap();
 }

@@ -166,11 +166,14 @@ async fn a_body_that_does_not_come_is_408_after_30_seconds() {
 async fn a_body_that_trickles_is_408_after_30_seconds_all_the_same() {
     let gateway = start(&[]).await;
     let begun = Instant::now();
-    let head =
-        "POST /v1/tokens HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
+    let head = "POST /v1/tokens HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
     let (mut answer, mut body) = TcpStream::connect(gateway.address).await.unwrap().into_split();
     body.write_all(head.as_bytes()).await.unwrap();
-    let trickle = tokio::spawn(async move { while body.write_all(b" ").await.is_ok() { sleep(Duration::from_secs(1)).await } });
+    let trickle = tokio::spawn(async move {
+        while body.write_all(b" ").await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
     let mut read = Vec::new();
     // a reset is a way to close, too
     let _ = timeout(Duration::from_mins(1), answer.read_to_end(&mut read)).await.expect("it is kept open");

@@ -262,7 +262,8 @@ async fn a_refused_request_is_told_to_nobody_behind() {
         [("content-type", "application/grpc"), ("grpc-status", "9")]
     });
     let gateway = start(&["--rate-limit-customer=1", &format!("--order-url={}", order.await)]).await;
-    let place = || gateway.right("POST", "/v1/orders", Some(ORDER)).bearer_auth(gateway.key.token_of(CUSTOMER, "customer"));
+    let place =
+        || gateway.right("POST", "/v1/orders", Some(ORDER)).bearer_auth(gateway.key.token_of(CUSTOMER, "customer"));
     assert_ne!(status(place()).await, 429);
     let before = calls.load(Ordering::Relaxed);
     assert!(before > 0, "the first was placed");

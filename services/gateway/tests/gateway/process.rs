@@ -78,7 +78,8 @@ async fn it_is_not_ready_before_it_has_keys_and_counts_what_it_answered() {
 #[tokio::test]
 async fn it_counts_what_it_refused_by_the_limit() {
     let gateway = start_with(&["--rate-limit-password=1"]).await;
-    let login = async || reqwest::Client::new().post(format!("{}/v1/tokens", gateway.url)).send().await.unwrap().status();
+    let login =
+        async || reqwest::Client::new().post(format!("{}/v1/tokens", gateway.url)).send().await.unwrap().status();
     assert_eq!([login().await, login().await, login().await].map(|status| status.as_u16()), [400, 429, 429]);
     let metrics = reqwest::get(format!("{}/metrics", gateway.ops_url)).await.unwrap().text().await.unwrap();
     for (limit, refused) in [("customer", 0), ("operator", 0), ("address", 0), ("password", 2)] {

@@ -96,15 +96,13 @@ pub(crate) async fn change_product_in_tx(
     conn: &mut PgConnection,
     details: &ProductDetails,
 ) -> Result<(), InventoryError> {
-    sqlx::query(
-        "UPDATE product SET name = $2, price_minor = $3, currency = $4, version = version + 1 WHERE sku = $1",
-    )
-    .bind(details.sku().as_str())
-    .bind(details.name())
-    .bind(details.price().minor_units())
-    .bind(details.price().currency_code())
-    .execute(conn)
-    .await?;
+    sqlx::query("UPDATE product SET name = $2, price_minor = $3, currency = $4, version = version + 1 WHERE sku = $1")
+        .bind(details.sku().as_str())
+        .bind(details.name())
+        .bind(details.price().minor_units())
+        .bind(details.price().currency_code())
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -10,9 +10,7 @@ use std::{
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use contracts::{
-    accounts::v1::{
-        EraseAccountRequest, JwksRequest, RegisterRequest, accounts_service_client::AccountsServiceClient,
-    },
+    accounts::v1::{EraseAccountRequest, JwksRequest, RegisterRequest, accounts_service_client::AccountsServiceClient},
     ids::AccountId,
 };
 use rpc::Channel;

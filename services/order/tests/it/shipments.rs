@@ -104,7 +104,8 @@ async fn a_parcel_that_is_given_up_cancels_its_order_without_anybody_asking() {
     }
     let whole = ["order.created", "order.completed", "order.cancelling", "order.cancelled"];
     desk.assert_story(never_there, &whole).await;
-    let with_news = ["order.created", "order.completed", "order.shipment_updated", "order.cancelling", "order.cancelled"];
+    let with_news =
+        ["order.created", "order.completed", "order.shipment_updated", "order.cancelling", "order.cancelled"];
     desk.assert_story(waited, &with_news).await;
     assert!(post.parked(0).await.is_empty());
 }

@@ -175,7 +175,8 @@ impl Play<'_> {
     fn restock(&mut self, key: String, sku: &str, pieces: i64) -> usize {
         let delivery = Delivery::new(key.clone(), sku.parse().expect("a SKU"), pieces).expect("a few pieces");
         let pool = self.platform.inventory();
-        let restocking = async move { Outcome::Restocked(inventory::restock(&pool, &delivery, Operator::Unnamed).await) };
+        let restocking =
+            async move { Outcome::Restocked(inventory::restock(&pool, &delivery, Operator::Unnamed).await) };
         let errand = Errand::Restock { key, delivery: (sku.to_owned(), pieces) };
         self.run(errand, self.platform.runtime(Service::Inventory).spawn(restocking))
     }

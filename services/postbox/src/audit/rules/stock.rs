@@ -57,7 +57,8 @@ pub async fn adds_up(sources: &Sources, finding: &mut Finding) -> Result<(), Fai
     finding.checked += u64::try_from(products).unwrap_or_default();
     for product in wrong {
         let Product { sku, available, reserved, sold, received, held_lines, settled_lines, noted_received } = product;
-        let noted = noted_received.map(|noted| format!("; by the operator log {noted} were received")).unwrap_or_default();
+        let noted =
+            noted_received.map(|noted| format!("; by the operator log {noted} were received")).unwrap_or_default();
         finding.suspect(
             None,
             format!("product {sku}"),
