@@ -56,8 +56,8 @@ pub struct Config {
     #[arg(long, env = "REQUESTS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub requests_max: u32,
 
-    /// Streams of events at once, beside those requests; more are refused with 503. Each is a call to order under way, and
-    /// order takes 1,024 of these on one connection.
+    /// Streams of events at once, beside those requests; more are refused with 503. Each is a call to order or analytics under
+    /// way, which take 1,024 of these on one connection.
     #[arg(long, env = "SSE_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub sse_streams_max: u32,
 

@@ -18,6 +18,7 @@ mod account_json;
 mod accounts;
 mod analytics;
 mod cancel_order;
+mod event_stream;
 mod follow;
 mod framing;
 mod idempotency_key;
@@ -38,6 +39,7 @@ mod problem_pages;
 mod product_json;
 mod products;
 mod revision;
+mod sales_events;
 mod sales_json;
 mod shipment_json;
 mod shipments;
@@ -80,6 +82,8 @@ pub struct Gateway {
     pub(crate) shipping: ShippingServiceClient<Channel>,
     pub(crate) notification: NotificationServiceClient<Channel>,
     pub(crate) analytics: AnalyticsServiceClient<Channel>,
+    /// On a connection of its own, like [`Self::watched_orders`].
+    pub(crate) watched_sales: AnalyticsServiceClient<Channel>,
     /// Who calls.
     pub(crate) tokens: Tokens,
     /// The keys that tokens are verified with.
@@ -115,6 +119,7 @@ impl Gateway {
             shipping: ShippingServiceClient::new(tls.channel(&config.shipping_url)?),
             notification: NotificationServiceClient::new(tls.channel(&config.notification_url)?),
             analytics: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?),
+            watched_sales: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?),
             requests: Semaphore::new(config.requests_max as usize),
             event_streams: Arc::new(Semaphore::new(config.sse_streams_max as usize)),
             shutdown: shutdown.clone(),

@@ -15,7 +15,7 @@ use tracing::error;
 
 use crate::{
     Gateway, accounts, analytics, body, cancel_order, framing, messages, negotiation, observe, order_events, orders,
-    overload, place_order, problem::Problem, problem_pages, products, shipments, timeline,
+    overload, place_order, problem::Problem, problem_pages, products, sales_events, shipments, timeline,
 };
 
 /// The whole HTTP interface.
@@ -46,6 +46,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
     // streams stay open: they are counted on their own, and so can never shed the requests above
     let streams = Router::new()
         .route("/v1/orders/{id}/events", get(order_events::events))
+        .route("/v1/analytics/live", get(sales_events::live))
         .route_layer(from_fn(negotiation::offers_events));
     let pages = Router::new()
         .route("/problems/{code}", bare(get(problem_pages::page)))

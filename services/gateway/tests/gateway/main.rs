@@ -7,6 +7,7 @@ mod bodies;
 mod client;
 mod connections;
 mod events;
+mod live;
 mod process;
 mod requests;
 mod stand_in;
