@@ -148,7 +148,7 @@ impl<W, M> NewWatches<W, M> {
                 }
                 _ = ticks.tick(), if !watchers.is_empty() => (&mut watchers, true),
             };
-            if let Some(looking) = begin(looked_for, &look) {
+            if let Some(looking) = look_for(looked_for, &look) {
                 // spawned: a future with a query must not be dropped at the end of the process
                 match shutdown.spawn_work(looking).await {
                     Ok(Ok(found)) => looked_for.retain_mut(|watcher| {
@@ -167,7 +167,7 @@ impl<W, M> NewWatches<W, M> {
 
 /// Begins the look for those who have room. The others are left out of what it finds as well, whatever room they have by then:
 /// they were not looked for.
-fn begin<W, M, F>(watchers: &mut Vec<Watcher<W, M>>, look: impl Fn(&[&W]) -> F) -> Option<F> {
+fn look_for<W, M, F>(watchers: &mut Vec<Watcher<W, M>>, look: impl Fn(&[&W]) -> F) -> Option<F> {
     watchers.retain(|watcher| !watcher.reader.is_gone());
     for watcher in &mut *watchers {
         watcher.is_looked_for = watcher.reader.has_room();

@@ -70,8 +70,7 @@ impl AnalyticsService for Analytics {
     ) -> Result<Response<Self::WatchSalesStream>, Status> {
         let after = request.into_inner().after.map(Position::try_from).transpose()?;
         let (deps, watches) = (self.deps.clone(), self.watches.clone());
-        let changes =
-            rpc::uncut(&self.deps.shutdown, async move { Ok(watch::watch(&deps, &watches, after).await?) });
+        let changes = rpc::uncut(&self.deps.shutdown, async move { Ok(watch::watch(&deps, &watches, after).await?) });
         Ok(Response::new(ReceiverStream::new(changes.await?)))
     }
 

@@ -53,7 +53,7 @@ impl Change for WatchSalesResponse {
     const SERVICE: &'static str = "analytics";
     const HAS_LAST: bool = false;
 
-    fn position(&self) -> Option<Option<Position>> {
+    fn position(&self) -> Option<Self::Position> {
         self.position.map(|position| Some(Position(position)))
     }
 

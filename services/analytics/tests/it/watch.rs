@@ -149,8 +149,7 @@ async fn each_position_is_one_to_go_on_from_without_a_gap_and_without_a_window_t
         let is_last = |(index, window): &(usize, &Told)| {
             missed[index + 1..].iter().all(|later| (later.0, &later.1) != (window.0, &window.1))
         };
-        let expected: Vec<Told> =
-            missed.iter().enumerate().filter(is_last).map(|(_, window)| window.clone()).collect();
+        let expected: Vec<Told> = missed.iter().enumerate().filter(is_last).map(|(_, window)| window.clone()).collect();
         let mut resumed = desk.watch(Some(position)).await.unwrap();
         assert_eq!(take(&mut resumed, expected.len()).await, expected, "after {seen}");
         // and nothing else: a letter that comes now is what is told next
