@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use clap::{Args, Parser};
 use service_runtime::config::TlsConfig;
 
+use crate::cross_origin::AllowedOrigins;
+
 /// `gateway serve`.
 #[derive(Debug, Parser)]
 #[command(version, about = "The HTTP front door")]
@@ -60,6 +62,10 @@ pub struct Config {
     /// way, which take 1,024 of these on one connection.
     #[arg(long, env = "SSE_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub sse_streams_max: u32,
+
+    /// Origins whose pages may use the API, like `https://shop.example`, separated by commas; `*`: any; empty: none.
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "")]
+    pub cors_allowed_origins: AllowedOrigins,
 
     /// How services speak with each other.
     #[command(flatten)]

@@ -6,6 +6,7 @@
 pub mod body;
 pub mod caller;
 pub mod config;
+pub mod cross_origin;
 pub mod fields;
 pub mod keys;
 pub mod place_order;
@@ -18,6 +19,7 @@ mod account_json;
 mod accounts;
 mod analytics;
 mod cancel_order;
+mod content_coding;
 mod event_stream;
 mod follow;
 mod framing;
@@ -64,7 +66,7 @@ use service_runtime::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{config::Config, keys::Keys, token::Tokens};
+use crate::{config::Config, cross_origin::AllowedOrigins, keys::Keys, token::Tokens};
 
 /// How long a call to another service may take, unless its route says otherwise.
 pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
@@ -92,6 +94,8 @@ pub struct Gateway {
     pub(crate) requests: Semaphore,
     /// One permit for each stream of events.
     pub(crate) event_streams: Arc<Semaphore>,
+    /// Whose pages may use the API.
+    pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -122,6 +126,7 @@ impl Gateway {
             watched_sales: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?),
             requests: Semaphore::new(config.requests_max as usize),
             event_streams: Arc::new(Semaphore::new(config.sse_streams_max as usize)),
+            allowed_origins: config.cors_allowed_origins.clone(),
             shutdown: shutdown.clone(),
         })
     }

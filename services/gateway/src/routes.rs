@@ -14,8 +14,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use crate::{
-    Gateway, accounts, analytics, body, cancel_order, framing, messages, negotiation, observe, order_events, orders,
-    overload, place_order, problem::Problem, problem_pages, products, sales_events, shipments, timeline,
+    Gateway, accounts, analytics, body, cancel_order, content_coding, cross_origin, framing, messages, negotiation,
+    observe, order_events, orders, overload, place_order, problem::Problem, problem_pages, products, sales_events,
+    shipments, timeline,
 };
 
 /// The whole HTTP interface.
@@ -42,7 +43,9 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/v1/messages", bare(get(messages::list)))
         .route("/v1/analytics/sales", bare(get(analytics::sales)))
         .route("/v1/analytics/top-products", bare(get(analytics::top_products)))
-        .route_layer(from_fn(negotiation::offers_json));
+        .route_layer(from_fn(negotiation::offers_json))
+        .route_layer(content_coding::layer())
+        .route_layer(from_fn(content_coding::negotiate));
     // streams stay open: they are counted on their own, and so can never shed the requests above
     let streams = Router::new()
         .route("/v1/orders/{id}/events", get(order_events::events))
@@ -52,16 +55,20 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/problems/{code}", bare(get(problem_pages::page)))
         .route_layer(from_fn(negotiation::offers_html));
 
-    api.merge(streams)
+    let routes = api
+        .merge(streams)
         .merge(pages)
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || {
             Problem::new(ProblemCode::MethodNotAllowed, "the header Allow names the methods of this path")
         })
         .layer(from_fn(framing::refuse_ambiguous))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(observe::observe))
-        .with_state(gateway)
+        .layer(CatchPanicLayer::custom(panicked));
+    let routes = match cross_origin::layer(&gateway.allowed_origins) {
+        Some(cors) => routes.layer(from_fn_with_state(cors, cross_origin::share)),
+        None => routes,
+    };
+    routes.layer(from_fn(observe::observe)).with_state(gateway)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
