@@ -194,9 +194,16 @@ impl Customer {
         if let Some(after) = after {
             request = request.header("Last-Event-ID", after);
         }
-        let response = request.send().await.expect("the gateway answers");
-        assert_eq!(response.status(), StatusCode::OK);
-        Events(response.bytes_stream().eventsource().boxed())
+        Events(open(request).await)
+    }
+
+    /// Opens the stream of sales; `after` is the id of the last event that came.
+    pub async fn live_sales(&self, after: Option<&str>) -> LiveSales {
+        let mut request = self.request(Method::GET, "/v1/analytics/live", None);
+        if let Some(after) = after {
+            request = request.header("Last-Event-ID", after);
+        }
+        LiveSales(open(request).await)
     }
 
     /// The account's id.
@@ -230,8 +237,44 @@ impl Customer {
     }
 }
 
+/// Server-sent events as they come. An id without data is none.
+type Stream = BoxStream<'static, Result<Event, EventStreamError<reqwest::Error>>>;
+
+async fn open(request: RequestBuilder) -> Stream {
+    let response = request.send().await.expect("the gateway answers");
+    assert_eq!(response.status(), StatusCode::OK);
+    response.bytes_stream().eventsource().boxed()
+}
+
+/// The next event; `None` when the stream has ended.
+async fn next(stream: &mut Stream) -> Option<Event> {
+    let next = tokio::time::timeout(SOON * 2, stream.next()).await.expect("the stream goes on or ends")?;
+    Some(next.expect("the stream is not cut"))
+}
+
 /// An order's events as they come.
-pub struct Events(BoxStream<'static, Result<Event, EventStreamError<reqwest::Error>>>);
+pub struct Events(Stream);
+
+/// Sales as they change.
+pub struct LiveSales(Stream);
+
+/// A window that changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SalesEvent {
+    /// Where to go on from.
+    pub id: String,
+    /// The window, as `GET /v1/analytics/sales` tells it.
+    pub window: Value,
+}
+
+impl LiveSales {
+    /// The next window that changed; the stream ends only with the gateway, and after 15 minutes.
+    pub async fn next(&mut self) -> SalesEvent {
+        let event = next(&mut self.0).await.expect("the stream goes on");
+        assert_eq!(event.event, "sales.updated");
+        SalesEvent { id: event.id, window: serde_json::from_str(&event.data).expect("JSON") }
+    }
+}
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -247,8 +290,7 @@ pub struct OrderEvent {
 impl Events {
     /// The next event; `None` when the stream has ended.
     pub async fn next(&mut self) -> Option<OrderEvent> {
-        let next = tokio::time::timeout(SOON * 2, self.0.next()).await.expect("the stream goes on or ends")?;
-        let event = next.expect("the stream is not cut");
+        let event = next(&mut self.0).await?;
         Some(OrderEvent {
             id: event.id.parse().expect("a version"),
             event: event.event,

@@ -1,15 +1,17 @@
 //! Analytics counts what the letters say, and keeps each of them for the timeline of its order.
 //!
 //! It is a projection: its tables can be thrown away and built again from the topics. Start at [`consumers`], where a letter
-//! becomes rows; then [`letter`], which says what a letter counts for; then [`span`], the windows that figures are asked in.
-//! Apart from all that is [`high_value`]: letters in, letters out, no table.
+//! becomes rows; then [`letter`], which says what a letter counts for; then [`span`], the windows that figures are asked in;
+//! then [`watch`](mod@watch), which tells them as they change. Apart from all that is [`high_value`]: letters in, letters out, no table.
 
 pub mod consumers;
 pub mod high_value;
 pub mod letter;
 pub mod span;
+pub mod watch;
 
 mod config;
+mod encode;
 mod error;
 mod grpc;
 mod letter_json;
@@ -17,6 +19,7 @@ mod store;
 
 pub use config::Config;
 pub use error::AnalyticsError;
+pub use store::Position;
 
 use consumer::admin::Stream;
 use contracts::{analytics::v1::analytics_service_server::AnalyticsServiceServer, topics};
@@ -60,11 +63,13 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     tls.serve(config.listen_addr, routes, &shutdown).await
 }
 
-/// Starts to read letters, and gives the calls that analytics answers.
+/// Starts to read letters and to look for watchers, and gives the calls that analytics answers.
 pub fn start(config: &Config, deps: Deps) -> Routes {
     deps.shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     let settings =
         high_value::Settings { kafka: config.kafka.clone(), threshold: config.high_value_from_minor.clone() };
     deps.shutdown.spawn_part("high-value orders", high_value::run(settings, deps.shutdown.token()));
-    Routes::new(AnalyticsServiceServer::new(grpc::Analytics::new(deps)))
+    let (watches, new_watches) = watch::watches();
+    deps.shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
+    Routes::new(AnalyticsServiceServer::new(grpc::Analytics::new(deps, watches)))
 }

@@ -94,7 +94,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
+    headers.get_all(header::CONTENT_ENCODING).iter().any(|encoding| encoding != "identity")
 }
 
 fn not_json() -> Problem {

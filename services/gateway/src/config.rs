@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::{Args, Parser};
 use service_runtime::config::TlsConfig;
 
-use crate::client_address::TrustedProxies;
+use crate::{client_address::TrustedProxies, cross_origin::AllowedOrigins};
 
 /// `gateway serve`.
 #[derive(Debug, Parser)]
@@ -60,8 +60,8 @@ pub struct Config {
     #[arg(long, env = "REQUESTS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub requests_max: u32,
 
-    /// Streams of events at once, beside those requests; more are refused with 503. Each is a call to order under way, and
-    /// order takes 1,024 of these on one connection.
+    /// Streams of events at once, beside those requests; more are refused with 503. Each is a call to order or analytics under
+    /// way, which take 1,024 of these on one connection.
     #[arg(long, env = "SSE_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub sse_streams_max: u32,
 
@@ -73,6 +73,10 @@ pub struct Config {
     /// X-Forwarded-For and Forwarded are not looked at.
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
     pub trusted_proxies: TrustedProxies,
+
+    /// Origins whose pages may use the API, like `https://shop.example`, separated by commas; `*`: any; empty: none.
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "")]
+    pub cors_allowed_origins: AllowedOrigins,
 
     /// How services speak with each other.
     #[command(flatten)]

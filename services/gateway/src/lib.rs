@@ -7,6 +7,7 @@ pub mod body;
 pub mod caller;
 pub mod client_address;
 pub mod config;
+pub mod cross_origin;
 pub mod fields;
 pub mod keys;
 pub mod openapi;
@@ -20,6 +21,8 @@ mod account_json;
 mod accounts;
 mod analytics;
 mod cancel_order;
+mod content_coding;
+mod event_stream;
 mod follow;
 mod framing;
 mod idempotency_key;
@@ -42,6 +45,7 @@ mod product_json;
 mod products;
 mod rate_limits;
 mod revision;
+mod sales_events;
 mod sales_json;
 mod shipment_json;
 mod shipments;
@@ -71,7 +75,9 @@ use service_runtime::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{config::Config, keys::Keys, rate_limits::RateLimits, token::Tokens};
+use crate::{
+    config::Config, cross_origin::AllowedOrigins, keys::Keys, rate_limits::RateLimits, token::Tokens,
+};
 
 /// How long a call to another service may take, unless its route says otherwise.
 pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
@@ -89,6 +95,8 @@ pub struct Gateway {
     pub(crate) shipping: ShippingServiceClient<Channel>,
     pub(crate) notification: NotificationServiceClient<Channel>,
     pub(crate) analytics: AnalyticsServiceClient<Channel>,
+    /// On a connection of its own, like [`Self::watched_orders`].
+    pub(crate) watched_sales: AnalyticsServiceClient<Channel>,
     /// Who calls.
     pub(crate) tokens: Tokens,
     /// The keys that tokens are verified with.
@@ -99,6 +107,8 @@ pub struct Gateway {
     pub(crate) requests: Semaphore,
     /// One permit for each stream of events.
     pub(crate) event_streams: Arc<Semaphore>,
+    /// Whose pages may use the API.
+    pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -127,8 +137,10 @@ impl Gateway {
             notification: NotificationServiceClient::new(tls.channel(&config.notification_url)?),
             analytics: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?),
             rate_limits: Arc::new(RateLimits::new(config)),
+            watched_sales: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?),
             requests: Semaphore::new(config.requests_max as usize),
             event_streams: Arc::new(Semaphore::new(config.sse_streams_max as usize)),
+            allowed_origins: config.cors_allowed_origins.clone(),
             shutdown: shutdown.clone(),
         })
     }

@@ -4,7 +4,7 @@ use aide::OperationOutput;
 use axum::{
     http::{
         HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
@@ -150,6 +150,10 @@ impl IntoResponse for Problem {
         match status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // what a body may be packed with: nothing (RFC 9110, section 15.5.16)
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

@@ -36,10 +36,11 @@ pub fn of_content(request: &HeaderMap, object: &impl Serialize) -> Response {
 }
 
 fn answer(request: &HeaderMap, tag: &str, object: &impl Serialize) -> Response {
-    let mut response = if is_held(request, tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(CONTENT_TYPE, "application/json")], json(object)).into_response()
+    let (mut response, tag) = match held(request, tag) {
+        // under the name by which the client has it: a cache that has it packed, so under a weak tag, may not take a strong one
+        // for it (RFC 9111, section 4.3.4)
+        Some(named) => (StatusCode::NOT_MODIFIED.into_response(), named),
+        None => (([(CONTENT_TYPE, "application/json")], json(object)).into_response(), tag),
     };
     response.headers_mut().insert(ETAG, HeaderValue::from_str(tag).expect("digits and quotes"));
     response
@@ -49,31 +50,35 @@ fn json(object: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(object).expect("our objects have text keys, and nothing else can fail")
 }
 
-/// Whether If-None-Match names this tag, by the weak comparison that RFC 9110 asks for.
-fn is_held(request: &HeaderMap, tag: &str) -> bool {
+/// The tag as If-None-Match names it, by the weak comparison that RFC 9110 asks for; as it is where that names any.
+fn held<'a>(request: &'a HeaderMap, tag: &'a str) -> Option<&'a str> {
     let values = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|held| held == "*" || held.strip_prefix("W/").unwrap_or(held) == tag)
+    let named = tags.find(|held| *held == "*" || held.strip_prefix("W/").unwrap_or(held) == tag)?;
+    Some(if named == "*" { tag } else { named })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn status(if_none_match: &'static str) -> StatusCode {
+    fn answered(if_none_match: &'static str) -> (StatusCode, String) {
         let request = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(if_none_match))]);
         let response = of_version(&request, 3, &"object");
-        assert_eq!(response.headers()[ETAG], "\"3\"");
-        response.status()
+        (response.status(), response.headers()[ETAG].to_str().unwrap().to_owned())
     }
 
     #[test]
-    fn a_client_that_has_the_version_is_not_sent_it_again() {
-        for held in ["\"3\"", "W/\"3\"", "\"1\", \"3\"", "*"] {
-            assert_eq!(status(held), StatusCode::NOT_MODIFIED, "{held}");
+    fn a_client_that_has_the_version_is_not_sent_it_again_and_told_its_tag_as_it_knows_it() {
+        let (strong, weak) = ("\"3\"".to_owned(), "W/\"3\"".to_owned());
+        for held in ["\"3\"", "\"1\", \"3\"", "W/\"1\",\"3\"", "*"] {
+            assert_eq!(answered(held), (StatusCode::NOT_MODIFIED, strong.clone()), "{held}");
         }
-        for other in ["\"2\"", "3", "", "\"33\""] {
-            assert_eq!(status(other), StatusCode::OK, "{other}");
+        for held in ["W/\"3\"", "\"1\", W/\"3\""] {
+            assert_eq!(answered(held), (StatusCode::NOT_MODIFIED, weak.clone()), "{held}");
+        }
+        for other in ["\"2\"", "W/\"2\"", "3", "", "\"33\""] {
+            assert_eq!(answered(other), (StatusCode::OK, strong.clone()), "{other}");
         }
     }
 

@@ -21,8 +21,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use crate::{
-    Gateway, accounts, analytics, body, cancel_order, framing, messages, negotiation, observe, openapi, order_events,
-    orders, overload, place_order, problem::Problem, problem_pages, products, rate_limits,
+    Gateway, accounts, analytics, body, cancel_order, content_coding, cross_origin, framing, messages, negotiation,
+    observe, openapi, order_events, orders, overload, place_order, problem::Problem, problem_pages, products,
+    rate_limits, sales_events,
     shipments, timeline,
 };
 
@@ -46,7 +47,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
                 .route_layer(from_fn(negotiation::offers_html)),
         );
 
-    described
+    let routes = described
         .merge(about)
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || {
@@ -54,9 +55,12 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         })
         .layer(from_fn(framing::refuse_ambiguous))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(gateway.clone(), rate_limits::limit))
-        .layer(from_fn(observe::observe))
-        .with_state(gateway)
+        .layer(from_fn_with_state(gateway.clone(), rate_limits::limit));
+    let routes = match cross_origin::layer(&gateway.allowed_origins) {
+        Some(cors) => routes.layer(from_fn_with_state(cors, cross_origin::share)),
+        None => routes,
+    };
+    routes.layer(from_fn(observe::observe)).with_state(gateway)
 }
 
 /// The routes that programs use, and what is said of them.
@@ -104,10 +108,13 @@ pub fn described(gateway: &Arc<Gateway>) -> (Router<Arc<Gateway>>, OpenApi) {
             "/v1/analytics/top-products",
             bare(get_with(analytics::top_products, analytics::top_products_docs)),
         )
-        .route_layer(from_fn(negotiation::offers_json));
+        .route_layer(from_fn(negotiation::offers_json))
+        .route_layer(content_coding::layer())
+        .route_layer(from_fn(content_coding::negotiate));
     // streams stay open: they are counted on their own, and so can never shed the requests above
     let streams = ApiRouter::new()
         .api_route("/v1/orders/{id}/events", get_with(order_events::events, order_events::events_docs))
+        .api_route("/v1/analytics/live", get_with(sales_events::live, sales_events::live_docs))
         .route_layer(from_fn(negotiation::offers_events));
     let pages = ApiRouter::new()
         .api_route("/problems/{code}", bare(get_with(problem_pages::page, problem_pages::page_docs)))

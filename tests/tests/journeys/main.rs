@@ -12,6 +12,7 @@ mod every_arrow;
 mod followers;
 mod idempotency;
 mod kill_points;
+mod live_sales;
 mod one_trace;
 mod operator_log;
 mod operators;

@@ -28,6 +28,8 @@ pub const CANCEL: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/cancel
 pub const DISPATCH: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/dispatch";
 pub const EVENTS: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/events";
 
+pub const LIVE: &str = "/v1/analytics/live";
+
 /// The services that a gateway asks.
 pub const ASKED: [&str; 6] = ["accounts", "order", "inventory", "shipping", "notification", "analytics"];
 
@@ -60,6 +62,7 @@ pub const ROUTES: [(&str, &str, Who, Option<&str>); 18] = [
     ("GET", "/v1/messages", Who::Both, None),
     ("GET", "/v1/analytics/sales", Who::Operator, None),
     ("GET", "/v1/analytics/top-products", Who::Operator, None),
+    ("GET", LIVE, Who::Operator, None),
 ];
 
 /// A signing key as accounts has one.

@@ -87,3 +87,16 @@ async fn it_counts_what_it_refused_by_the_limit() {
         assert!(metrics.contains(&line), "{metrics}");
     }
 }
+
+#[tokio::test]
+async fn an_origin_that_is_none_ends_the_start_with_64_and_one_line_that_names_the_variable() {
+    for wrong in ["shop.example", "https://shop.example/", "https://shop.example,*", "https://xn--bcher-kva.example/"] {
+        let mut gateway = tokio::process::Command::new(env!("CARGO_BIN_EXE_gateway"));
+        let ending = gateway.arg("serve").env("CORS_ALLOWED_ORIGINS", wrong).kill_on_drop(true).output();
+        let ended = tokio::time::timeout(SOON, ending).await.expect("it does not serve").unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(64), "{wrong}: {said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{wrong}: {said}");
+        assert!(said.contains("(environment variable CORS_ALLOWED_ORIGINS)"), "{wrong}: {said}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use contracts::problem::ProblemCode;
 
-use crate::client::{CANCEL, DISPATCH, EVENTS, ROUTES, Who, problem_in, refused, start, with};
+use crate::client::{CANCEL, DISPATCH, EVENTS, LIVE, ROUTES, Who, problem_in, refused, start, with};
 
 #[tokio::test]
 async fn what_is_not_there_is_404() {
@@ -48,6 +48,7 @@ async fn another_method_is_405_and_allow_names_the_right_ones() {
         ("/v1/messages", "GET,HEAD"),
         ("/v1/analytics/sales", "GET,HEAD"),
         ("/v1/analytics/top-products", "GET,HEAD"),
+        (LIVE, "GET,HEAD"),
         ("/.well-known/jwks.json", "GET,HEAD"),
         ("/problems/invalid", "GET,HEAD"),
     ] {
@@ -72,8 +73,10 @@ async fn who_takes_nothing_that_a_route_answers_with_is_told_so() {
             "{method} {path}"
         );
     }
-    let stream = gateway.right_from("GET", EVENTS, Who::Customer, None).header("accept", "application/json");
-    assert_eq!(refused(stream).await, with(406, "not-acceptable"));
+    for (path, who) in [(EVENTS, Who::Customer), (LIVE, Who::Operator)] {
+        let stream = gateway.right_from("GET", path, who, None).header("accept", "application/json");
+        assert_eq!(refused(stream).await, with(406, "not-acceptable"), "{path}");
+    }
     let page = gateway.request("GET", "/problems/invalid").header("accept", "application/json");
     assert_eq!(refused(page).await, with(406, "not-acceptable"));
 }
