@@ -20,7 +20,7 @@ pub use error::AnalyticsError;
 
 use consumer::admin::Stream;
 use contracts::{analytics::v1::analytics_service_server::AnalyticsServiceServer, topics};
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -65,5 +65,6 @@ pub fn start(config: &Config, deps: Deps) -> Routes {
     let settings =
         high_value::Settings { kafka: config.kafka.clone(), threshold: config.high_value_from_minor.clone() };
     deps.shutdown.spawn_part("high-value orders", high_value::run(settings, deps.shutdown.token()));
-    Routes::new(AnalyticsServiceServer::new(grpc::Analytics::new(deps)))
+    let server = AnalyticsServiceServer::new(grpc::Analytics::new(deps));
+    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
