@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults chaos servers bench counts check k8s-check observe-check compose-test advisories
+.PHONY: help build up down demo test test-faults chaos servers bench counts check k8s-check observe-check grpc-check compose-test advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -79,6 +79,10 @@ k8s-check: ## the manifests in k8s/, without a cluster; then the checks themselv
 observe-check: ## what Prometheus scrapes and alerts on, by its own tool; when alerts are raised and when not; needs Go
 	scripts/tool promtool check config deploy/observe/prometheus.yml
 	scripts/tool promtool test rules deploy/observe/rules-test.yml
+
+# apart from test: it needs Go; on the build of `make test`
+grpc-check: ## docs/grpc.md as its reader types it, with grpcurl; needs Go
+	GRPCURL=$$(scripts/tool --where grpcurl) target/debug/with-servers cargo test --locked --workspace --test grpc_page -- --ignored
 
 # the engine is the one that is there, or that POSTBOX_ENGINE names; without one it says so and tries nothing
 compose-test: ## the images and docker-compose.yml, live: built, started, ordered from, killed, audited; needs Docker

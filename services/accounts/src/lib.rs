@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use contracts::accounts::v1::accounts_service_server::AccountsServiceServer;
 use outbox::{Relay, Waker};
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, clock::Clock, config::OpsConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -62,6 +62,7 @@ pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     ops::serve(&ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let deps = Deps { pool, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
-    let service = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
-    tls.serve(config.listen_addr, Routes::new(service), &shutdown).await
+    let server = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
+    let server = server.max_decoding_message_size(MESSAGE_BYTES_MAX);
+    tls.serve(config.listen_addr, Routes::new(server), &shutdown).await
 }

@@ -23,7 +23,7 @@ pub use store::Position;
 
 use consumer::admin::Stream;
 use contracts::{analytics::v1::analytics_service_server::AnalyticsServiceServer, topics};
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -71,5 +71,6 @@ pub fn start(config: &Config, deps: Deps) -> Routes {
     deps.shutdown.spawn_part("high-value orders", high_value::run(settings, deps.shutdown.token()));
     let (watches, new_watches) = watch::watches();
     deps.shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
-    Routes::new(AnalyticsServiceServer::new(grpc::Analytics::new(deps, watches)))
+    let server = AnalyticsServiceServer::new(grpc::Analytics::new(deps, watches));
+    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

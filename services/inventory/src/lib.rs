@@ -42,7 +42,7 @@ pub use take_back::take_back_in_tx;
 
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, config::BatchConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -78,5 +78,6 @@ pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Route
 
 /// The calls that inventory answers.
 pub fn routes(pool: PgPool, batches: BatchConfig, shutdown: &Shutdown) -> Routes {
-    Routes::new(InventoryServiceServer::new(grpc::Inventory::new(pool, batches, shutdown.clone())))
+    let server = InventoryServiceServer::new(grpc::Inventory::new(pool, batches, shutdown.clone()));
+    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

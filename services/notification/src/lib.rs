@@ -25,7 +25,7 @@ use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
     notification::v1::notification_service_server::NotificationServiceServer,
 };
-use rpc::{Channel, Tls};
+use rpc::{Channel, MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
@@ -75,7 +75,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 pub fn start(config: &Config, tls: &Tls, mailer: Mailer, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
     let deps = Deps {
         pool,
-        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?),
+        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX),
         mailer: Arc::new(mailer),
         written: Arc::default(),
         shutdown: shutdown.clone(),
@@ -83,5 +84,6 @@ pub fn start(config: &Config, tls: &Tls, mailer: Mailer, pool: PgPool, shutdown:
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     shutdown.spawn_part("delivery", delivery::run(deps.clone()));
     shutdown.spawn_part("backlog", backlog::run(deps.clone()));
-    Ok(Routes::new(NotificationServiceServer::new(grpc::Notification::new(deps))))
+    let server = NotificationServiceServer::new(grpc::Notification::new(deps));
+    Ok(Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX)))
 }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use contracts::payment::v1::payment_service_server::PaymentServiceServer;
 use outbox::{Relay, Waker};
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -93,5 +93,6 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("new charge work", worker::attempt_new(deps.clone(), new_work));
     shutdown.spawn_part("repeated charge work", worker::attempt_again(deps.clone()));
     shutdown.spawn_part("backlog", backlog::run(pool, shutdown.clone()));
-    tls.serve(config.listen_addr, Routes::new(PaymentServiceServer::new(PaymentApi::new(deps))), &shutdown).await
+    let server = PaymentServiceServer::new(PaymentApi::new(deps)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    tls.serve(config.listen_addr, Routes::new(server), &shutdown).await
 }

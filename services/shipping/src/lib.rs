@@ -32,7 +32,7 @@ use contracts::{
     shipping::v1::shipping_service_server::ShippingServiceServer,
 };
 use outbox::{Relay, Waker};
-use rpc::{Channel, Tls};
+use rpc::{Channel, MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -69,7 +69,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let deps = Deps {
         pool: pool.clone(),
-        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?),
+        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX),
         relay: relay.waker(),
         new_questions: Arc::default(),
         dispatch_after: config.dispatch_after(),
@@ -88,5 +89,6 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 
 /// The calls that shipping answers.
 pub fn routes(deps: Deps) -> Routes {
-    Routes::new(ShippingServiceServer::new(grpc::Shipping::new(deps)))
+    let server = ShippingServiceServer::new(grpc::Shipping::new(deps));
+    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
