@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults chaos servers bench counts check k8s-check observe-check compose-test advisories
+.PHONY: help build up down demo test test-faults fuzz schemathesis chaos servers bench counts check k8s-check observe-check compose-test advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -40,6 +40,10 @@ test: ## every test but the fault rows, with a real Postgres and a real Kafka
 test-faults: ## the fault table, short: services and servers killed, cut off, paused while customers order
 	cargo build --locked --workspace --bins --tests
 	target/debug/faults --short
+
+# make fuzz FOR=1m NAMES='tokens psp/books': those alone, shorter. KEEP=1 only keeps what is worth it of what was found
+fuzz: ## whatever strangers may send, by libFuzzer: each target for FOR=10m; what breaks something becomes a test
+	scripts/fuzz --for $(or $(FOR),10m) $(if $(KEEP),--keep) $(NAMES)
 
 # the services as they are released, without kill points; what needs those takes the programs of the other build
 chaos: ## the fault table, long, on an optimised build; writes the figures into docs/reliability.md

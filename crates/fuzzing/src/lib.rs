@@ -1,7 +1,7 @@
 //! Properties that must hold of whatever strangers send, and somebody who sends it.
 //!
-//! A target is an ordinary test with [`target!`] in it: a name, some inputs as they should be or nearly so, and a property of bytes that
-//! panics where it does not hold. It is tried in two ways:
+//! A target is an ordinary test of a library, in a module `fuzz`, with [`target!`] in it: a name, some inputs as they should be or nearly so,
+//! and a property of bytes that panics where it does not hold. It is tried in two ways:
 //!
 //! - in every run of the tests, with its examples, with what was kept in `corpus/NAME` of its package, and with some thousand inputs that
 //!   are made of those ([`changes`]): the same ones in every run;
@@ -40,8 +40,7 @@ macro_rules! target {
 #[macro_export]
 macro_rules! target {
     ($name:literal, $examples:expr, $property:expr $(,)?) => {{
-        let sown = $crate::sow($examples);
+        $crate::sow($examples);
         $crate::bolero::check!(name = $name).for_each($crate::unwinding($property));
-        drop(sown);
     }};
 }

@@ -163,7 +163,7 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
+mod fuzz {
     use axum::http::HeaderValue;
 
     use super::*;

@@ -82,7 +82,7 @@ pub fn replayed(again: bool) -> AppendHeaders<Option<(HeaderName, &'static str)>
 }
 
 #[cfg(test)]
-mod tests {
+mod fuzz {
     use axum::http::HeaderValue;
 
     use super::*;
