@@ -45,6 +45,10 @@ test-faults: ## the fault table, short: services and servers killed, cut off, pa
 fuzz: ## whatever strangers may send, by libFuzzer: each target for FOR=10m; what breaks something becomes a test
 	scripts/fuzz --for $(or $(FOR),10m) $(if $(KEEP),--keep) $(NAMES)
 
+# apart from test: it needs PyPI. EXAMPLES=20 is quicker; SEED=… repeats a run
+schemathesis: build ## a running platform against its own interface description, as a customer and as an operator; needs PyPI
+	scripts/schemathesis $(if $(EXAMPLES),--examples $(EXAMPLES)) $(PORTS) $(if $(SEED),--seed $(SEED))
+
 # the services as they are released, without kill points; what needs those takes the programs of the other build
 chaos: ## the fault table, long, on an optimised build; writes the figures into docs/reliability.md
 	cargo build --locked --release --workspace --exclude journeys --bins
