@@ -98,7 +98,9 @@ const fn advice(code: ProblemCode) -> &'static str {
             "Your first request with this key is still being answered. Wait a moment and repeat it."
         }
         ProblemCode::IdempotencyKeyReused => "This key was used for another request. Use a new one.",
-        ProblemCode::RateLimited => "Wait as many seconds as <code>Retry-After</code> says.",
+        ProblemCode::RateLimited => {
+            "Wait as many seconds as <code>Retry-After</code> says. Every answer tells in <code>RateLimit</code> how many requests are left."
+        }
         ProblemCode::Unavailable => {
             "Wait as many seconds as <code>Retry-After</code> says and send the same request again, with the same Idempotency-Key if it had one."
         }

@@ -146,7 +146,8 @@ pub async fn start_without_keys(settings: &[&str]) -> Running {
     let mut args: Vec<&str> = args.collect();
     // a setting of the test takes the place of the one above
     args.retain(|arg| !settings.iter().any(|setting| setting.split('=').next() == arg.split('=').next()));
-    let Cli::Serve(config) = Cli::try_parse_from(args.into_iter().chain(settings.iter().copied())).unwrap();
+    let cli = Cli::try_parse_from(args.into_iter().chain(settings.iter().copied())).unwrap();
+    let (Cli::Serve(config) | Cli::Openapi(config)) = cli;
     let shutdown = Shutdown::new();
     let gateway = Arc::new(Gateway::new(&config, &shutdown).unwrap());
     let key = Key::new("first");
