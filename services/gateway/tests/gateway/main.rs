@@ -7,6 +7,7 @@ mod bodies;
 mod client;
 mod connections;
 mod events;
+mod interface;
 mod limits;
 mod process;
 mod requests;
