@@ -107,10 +107,11 @@ impl PageQuery {
         }
     }
 
-    /// Where the page begins; `None` at the beginning.
-    pub fn cursor<C: FromStr>(&self) -> Result<Option<C>, Refusal> {
+    /// Where the page begins; `None` at the beginning. A cursor has the one spelling in which [`Page::of`] writes it.
+    pub fn cursor<C: FromStr + Display>(&self) -> Result<Option<C>, Refusal> {
         let read = self.cursor.as_deref().map(|cursor| {
-            cursor.parse().map_err(|_| Refusal::invalid(format!("`{cursor}` is no cursor that this list has given")))
+            let read = cursor.parse::<C>().ok().filter(|read| read.to_string() == cursor);
+            read.ok_or_else(|| Refusal::invalid(format!("`{cursor}` is no cursor that this list has given")))
         });
         read.transpose()
     }
@@ -138,6 +139,8 @@ pub async fn uncut<T: Send + 'static>(work: impl Future<Output = Result<T, Refus
 
 #[cfg(test)]
 mod tests {
+    use axum::{extract::Query, http::Uri};
+
     use super::*;
 
     #[test]
@@ -156,6 +159,29 @@ mod tests {
             assert_eq!(query(Some(limit), None).limit().unwrap_err().status, StatusCode::BAD_REQUEST);
         }
         assert_eq!(query(None, Some("12")).cursor::<i64>(), Ok(Some(12)));
-        assert_eq!(query(None, Some("x")).cursor::<i64>().unwrap_err().status, StatusCode::BAD_REQUEST);
+        for wrong in ["", "x", "+12", "012", " 12"] {
+            assert_eq!(query(None, Some(wrong)).cursor::<i64>().unwrap_err().status, StatusCode::BAD_REQUEST, "{wrong}");
+        }
+    }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn a_page_begins_only_where_a_list_has_said_that_one_does() {
+            fuzzing::target!("cursors", &["limit=20&cursor=12", "cursor=-9223372036854775808", "cursor=%2B1", "limit=101"], |bytes| {
+                let Ok(uri) = Uri::try_from([b"/?".as_slice(), bytes].concat()) else { return };
+                let Ok(Query(query)) = Query::<PageQuery>::try_from_uri(&uri) else { return };
+                assert!(query.limit().is_ok_and(|limit| (1..=PAGE_MAX).contains(&limit)) || query.limit().is_err());
+                match query.cursor::<i64>() {
+                    Ok(None) => assert_eq!(query.cursor, None),
+                    Ok(Some(id)) => assert_eq!(Page::of(vec![id], 1, |id| *id).next_cursor, query.cursor),
+                    Err(refusal) => {
+                        assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+                        assert!(query.cursor.is_some());
+                    }
+                }
+            });
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     page::{self, ListJson},
     problem::Problem,
     sales_json::{ProductSalesJson, SalesJson},
-    spelling::Spelled,
+    spelling::{Spelled, TIME},
 };
 
 /// The latest time that is taken: 2200-01-01. Nobody sells later, and far beyond it windows cannot be counted.
@@ -51,14 +51,14 @@ impl FromStr for Moment {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let time = text.parse().ok().filter(|time| (Timestamp::UNIX_EPOCH..=LATEST).contains(time));
+        let time = text.parse().ok().filter(|time| TIME.is_of(text) && (Timestamp::UNIX_EPOCH..=LATEST).contains(time));
         time.map(Self).ok_or("must be a time from 1970 to 2200, like 2026-11-21T09:00:00Z")
     }
 }
 
 impl Spelled for Moment {
     fn schema() -> serde_json::Value {
-        json!({"type": "string", "format": "date-time"})
+        json!({"type": "string", "format": "date-time", "pattern": TIME.pattern})
     }
 }
 

@@ -161,3 +161,27 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = values.next()?.to_str().ok()?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && values.next().is_none()).then(|| token.trim_start())
 }
+
+#[cfg(test)]
+mod fuzz {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_the_whole_rest_of_the_one_header_that_has_it() {
+        let examples = ["Bearer abc.def.ghi", "bearer  a b", "Basic abc", "Bearer a\nBearer a", "Bearer", " Bearer \tx"];
+        fuzzing::target!("bearer", &examples, |bytes| {
+            let mut headers = HeaderMap::new();
+            for line in bytes.split(|&byte| byte == b'\n') {
+                let Ok(value) = HeaderValue::from_bytes(line) else { return };
+                headers.append(AUTHORIZATION, value);
+            }
+            let Some(token) = bearer_token(&headers) else { return };
+            let value = headers[AUTHORIZATION].to_str().expect("it was read");
+            assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
+            assert_eq!(value.to_ascii_lowercase().strip_prefix("bearer ").map(str::trim_start), Some(token.to_ascii_lowercase().as_str()));
+            assert!(value.ends_with(token));
+        });
+    }
+}

@@ -254,4 +254,44 @@ mod tests {
             assert!(refused.to_string().contains(wrong), "{wrong}: {refused}");
         }
     }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn whatever_a_client_writes_himself_he_is_nobody_but_the_one_whom_the_proxy_names_or_nobody() {
+            const CLIENT: &str = "192.0.2.1";
+            let examples = [
+                "x203.0.113.9, 198.51.100.7\nx[2001:db8:2::1]:4711, 10.2.3.4",
+                "ffor=203.0.113.9;proto=https;by=10.0.0.1, For=\"[2001:db8:2::1]:80\"",
+                "ffor=203.0.113.9;x=\", for=198.51.100.7, \\\"\nx203.0.113.9",
+                "ffor=\"\\\nf;=,=;\"\nx,,",
+            ];
+            fuzzing::target!("forwarded", &examples, |bytes| {
+                let Ok(text) = str::from_utf8(bytes) else { return };
+                let of = |kind: char| text.split('\n').filter_map(move |line| line.strip_prefix(kind));
+                let sent: Vec<(HeaderName, &str)> =
+                    of('x').map(|line| (X_FORWARDED_FOR, line)).chain(of('f').map(|line| (FORWARDED, line))).collect();
+                if sent.iter().any(|(_, line)| HeaderValue::from_bytes(line.as_bytes()).is_err()) {
+                    return;
+                }
+                assert_eq!(client("198.51.100.1", &sent), "198.51.100.1");
+                // as each of the two is added to by a proxy: in a line of its own, or at the end of the client's last
+                for (name, own) in [(X_FORWARDED_FOR, CLIENT.to_owned()), (FORWARDED, format!("for={CLIENT}"))] {
+                    let this: Vec<_> = sent.iter().filter(|(other, _)| *other == name).cloned().collect();
+                    let with = |before: &[(HeaderName, &str)], line: &str| {
+                        let last = [(name.clone(), line)];
+                        client(PROXY, &[before, last.as_slice()].concat())
+                    };
+                    assert_eq!(with(&this, &own), CLIENT);
+                    let is_nobody_else = |told: &str| [CLIENT, PROXY].contains(&told);
+                    assert!(is_nobody_else(&with(&sent, &own)));
+                    let Some(((_, last), before)) = this.split_last() else { continue };
+                    let told = with(before, &format!("{last}, {own}"));
+                    assert!(is_nobody_else(&told), "{told}");
+                    assert!(name == FORWARDED || !last.is_ascii() || told == CLIENT, "{told}");
+                }
+            });
+        }
+    }
 }

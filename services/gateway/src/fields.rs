@@ -242,13 +242,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A whole number written as text, as in a query.
+    /// A whole number written as text, as in a query: as JSON writes it, without a plus and zeros before it.
     pub fn whole_number_in_text(&self, range: RangeInclusive<i64>) -> Result<i64, Noted> {
         let Tree::Text(text) = self.or_described(|| whole_number_schema(&range))? else {
             return self.wrong("must be text");
         };
-        match text.parse() {
-            Ok(number) if range.contains(&number) => Ok(number),
+        match text.parse::<i64>() {
+            Ok(number) if range.contains(&number) && number.to_string() == *text => Ok(number),
             _ => self.wrong(whole_number_from(&range)),
         }
     }
@@ -462,5 +462,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

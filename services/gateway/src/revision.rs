@@ -88,4 +88,31 @@ mod tests {
         assert_eq!(tag("one"), tag("one"));
         assert_ne!(tag("one"), tag("two"));
     }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn a_tag_is_held_wherever_it_stands_and_no_part_of_it_is() {
+            fuzzing::target!("etags", &["\"3\"", "W/\"1\", \"33\"\n*", "\"a, \"3\"", "W/W/\"3\",,*/*"], |bytes| {
+                let held = |lines: &[&[u8]]| {
+                    let mut request = HeaderMap::new();
+                    for line in lines {
+                        request.append(IF_NONE_MATCH, HeaderValue::from_bytes(line).ok()?);
+                    }
+                    Some(is_held(&request, "\"3\""))
+                };
+                let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
+                let Some(is_held) = held(&lines) else { return };
+                let backwards: Vec<&[u8]> = lines.iter().rev().copied().collect();
+                assert_eq!(held(&backwards), Some(is_held));
+                assert_eq!(held(&[lines.as_slice(), &[b"\"4\", 3".as_slice()]].concat()), Some(is_held));
+                for own in [b"\"3\"".as_slice(), b"\"1\" ,W/\"3\"", b"*"] {
+                    assert_eq!(held(&[lines.as_slice(), &[own]].concat()), Some(true));
+                }
+                let names = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
+                assert!(!is_held || names(b"\"3\"") || names(b"*"));
+            });
+        }
+    }
 }

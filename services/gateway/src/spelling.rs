@@ -31,6 +31,12 @@ pub static CURRENCY: Spelling = Spelling::new("^[A-Z]{3}$", "must be an ISO 4217
 /// A card token, which the card network gives a meaning.
 pub static CARD_TOKEN: Spelling = Spelling::new("^[!-~]+$", "must be printable ASCII without spaces");
 
+/// A time as RFC 3339 has it; not every spelling of one is one. Leap seconds are none.
+pub static TIME: Spelling = Spelling::new(
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$",
+    "must be a time like 2026-11-21T09:00:00Z",
+);
+
 impl Spelling {
     const fn new(pattern: &'static str, must: &'static str) -> Self {
         Self { pattern, must, compiled: OnceLock::new() }

@@ -97,7 +97,7 @@ impl Tokens {
 
 impl Claims {
     fn has_expired(&self) -> bool {
-        jsonwebtoken::get_current_timestamp() > self.exp + LEEWAY_SECONDS
+        jsonwebtoken::get_current_timestamp() > self.exp.saturating_add(LEEWAY_SECONDS)
     }
 }
 
@@ -114,3 +114,6 @@ async fn verify(keys: &Keys, token: &str) -> Result<Claims, Refused> {
         _ => Refused::Invalid,
     })
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -59,12 +59,7 @@ impl InventoryService for Inventory {
             let detail = format!("a page has 1 to {PAGE_LIMIT_MAX} products");
             return Err(InventoryError::invalid("limit", detail).into());
         }
-        let after = match cursor.as_str() {
-            "" => None,
-            sku => {
-                Some(sku.parse::<Sku>().map_err(|_| InventoryError::invalid("cursor", "this is no cursor of ours"))?)
-            }
-        };
+        let after = after(&cursor)?;
         let pool = self.pool.clone();
         let page =
             rpc::uncut(&self.shutdown, async move { Ok(store::list_products(&pool, after.as_ref(), limit).await?) });
@@ -153,6 +148,15 @@ impl InventoryService for Inventory {
     }
 }
 
+/// The product after which a page begins, if it is not the first.
+fn after(cursor: &str) -> Result<Option<Sku>, InventoryError> {
+    if cursor.is_empty() {
+        return Ok(None);
+    }
+    let sku = cursor.parse().map_err(|_| InventoryError::invalid("cursor", "this is no cursor of ours"))?;
+    Ok(Some(sku))
+}
+
 fn operator(id: &str) -> Result<Operator, InventoryError> {
     Operator::of_call(id).map_err(InventoryError::in_field("operator_id"))
 }
@@ -178,3 +182,6 @@ fn release_response(order: OrderId, released: Result<(), InventoryError>) -> Rel
     };
     ReleaseResponse { order_id: order.to_string(), outcome: Some(outcome) }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -8,6 +8,7 @@ mod client;
 mod connections;
 mod cross_origin;
 mod events;
+mod interface;
 mod limits;
 mod live;
 mod packed;
