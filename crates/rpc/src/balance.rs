@@ -11,6 +11,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    error::Error as _,
     fmt, io,
     net::SocketAddr,
     sync::{
@@ -121,17 +122,19 @@ impl Balance {
                         }))
                     }));
                 }
-                Err(mut failed) => match failed.take_message() {
+                Err(mut failed) => {
+                    let Some(unsent) = failed.take_message() else {
+                        let error = failed.into_error();
+                        // whose connection has ended is not silent: it is opened anew
+                        if was_thrown_back(&error) {
+                            under_way.see(Sign::Nobody);
+                        }
+                        return Err(error.into());
+                    };
                     // the connection was closing and nothing has left: another one may have it, whatever it asks for
-                    Some(unsent) => {
-                        self.lines.lose(&under_way.line);
-                        request = unsent;
-                    }
-                    None => {
-                        under_way.see(Sign::Nobody);
-                        return Err(failed.into_error().into());
-                    }
-                },
+                    self.lines.lose(&under_way.line);
+                    request = unsent;
+                }
             }
         }
     }
@@ -470,6 +473,11 @@ async fn keep(lines: Arc<Lines>, address: SocketAddr) {
         let _ = timeout(pause.saturating_sub(RETRY_PAUSE_WHEN_MISSED), missed).await.map(drop);
         pause = (pause * 2).min(longest);
     }
+}
+
+/// Whether the call alone has ended, and not its connection.
+fn was_thrown_back(error: &hyper::Error) -> bool {
+    error.source().and_then(|cause| cause.downcast_ref::<h2::Error>()).is_some_and(h2::Error::is_reset)
 }
 
 type Connection = http2::Connection<TokioIo<Box<dyn Wire>>, Body, TokioExecutor>;

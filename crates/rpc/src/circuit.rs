@@ -4,13 +4,14 @@
 //! calls; when all connections to a service are, its circuit is open: calls fail at once, instead of waiting for their deadlines.
 //! Now and then one call is let through all the same, and the first sign of life closes the circuit.
 //!
-//! A call is lost when it ends with its connection, or when its time is over and nothing has come back, not even the head of an
-//! answer. It counts only if nobody else was answered on the connection while it waited. So none of these opens a circuit:
+//! A call is lost when it is thrown back, or when its time is over and nothing has come back, not even the head of an answer. It
+//! counts only if nobody else was answered on the connection while it waited. So none of these opens a circuit:
 //! - a call that is slow by nature, while others are answered; of a list or a stream the head comes at once, whatever its outcomes
 //!   take;
 //! - an answer that says no. That goes for an UNAVAILABLE that a service says itself, because it has too much to do: it answers fast and
 //!   takes what it can, and to ask it nothing any more would make less of it, not more;
-//! - callers that had hardly any time left.
+//! - callers that had hardly any time left;
+//! - a connection that ends, with all calls on it: another is opened, and only who finds none for a while gives up on it.
 
 use std::{
     sync::{
@@ -157,7 +158,10 @@ impl Circuit {
         }
         let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
         if self.service.set(service.to_owned()).is_ok() {
-            describe_gauge!("rpc_circuit", "Ways to a service on which calls are refused at once, because nobody answers");
+            describe_gauge!(
+                "rpc_circuit",
+                "Ways to a service on which calls are refused at once, because nobody answers"
+            );
             self.add(0.0);
         }
     }

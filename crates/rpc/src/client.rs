@@ -108,7 +108,7 @@ where
     let mut request = Request::new(message);
     request.set_timeout(deadline.saturating_duration_since(Instant::now()));
     if tries_before > 0 {
-        request.metadata_mut().insert(TRIES_BEFORE.as_str(), tries_before.into());
+        request.metadata_mut().insert(TRIES_BEFORE, tries_before.into());
     }
     if let Some(traceparent) = telemetry::traceparent().and_then(|text| text.parse().ok()) {
         request.metadata_mut().insert("traceparent", traceparent);

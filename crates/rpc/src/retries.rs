@@ -5,10 +5,7 @@
 use std::time::Duration;
 
 use metrics::{counter, describe_counter};
-use tonic::{
-    Status,
-    codegen::http::{HeaderMap, HeaderName},
-};
+use tonic::{Status, codegen::http::HeaderMap};
 use tower::retry::budget::{Budget, TpsBudget};
 
 use crate::not_sent::NotSent;
@@ -23,7 +20,7 @@ const SHARE: f32 = 0.1;
 const FLOOR_PER_SECOND: u32 = 3;
 
 /// In how many tries before this one a call was made, as gRPC's other libraries tell it (gRFC A6). Not there in a first try.
-pub(crate) const TRIES_BEFORE: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
+pub(crate) const TRIES_BEFORE: &str = "grpc-previous-rpc-attempts";
 
 /// The repeats of the calls to one service.
 #[derive(Debug)]
@@ -39,7 +36,7 @@ impl Retries {
 
     /// Counts a call by its headers, and refuses it if it is one repeat too many.
     pub(crate) fn admit(&self, path: &str, headers: &HeaderMap) -> Result<(), Status> {
-        if headers.contains_key(&TRIES_BEFORE) {
+        if headers.contains_key(TRIES_BEFORE) {
             return self.again(path.trim_start_matches('/'));
         }
         self.first();

@@ -22,9 +22,11 @@ const REPEATS_MAX: usize = STORM / 10 + 30;
 /// A peer that throws back all but every third call, so that nobody takes it for silent.
 async fn failing_mostly() -> Peer {
     let calls = AtomicUsize::new(0);
-    Peer::start(move |_| {
-        if calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) { Does::Answers } else { Does::Resets }
-    })
+    Peer::start(
+        move |_| {
+            if calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) { Does::Answers } else { Does::Resets }
+        },
+    )
     .await
 }
 

@@ -213,7 +213,8 @@ async fn a_circuit_is_told_by_a_metric() {
     let metrics = PrometheusBuilder::new().install_recorder().expect("no other test has one");
     let circuit = || {
         let page = metrics.render();
-        let line = page.lines().find(|line| line.starts_with(r#"rpc_circuit{rpc_service="payment.v1.PaymentService"}"#));
+        let line =
+            page.lines().find(|line| line.starts_with(r#"rpc_circuit{rpc_service="payment.v1.PaymentService"}"#));
         line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
     };
     let cure = Cure::default();

@@ -194,8 +194,7 @@ fn the_longest_lists_fit_twice_into_a_message() {
     let money = Some(Money { amount_minor: i64::MAX, currency: "EUR".to_owned() });
     let line = PricedLine { sku: sku.clone(), quantity: 10_000, unit_price: money.clone(), line_total: money };
     let id = "01234567-89ab-7def-8123-456789abcdef".to_owned();
-    let order =
-        Order { order_id: id.clone(), customer_id: id.clone(), lines: vec![line; 100], ..Order::default() };
+    let order = Order { order_id: id.clone(), customer_id: id.clone(), lines: vec![line; 100], ..Order::default() };
     let answer = ListOrdersResponse { items: vec![order; LIST_ITEMS_MAX], ..ListOrdersResponse::default() };
     let place = PlaceOrder {
         order_id: id.clone(),

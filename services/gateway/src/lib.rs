@@ -116,8 +116,10 @@ impl Gateway {
     /// A gateway that has not called anybody yet. It ends its streams when the end is requested.
     pub fn new(config: &Config, shutdown: &Shutdown) -> Result<Self, Error> {
         let tls = Tls::open(&config.tls)?;
-        let accounts = AccountsServiceClient::new(tls.channel(&config.accounts_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let orders = OrderServiceClient::new(tls.channel(&config.order_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let accounts =
+            AccountsServiceClient::new(tls.channel(&config.accounts_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let orders =
+            OrderServiceClient::new(tls.channel(&config.order_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let keys = Arc::new(Keys::new(accounts.clone()));
         Ok(Self {
             placed_orders: Lists::start("order.v1.OrderService/PlaceOrders", |outcome| &outcome.requested_order_id, {
@@ -131,11 +133,16 @@ impl Gateway {
             keys,
             accounts,
             orders,
-            watched_orders: OrderServiceClient::new(tls.channel(&config.order_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX),
-            inventory: InventoryServiceClient::new(tls.channel(&config.inventory_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX),
-            shipping: ShippingServiceClient::new(tls.channel(&config.shipping_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX),
-            notification: NotificationServiceClient::new(tls.channel(&config.notification_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX),
-            analytics: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            watched_orders: OrderServiceClient::new(tls.channel(&config.order_url)?)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            inventory: InventoryServiceClient::new(tls.channel(&config.inventory_url)?)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            shipping: ShippingServiceClient::new(tls.channel(&config.shipping_url)?)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            notification: NotificationServiceClient::new(tls.channel(&config.notification_url)?)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            analytics: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
             rate_limits: Arc::new(RateLimits::new(config)),
             watched_sales: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?)
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),

@@ -41,7 +41,8 @@ async fn a_service_that_is_silent_is_504_after_two_seconds() {
 }
 
 #[tokio::test]
-async fn a_change_that_order_did_not_answer_for_is_to_be_sent_again_with_its_key_and_may_have_happened_if_it_was_sent() {
+async fn a_change_that_order_did_not_answer_for_is_to_be_sent_again_with_its_key_and_may_have_happened_if_it_was_sent()
+{
     let url = silent().await;
     let silent = start(&[&format!("--order-url={url}")]).await;
     let gone = start(&[]).await;
