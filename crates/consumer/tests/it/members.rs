@@ -72,7 +72,9 @@ async fn partitions_are_handed_over_while_a_transaction_hangs_and_each_effect_is
 
     // which letters come together is chance, and only in a batch that holds both partitions does either of them hang
     for sequence in 6.. {
-        KEYS.iter().for_each(|key| moods.set(key, Mood::Hang));
+        for key in KEYS {
+            moods.set(key, Mood::Hang);
+        }
         let round: Vec<Event> = KEYS.iter().map(|key| letter(key, sequence)).collect();
         join_all(round.iter().map(|event| world.send(event))).await;
         events.extend(round);
@@ -80,14 +82,18 @@ async fn partitions_are_handed_over_while_a_transaction_hangs_and_each_effect_is
         if world.positions_held().await == 2 {
             break;
         }
-        KEYS.iter().for_each(|key| moods.accept(key));
+        for key in KEYS {
+            moods.accept(key);
+        }
         world.passed(events.len()).await;
     }
     let second = world.start_recorder(&moods);
     // whoever comes later waits for the lock of a position that the first still holds
     eventually(TAKEOVER, "the second is fenced off", async || world.sessions("wait_event_type = 'Lock'").await > 0)
         .await;
-    KEYS.iter().for_each(|key| moods.accept(key));
+    for key in KEYS {
+        moods.accept(key);
+    }
     world.passed(events.len()).await;
     world.each_once_in_order(&events).await;
     first.stop().await;
