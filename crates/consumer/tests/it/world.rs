@@ -183,6 +183,15 @@ impl World {
         sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(self.pool()).await.unwrap()
     }
 
+    /// How many of the group's positions a transaction holds that is not at its end.
+    pub async fn positions_held(&self) -> i64 {
+        self.number(
+            "SELECT (SELECT count(*) FROM consumer_position)
+                  - (SELECT count(*) FROM (SELECT FROM consumer_position FOR UPDATE SKIP LOCKED) AS free)",
+        )
+        .await
+    }
+
     /// Waits until the group has passed so many letters.
     pub async fn passed(&self, letters: usize) {
         let letters = i64::try_from(letters).unwrap();
