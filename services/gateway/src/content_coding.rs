@@ -123,4 +123,30 @@ mod tests {
             assert_eq!(headers[ETAG], "W/\"7\"");
         }
     }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn an_answer_is_packed_for_nobody_who_has_not_said_that_he_takes_it() {
+            let examples = ["gzip, deflate, br", "*;q=0.1, identity;q=0", "x-gzip;Q=0.5\nidentity", "gzip;q=nan", "gzip;level=1;q=1"];
+            fuzzing::target!("accept_encoding", &examples, |bytes| {
+                let takes = |lines: &[&[u8]]| {
+                    let mut headers = HeaderMap::new();
+                    for line in lines {
+                        headers.append(ACCEPT_ENCODING, HeaderValue::from_bytes(line).ok()?);
+                    }
+                    Some(takes_gzip(&headers))
+                };
+                let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
+                let Some(is_taken) = takes(&lines) else { return };
+                let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+                assert!(!is_taken || text.contains("gzip") || text.contains('*'));
+                assert_eq!(takes(&[bytes.to_ascii_uppercase().as_slice()]), takes(&[bytes]));
+                // the first mention of a coding counts
+                assert_eq!(takes(&[[b"gzip;q=0".as_slice()].as_slice(), &lines].concat()), Some(false));
+                assert_eq!(takes(&[[b"gzip, identity;q=0".as_slice()].as_slice(), &lines].concat()), Some(true));
+            });
+        }
+    }
 }
