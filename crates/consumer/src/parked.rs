@@ -28,7 +28,7 @@ pub async fn redrive(pool: &PgPool, id: i64) -> Result<bool, sqlx::Error> {
     const REDRIVE: &str = r#"UPDATE consumer_parked
         SET state = 'parked', retry_count = 0, next_retry_at = now(), copy_due_at = NULL
         WHERE id = $1 AND state = 'dead'
-        RETURNING "group", topic, partition, "offset", substring(key FROM 1 FOR 256)"#;
+        RETURNING "group", topic, partition, "offset", substring(key FROM 1 FOR 256) AS key"#;
     decide(pool, id, "redrive", REDRIVE).await
 }
 
@@ -38,16 +38,26 @@ pub async fn redrive(pool: &PgPool, id: i64) -> Result<bool, sqlx::Error> {
 /// Noted in the operator log. Not to be dropped in the middle: it is a transaction.
 pub async fn discard(pool: &PgPool, id: i64) -> Result<bool, sqlx::Error> {
     const DISCARD: &str = r#"DELETE FROM consumer_parked WHERE id = $1 AND state = 'dead'
-        RETURNING "group", topic, partition, "offset", substring(key FROM 1 FOR 256)"#;
+        RETURNING "group", topic, partition, "offset", substring(key FROM 1 FOR 256) AS key"#;
     decide(pool, id, "discard", DISCARD).await
+}
+
+/// What is noted of a letter.
+#[derive(sqlx::FromRow)]
+struct Decided {
+    group: String,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    /// Its first 256 bytes.
+    key: Option<Vec<u8>>,
 }
 
 /// Decides what becomes of a dead letter, and notes which one it was: of one that is dropped nothing else is left.
 async fn decide(pool: &PgPool, id: i64, word: &'static str, statement: &'static str) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
-    let decided: Option<(String, String, i32, i64, Option<Vec<u8>>)> =
-        sqlx::query_as(statement).bind(id).fetch_optional(&mut *tx).await?;
-    let Some((group, topic, partition, offset, key)) = decided else {
+    let decided: Option<Decided> = sqlx::query_as(statement).bind(id).fetch_optional(&mut *tx).await?;
+    let Some(Decided { group, topic, partition, offset, key }) = decided else {
         tx.rollback().await?;
         return Ok(false);
     };

@@ -92,6 +92,7 @@ async fn what_is_done_about_an_order_that_waits_is_noted_as_done_by_ops() {
     let routes = stuck::routes(desk.deps.clone());
     let post = async |order: OrderId, action: &str| ask(&routes, "POST", &format!("/sagas/{order}/{action}")).await.0;
     let stopping = desk.stopping().await;
+    desk.set(stopping, "attempt_at = clock_timestamp() + interval '1 hour'").await;
     assert_eq!(post(stopping, "retry").await, 200);
     assert_eq!(post(stopping, "void").await, 409);
     assert_eq!(desk.noted(stopping).await, [("ops".to_owned(), "retry".to_owned(), json!({"state": "STOPPING"}))]);
