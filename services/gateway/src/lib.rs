@@ -75,9 +75,7 @@ use service_runtime::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{
-    config::Config, cross_origin::AllowedOrigins, keys::Keys, rate_limits::RateLimits, token::Tokens,
-};
+use crate::{config::Config, cross_origin::AllowedOrigins, keys::Keys, rate_limits::RateLimits, token::Tokens};
 
 /// How long a call to another service may take, unless its route says otherwise.
 pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
