@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response as HttpResponse},
 };
 use contracts::problem::ProblemCode;
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -169,11 +169,27 @@ pub fn answers<'t, const STATUS: u16, T: JsonSchema>(
     operation.response_with::<STATUS, Json<T>, _>(|response| response.description(about))
 }
 
-/// Says that an answer is told in another form than JSON; its parts are as was described.
-pub fn told_as<'t>(mut operation: TransformOperation<'t>, status: u16, media_type: &str) -> TransformOperation<'t> {
+/// Says that what was described as the answer 200 comes again and again, as the `data` of server-sent events. An event may be an `id`
+/// alone.
+pub fn told_as_events(mut operation: TransformOperation<'_>) -> TransformOperation<'_> {
     let responses = operation.inner_mut().responses.get_or_insert_default();
-    if let Some(ReferenceOr::Item(response)) = responses.responses.get_mut(&StatusCode::Code(status)) {
-        response.content = response.content.drain(..).map(|(_, content)| (media_type.to_owned(), content)).collect();
+    if let Some(ReferenceOr::Item(response)) = responses.responses.get_mut(&StatusCode::Code(200)) {
+        let (_, mut content) = response.content.pop().expect("it was described before");
+        if let Some(told) = &mut content.schema {
+            told.json_schema = json_schema!({
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "event": {"type": "string"},
+                    "data": {
+                        "type": "string",
+                        "contentMediaType": "application/json",
+                        "contentSchema": told.json_schema,
+                    },
+                },
+            });
+        }
+        response.content.insert("text/event-stream".to_owned(), content);
     }
     operation
 }

@@ -81,7 +81,7 @@ pub fn events_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> 
                  the order as its `data`. The stream ends after the last change that an order can have; a comment keeps it alive.";
     openapi::named(operation, "watchOrder", "orders", "Watch an order change, as server-sent events")
         .response_with::<200, Json<OrderJson>, _>(|response| response.description(about))
-        .with(|operation| openapi::told_as(operation, 200, "text/event-stream"))
+        .with(openapi::told_as_events)
 }
 
 /// `GET /v1/orders/{id}/events`

@@ -79,7 +79,7 @@ pub fn live_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
                  each that changed, as it is by then. A comment keeps it alive.";
     openapi::named(operation, "watchSales", "followers", "Watch sales change, as server-sent events")
         .response_with::<200, Json<SalesJson>, _>(|response| response.description(about))
-        .with(|operation| openapi::told_as(operation, 200, "text/event-stream"))
+        .with(openapi::told_as_events)
 }
 
 /// `GET /v1/analytics/live`

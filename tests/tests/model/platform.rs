@@ -108,7 +108,7 @@ impl Platform {
         tokio::spawn({
             let (exchange, shutdown) = (exchange.clone(), shutdown.clone());
             async move {
-                rpc::server::serve(address, Served::from(Routes::from(exchange.routes())), &shutdown).await.unwrap()
+                rpc::server::serve(address, Served::from(Routes::from(exchange.routes())), &shutdown).await.unwrap();
             }
         });
         tokio::spawn({
