@@ -10,6 +10,7 @@ mod batches;
 mod catch_up;
 mod chance;
 mod counts;
+mod crowd;
 mod debezium;
 mod doors;
 mod figure;

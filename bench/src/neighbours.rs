@@ -1,4 +1,5 @@
-//! What others do to an order: cards that the network takes long for, and orders that are as large as may be.
+//! What others do to an order: cards that the network takes long for, orders that are as large as may be, and connections that
+//! say nothing.
 //!
 //! The same customers order in every slice, two lines each, paid at once. In some slices others order as well, and nothing but the answers of
 //! the first is counted.
@@ -7,6 +8,7 @@ use anyhow::Result;
 use tokio::try_join;
 
 use crate::{
+    crowd::Crowd,
     figure::Figures,
     load::{Basket, Door, Load},
     platform::{self, Platform},
@@ -40,13 +42,16 @@ async fn measure_on(platform: &Platform, turns: Turns, figures: &mut Figures) ->
     }
     for _ in turns.cycles() {
         let mut alone = street.slice(turns, None).await?;
-        let [alone_p50, alone_p99] = note("alone", &mut alone, turns, figures);
+        let alone = note("alone", &mut alone, turns, figures);
         for (name, clients, basket) in NEIGHBOURS {
             let mut beside = street.slice(turns, Some((clients, basket))).await?;
-            let [p50, p99] = note(name, &mut beside, turns, figures);
-            figures.times(format!("neighbours, {name}: answer p50 against alone"), p50 / alone_p50);
-            figures.times(format!("neighbours, {name}: answer p99 against alone"), p99 / alone_p99);
+            note_against(alone, name, &mut beside, turns, figures);
         }
+        let crowd = Crowd::gather(platform.url("gateway")?).await?;
+        let mut beside = street.slice(turns, None).await?;
+        eprintln!("{} connections say nothing", crowd.open());
+        drop(crowd);
+        note_against(alone, "with 10,000 who say nothing", &mut beside, turns, figures);
     }
     eprintln!("auditing what all these orders have left behind");
     platform.audit(street.load.journal()?).await
@@ -61,6 +66,14 @@ fn note(name: &str, tally: &mut Tally, turns: Turns, figures: &mut Figures) -> [
         figures.milliseconds(format!("neighbours, {name}: answer {quantile}"), wait);
     }
     waits.map(|wait| wait.as_secs_f64())
+}
+
+/// As [`note`], and how much longer p50 and p99 are than those alone.
+fn note_against(alone: [f64; 2], name: &str, tally: &mut Tally, turns: Turns, figures: &mut Figures) {
+    let beside = note(name, tally, turns, figures);
+    for (quantile, (beside, alone)) in ["p50", "p99"].into_iter().zip(beside.into_iter().zip(alone)) {
+        figures.times(format!("neighbours, {name}: answer {quantile} against alone"), beside / alone);
+    }
 }
 
 struct Street<'a> {

@@ -25,7 +25,7 @@ const PARTS: [(&str, &str); 16] = [
     ("catch-up", "a follower that was away, against letters applied one by one"),
     ("growth", "a platform with millions of orders against a new one"),
     ("monolith", "all services against one process that does the same in one transaction"),
-    ("neighbours", "what slow cards and huge orders do to the orders of others"),
+    ("neighbours", "what slow cards, huge orders and silent connections do to the orders of others"),
     ("overload", "twice as many orders as can be taken, for a minute"),
     ("traces", "what exporting spans costs"),
     ("kafka", "what the settings of a producer and a consumer do to letters"),
