@@ -76,6 +76,16 @@ impl Customer {
         Self::login(platform, "operator@example.com", "operator-demo").await
     }
 
+    /// Somebody with this token, whoever issued it.
+    pub fn with_token(platform: &Platform, token: String) -> Self {
+        Self { token, ..Self::nobody(platform) }
+    }
+
+    /// The token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Somebody without a token.
     pub fn nobody(platform: &Platform) -> Self {
         Self { http: Client::new(), url: platform.url("gateway").to_owned(), token: String::new() }
