@@ -40,6 +40,38 @@ pub async fn insert_account_in_tx(
     Ok(())
 }
 
+/// Keeps the account of somebody who logs in elsewhere, unless it is there. Whether it is new.
+pub async fn insert_account_without_password_in_tx(
+    tx: &mut PgConnection,
+    account: &Account,
+) -> Result<bool, AccountsError> {
+    let inserted = sqlx::query(
+        "INSERT INTO account (account_id, email, name, role) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (account_id) DO NOTHING",
+    )
+    .bind(account.id.as_uuid())
+    .bind(account.email.as_str())
+    .bind(account.name.as_str())
+    .bind(Role::Customer.word())
+    .execute(tx)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Keeps the email and the name of an account without a password; one with a password stays as it is.
+pub async fn put_contact_in_tx(tx: &mut PgConnection, account: &Account) -> Result<(), AccountsError> {
+    sqlx::query(
+        "UPDATE account SET email = $2, name = $3
+         WHERE account_id = $1 AND password_hash IS NULL AND (email, name) <> ($2, $3)",
+    )
+    .bind(account.id.as_uuid())
+    .bind(account.email.as_str())
+    .bind(account.name.as_str())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Keeps the address of an account, in place of the one before. Whether it is another one.
 pub async fn put_address_in_tx(tx: &mut PgConnection, id: AccountId, address: &Address) -> Result<bool, AccountsError> {
     let [line1, line2, city, postal_code, country] = address.columns();
@@ -94,10 +126,14 @@ pub async fn find_accounts(
 /// What the login with this email is checked against.
 pub async fn find_credentials(pool: &PgPool, email: &Email) -> Result<Option<Credentials>, AccountsError> {
     let row: Option<(Uuid, String, String, jiff_sqlx::Timestamp)> =
-        sqlx::query_as("SELECT account_id, role, password_hash, now() FROM account WHERE lower(email) = lower($1)")
-            .bind(email.as_str())
-            .fetch_optional(pool)
-            .await?;
+        // an account without a password is nobody's who logs in here
+        sqlx::query_as(
+            "SELECT account_id, role, password_hash, now() FROM account
+             WHERE lower(email) = lower($1) AND password_hash IS NOT NULL",
+        )
+        .bind(email.as_str())
+        .fetch_optional(pool)
+        .await?;
     let credentials = |(id, role, password_hash, checked_at): (Uuid, String, String, jiff_sqlx::Timestamp)| {
         let role = Role::from_word(&role).ok_or(AccountsError::BrokenRow("account"))?;
         Ok(Credentials { id: id.into(), role, password_hash, checked_at: checked_at.to_jiff() })
