@@ -21,8 +21,9 @@ use crate::{
     ASK_DEADLINE, Gateway,
     account_json::AccountJson,
     body::{Body, Query},
-    caller::Customer,
+    caller::{Customer, WhoSignsInHere},
     fields::{Fields, FromFields, Noted, Nothing, Value},
+    keys::NoKey,
     problem::Problem,
 };
 
@@ -77,7 +78,11 @@ fn country(value: &Value<'_>) -> Result<String, Noted> {
 }
 
 /// `POST /v1/accounts`
-pub async fn register(State(gateway): State<Arc<Gateway>>, body: Body<RegisterRequest>) -> Result<Response, Problem> {
+pub async fn register(
+    State(gateway): State<Arc<Gateway>>,
+    _: WhoSignsInHere,
+    body: Body<RegisterRequest>,
+) -> Result<Response, Problem> {
     // once: a repeated call would find the email taken by the first
     let answer = rpc::ask_once(ASK_DEADLINE, body.value, |request| {
         let mut accounts = gateway.accounts.clone();
@@ -88,7 +93,11 @@ pub async fn register(State(gateway): State<Arc<Gateway>>, body: Body<RegisterRe
 }
 
 /// `POST /v1/tokens`
-pub async fn login(State(gateway): State<Arc<Gateway>>, body: Body<LoginRequest>) -> Result<Response, Problem> {
+pub async fn login(
+    State(gateway): State<Arc<Gateway>>,
+    _: WhoSignsInHere,
+    body: Body<LoginRequest>,
+) -> Result<Response, Problem> {
     // once: accounts sheds logins when there are too many, and repeating them makes more
     let answer = rpc::ask_once(ASK_DEADLINE, body.value, |request| {
         let mut accounts = gateway.accounts.clone();
@@ -131,11 +140,11 @@ pub async fn set_address(
     Ok(Json(answer.await?.account.unwrap_or_default().into()))
 }
 
-/// `GET /.well-known/jwks.json`: the gateway's own copy, so that it is there when accounts is not.
+/// `GET /.well-known/jwks.json`: the gateway's own copy, so that it is there when the issuer is not.
 pub async fn jwks(State(gateway): State<Arc<Gateway>>, _: Query<Nothing>) -> Result<Response, Problem> {
     let jwks = gateway
         .keys
         .jwks_json()
-        .ok_or_else(|| Problem::new(ProblemCode::Unavailable, "accounts has not told its keys yet"))?;
+        .ok_or_else(|| Problem::new(ProblemCode::Unavailable, NoKey::NotFetched.to_string()))?;
     Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], jwks).into_response())
 }

@@ -11,11 +11,12 @@ use contracts::{ids::AccountId, order::v1, problem::ProblemCode};
 
 use crate::{
     Gateway,
+    issuer::{Claims, Role},
     problem::Problem,
-    token::{Claims, Refused},
+    token::Refused,
 };
 
-/// Somebody with the role `customer`.
+/// Somebody with the role `customer`, and an account: whoever comes from an issuer outside is given one.
 #[derive(Debug, Clone, Copy)]
 pub struct Customer(pub AccountId);
 
@@ -46,12 +47,31 @@ impl From<Viewer> for v1::Viewer {
     }
 }
 
+/// Anybody, where accounts signs people in. With an issuer outside, nobody: 403 `sign-in-elsewhere`.
+#[derive(Debug, Clone, Copy)]
+pub struct WhoSignsInHere;
+
+impl FromRequestParts<Arc<Gateway>> for WhoSignsInHere {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        gateway.issuer.outside().map_or(Ok(Self), |issuer| {
+            let detail = format!("accounts and tokens are those of {issuer}: register and sign in there");
+            Err(Problem::new(ProblemCode::SignInElsewhere, detail))
+        })
+    }
+}
+
 impl FromRequestParts<Arc<Gateway>> for Customer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        if has_role(&claims, "customer") { Ok(Self(claims.sub)) } else { Err(forbidden("customers")) }
+        if !claims.roles.contains(&Role::Customer) {
+            return Err(forbidden("customers"));
+        }
+        gateway.newcomers.ensure(&claims).await?;
+        Ok(Self(claims.account))
     }
 }
 
@@ -60,7 +80,7 @@ impl FromRequestParts<Arc<Gateway>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        if has_role(&claims, "operator") { Ok(Self(claims.sub)) } else { Err(forbidden("operators")) }
+        if claims.roles.contains(&Role::Operator) { Ok(Self(claims.account)) } else { Err(forbidden("operators")) }
     }
 }
 
@@ -69,8 +89,7 @@ impl FromRequestParts<Arc<Gateway>> for Account {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        let has_either = has_role(&claims, "customer") || has_role(&claims, "operator");
-        if has_either { Ok(Self(claims.sub)) } else { Err(forbidden("customers and operators")) }
+        if claims.roles.is_empty() { Err(forbidden("customers and operators")) } else { Ok(Self(claims.account)) }
     }
 }
 
@@ -79,18 +98,14 @@ impl FromRequestParts<Arc<Gateway>> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(&parts.headers, gateway).await?;
-        if has_role(&claims, "operator") {
-            Ok(Self::Operator(claims.sub))
-        } else if has_role(&claims, "customer") {
-            Ok(Self::Customer(claims.sub))
+        if claims.roles.contains(&Role::Operator) {
+            Ok(Self::Operator(claims.account))
+        } else if claims.roles.contains(&Role::Customer) {
+            Ok(Self::Customer(claims.account))
         } else {
             Err(forbidden("customers and operators"))
         }
     }
-}
-
-fn has_role(claims: &Claims, role: &str) -> bool {
-    claims.roles.iter().any(|one| one == role)
 }
 
 fn forbidden(who: &str) -> Problem {
@@ -102,7 +117,7 @@ async fn authenticate(headers: &HeaderMap, gateway: &Gateway) -> Result<Arc<Clai
         .ok_or_else(|| Problem::new(ProblemCode::Unauthenticated, "send a token: Authorization: Bearer …"))?;
     gateway.tokens.verify(token).await.map_err(|refused| {
         let code = match refused {
-            Refused::Expired | Refused::Invalid => ProblemCode::Unauthenticated,
+            Refused::Expired | Refused::TooLong | Refused::Invalid => ProblemCode::Unauthenticated,
             Refused::NoKeys => ProblemCode::Unavailable,
         };
         Problem::new(code, refused.to_string())
