@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults chaos servers bench counts check k8s-check observe-check compose-test advisories
+.PHONY: help build up down demo test test-faults fuzz schemathesis chaos servers bench counts check interface interface-check k8s-check observe-check grpc-check compose-test advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -41,6 +41,14 @@ test-faults: ## the fault table, short: services and servers killed, cut off, pa
 	cargo build --locked --workspace --bins --tests
 	target/debug/faults --short
 
+# make fuzz FOR=1m NAMES='tokens psp/books': those alone, shorter. KEEP=1 only keeps what is worth it of what was found
+fuzz: ## whatever strangers may send, by libFuzzer: each target for FOR=10m; what breaks something becomes a test
+	scripts/fuzz --for $(or $(FOR),10m) $(if $(KEEP),--keep) $(NAMES)
+
+# apart from test: it needs PyPI. EXAMPLES=20 is quicker; SEED=… repeats a run
+schemathesis: build ## a running platform against its own interface description, as a customer and as an operator; needs PyPI
+	scripts/schemathesis $(if $(EXAMPLES),--examples $(EXAMPLES)) $(PORTS) $(if $(SEED),--seed $(SEED))
+
 # the services as they are released, without kill points; what needs those takes the programs of the other build
 chaos: ## the fault table, long, on an optimised build; writes the figures into docs/reliability.md
 	cargo build --locked --release --workspace --exclude journeys --bins
@@ -70,6 +78,15 @@ check: ## format, lints, licences, unused dependencies, protos
 	scripts/tool cargo-deny --locked check bans licenses sources
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# a test fails when it was forgotten
+interface: build ## docs/openapi.json: what the gateway says of its interface
+	target/debug/gateway openapi >target/openapi.json
+	mv target/openapi.json docs/openapi.json
+
+# apart from check: it needs Go
+interface-check: ## what clients and other versions of services rely on, against the last release; needs Go
+	scripts/interface-check
+
 # apart from check: it needs Go, and the schemas and rules are 460 MB in the cache
 k8s-check: ## the manifests in k8s/, without a cluster; then the checks themselves
 	scripts/tool k8s-python scripts/k8s-check
@@ -79,6 +96,10 @@ k8s-check: ## the manifests in k8s/, without a cluster; then the checks themselv
 observe-check: ## what Prometheus scrapes and alerts on, by its own tool; when alerts are raised and when not; needs Go
 	scripts/tool promtool check config deploy/observe/prometheus.yml
 	scripts/tool promtool test rules deploy/observe/rules-test.yml
+
+# apart from test: it needs Go; on the build of `make test`
+grpc-check: ## docs/grpc.md as its reader types it, with grpcurl; needs Go
+	GRPCURL=$$(scripts/tool --where grpcurl) target/debug/with-servers cargo test --locked --workspace --test grpc_page -- --ignored
 
 # the engine is the one that is there, or that POSTBOX_ENGINE names; without one it says so and tries nothing
 compose-test: ## the images and docker-compose.yml, live: built, started, ordered from, killed, audited; needs Docker

@@ -1,7 +1,7 @@
 //! What it brings, and what it costs, that orders share commits: a platform whose services write each request in a commit of its own
 //! beside one as it is. Both run all the time and are ordered from in turns; the one that nobody orders from costs both the same.
 
-use std::{ffi::OsString, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -17,7 +17,7 @@ const IN_FLIGHT: [u16; 3] = [1, 32, 256];
 
 /// Orders on both platforms in turns.
 pub async fn measure(turns: Turns, figures: &mut Figures) -> Result<()> {
-    let alone = Start { variable: Some(("BATCH_REQUESTS_MAX", OsString::from("1"))), ..Start::for_load() };
+    let alone = Start::for_load().with("BATCH_REQUESTS_MAX", "1");
     platform::under_load(async |shared| {
         platform::with(alone, async |alone| measure_on(shared, alone, turns, figures).await).await
     })

@@ -39,6 +39,9 @@ struct Status {
     kafka: Kafka,
 }
 
+/// Under load parcels stay where they are: one that moves on by itself, a minute after its order, is work in the middle of another slice.
+const PARCELS_STAY: (&str, &str) = ("DISPATCH_AFTER", "86400");
+
 /// The database server.
 #[derive(Debug, Deserialize)]
 struct Postgres {
@@ -58,14 +61,22 @@ struct Kafka {
 pub struct Start {
     /// What the databases begin with, and how Kafka runs; none: as `postbox up` does unasked.
     pub profile: Option<&'static str>,
-    /// A variable for all services.
-    pub variable: Option<(&'static str, OsString)>,
+    /// Variables for all services.
+    pub variables: Vec<(&'static str, OsString)>,
 }
 
 impl Start {
-    /// 2,000 products that never run out, no limits, Kafka at full speed.
+    /// 2,000 products that never run out, no limits, Kafka at full speed; parcels do not move on by themselves.
     pub fn for_load() -> Self {
-        Self { profile: Some("bench"), variable: None }
+        let (name, seconds) = PARCELS_STAY;
+        Self { profile: Some("bench"), variables: vec![(name, seconds.into())] }
+    }
+
+    /// With a variable more for all services.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
+        self
     }
 }
 
@@ -98,9 +109,9 @@ impl Platform {
         let port_base = local_servers::ports::free_run(32)?.to_string();
         let mut up = vec!["up", "--detach", "--port-base", &port_base];
         up.extend(start.profile.iter().flat_map(|profile| ["--profile", profile]));
-        postbox(data.path(), &up, start.variable).await?;
+        postbox(data.path(), &up, start.variables).await?;
         let ready_at = Instant::now();
-        let status = postbox(data.path(), &["status", "--json"], None).await?;
+        let status = postbox(data.path(), &["status", "--json"], Vec::new()).await?;
         let status = serde_json::from_slice(&status.stdout).context("the status cannot be read")?;
         Ok(Self { data, status, ready_at, is_up: true })
     }
@@ -108,7 +119,7 @@ impl Platform {
     /// Stops it.
     pub async fn down(mut self) -> Result<()> {
         self.is_up = false;
-        postbox(self.data.path(), &["down"], None).await?;
+        postbox(self.data.path(), &["down"], Vec::new()).await?;
         Ok(())
     }
 
@@ -247,9 +258,9 @@ impl Drop for Platform {
     }
 }
 
-async fn postbox(data: &Path, args: &[&str], variable: Option<(&str, OsString)>) -> Result<Output> {
+async fn postbox(data: &Path, args: &[&str], variables: Vec<(&str, OsString)>) -> Result<Output> {
     let mut command = Command::new(program("postbox")?);
-    let output = command.arg("--data").arg(data).args(args).envs(variable).output().await?;
+    let output = command.arg("--data").arg(data).args(args).envs(variables).output().await?;
     if !output.status.success() {
         bail!("postbox {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
     }

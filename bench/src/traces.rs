@@ -73,8 +73,9 @@ async fn cost(rounds: u8, count: u32, figures: &mut Figures) -> Result<()> {
 
 async fn orders(collector: &Collector, exported: bool, count: u32, figures: &mut Figures) -> Result<()> {
     let name = if exported { "spans exported" } else { "spans kept" };
-    let variable = exported.then(|| ("OTEL_EXPORTER_OTLP_ENDPOINT", OsString::from(&collector.endpoint)));
-    let platform = Platform::up_with(Start { variable, ..Start::default() }).await?;
+    let endpoint = exported.then(|| ("OTEL_EXPORTER_OTLP_ENDPOINT", OsString::from(&collector.endpoint)));
+    let start = Start { variables: endpoint.into_iter().collect(), ..Start::default() };
+    let platform = Platform::up_with(start).await?;
     let mut customers = Vec::new();
     for number in 0..CUSTOMERS {
         customers.push(Customer::register(&platform, &format!("customer-{number}@example.com")).await?);

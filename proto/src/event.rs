@@ -61,6 +61,7 @@ payload_types! {
     PaymentDeclined = "payment.declined";
     AccountRegistered = "account.registered";
     AccountAddressChanged = "account.address_changed";
+    AccountErased = "account.erased";
     ShipmentCreated = "shipment.created";
     ShipmentPrepared = "shipment.prepared";
     ShipmentCancelled = "shipment.cancelled";

@@ -4,7 +4,7 @@ use eventsource_stream::{Event, EventStreamError, Eventsource};
 use futures::{StreamExt, stream::BoxStream};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use testkit::{SOON, eventually_some};
+use testkit::{SOON, eventually, eventually_some};
 
 use crate::platform::Platform;
 
@@ -63,12 +63,17 @@ impl Customer {
     }
 
     async fn with_account(platform: &Platform, mut account: Value) -> Self {
-        let email = format!("{}@example.com", contracts::ids::AccountId::new());
-        let nobody = Self::nobody(platform);
-        account["email"] = json!(email);
+        account["email"] = json!(format!("{}@example.com", contracts::ids::AccountId::new()));
         account["password"] = json!("a long password");
-        nobody.send(Method::POST, "/v1/accounts", None, Some(account)).await.expect(201);
-        Self::login(platform, &email, "a long password").await
+        Self::register_as(platform, account).await
+    }
+
+    /// A new account of somebody who tells this of himself.
+    pub async fn register_as(platform: &Platform, account: Value) -> Self {
+        let word = |field: &str| account[field].as_str().expect("a registration has it").to_owned();
+        let (email, password) = (word("email"), word("password"));
+        Self::nobody(platform).send(Method::POST, "/v1/accounts", None, Some(account)).await.expect(201);
+        Self::login(platform, &email, &password).await
     }
 
     /// The operator of the demo.
@@ -97,6 +102,32 @@ impl Customer {
         let answer = nobody.send(Method::POST, "/v1/tokens", None, Some(credentials)).await.expect(200);
         let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
         Self { token, ..nobody }
+    }
+
+    /// What proves who it is; empty for nobody.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Where the gateway is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// For requests that are built by hand.
+    pub const fn http(&self) -> &Client {
+        &self.http
+    }
+
+    /// The same client with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// Has the account erased.
+    pub async fn erase(&self) {
+        self.send(Method::DELETE, "/v1/accounts/me", None, None).await.expect(204);
     }
 
     /// Any request.
@@ -173,9 +204,16 @@ impl Customer {
         if let Some(after) = after {
             request = request.header("Last-Event-ID", after);
         }
-        let response = request.send().await.expect("the gateway answers");
-        assert_eq!(response.status(), StatusCode::OK);
-        Events(response.bytes_stream().eventsource().boxed())
+        Events(open(request).await)
+    }
+
+    /// Opens the stream of sales; `after` is the id of the last event that came.
+    pub async fn live_sales(&self, after: Option<&str>) -> LiveSales {
+        let mut request = self.request(Method::GET, "/v1/analytics/live", None);
+        if let Some(after) = after {
+            request = request.header("Last-Event-ID", after);
+        }
+        LiveSales(open(request).await)
     }
 
     /// The account's id.
@@ -197,14 +235,56 @@ impl Customer {
         self.get(&format!("/v1/orders/{order_id}")).await.expect(200).json()
     }
 
+    /// Waits until the order's parcel has this status.
+    pub async fn shipment_is(&self, order_id: &str, status: &str) {
+        let what = format!("the parcel of order {order_id} is {status}");
+        eventually(SOON, &what, async || self.read_order(order_id).await["shipment"]["status"] == status).await;
+    }
+
     /// What can be ordered of `sku` now.
     pub async fn available(&self, sku: &str) -> i64 {
         self.get(&format!("/v1/products/{sku}")).await.expect(200).json()["available"].as_i64().expect("a number")
     }
 }
 
+/// Server-sent events as they come. An id without data is none.
+type Stream = BoxStream<'static, Result<Event, EventStreamError<reqwest::Error>>>;
+
+async fn open(request: RequestBuilder) -> Stream {
+    let response = request.send().await.expect("the gateway answers");
+    assert_eq!(response.status(), StatusCode::OK);
+    response.bytes_stream().eventsource().boxed()
+}
+
+/// The next event; `None` when the stream has ended.
+async fn next(stream: &mut Stream) -> Option<Event> {
+    let next = tokio::time::timeout(SOON * 2, stream.next()).await.expect("the stream goes on or ends")?;
+    Some(next.expect("the stream is not cut"))
+}
+
 /// An order's events as they come.
-pub struct Events(BoxStream<'static, Result<Event, EventStreamError<reqwest::Error>>>);
+pub struct Events(Stream);
+
+/// Sales as they change.
+pub struct LiveSales(Stream);
+
+/// A window that changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SalesEvent {
+    /// Where to go on from.
+    pub id: String,
+    /// The window, as `GET /v1/analytics/sales` tells it.
+    pub window: Value,
+}
+
+impl LiveSales {
+    /// The next window that changed; the stream ends only with the gateway, and after 15 minutes.
+    pub async fn next(&mut self) -> SalesEvent {
+        let event = next(&mut self.0).await.expect("the stream goes on");
+        assert_eq!(event.event, "sales.updated");
+        SalesEvent { id: event.id, window: serde_json::from_str(&event.data).expect("JSON") }
+    }
+}
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -220,8 +300,7 @@ pub struct OrderEvent {
 impl Events {
     /// The next event; `None` when the stream has ended.
     pub async fn next(&mut self) -> Option<OrderEvent> {
-        let next = tokio::time::timeout(SOON * 2, self.0.next()).await.expect("the stream goes on or ends")?;
-        let event = next.expect("the stream is not cut");
+        let event = next(&mut self.0).await?;
         Some(OrderEvent {
             id: event.id.parse().expect("a version"),
             event: event.event,

@@ -140,6 +140,10 @@ impl Platform {
             launch.env.insert("DATABASE_URL".to_owned(), made.app_url);
             launch.env.insert("DATABASE_CONNECTIONS".to_owned(), self.site.connections.to_string());
         }
+        // a test's few customers send what many would
+        if let Some(bench) = manifest.profiles.get("bench") {
+            launch.env.extend(bench.env.clone());
+        }
         if let Some(demo) = manifest.profiles.get("demo").filter(|demo| !demo.seed.is_empty()) {
             let seed: Vec<&str> = demo.seed.iter().map(String::as_str).collect();
             run(&launch, &seed).await;
@@ -191,6 +195,11 @@ impl Platform {
     /// Where each database is, by the name in its service's manifest, as the command line is told.
     pub fn database_urls(&self) -> BTreeMap<String, DatabaseUrls> {
         self.databases.iter().map(|(name, database)| (name.clone(), database.urls.clone())).collect()
+    }
+
+    /// Where the services write their logs, and the files of those that have no database.
+    pub fn folder(&self) -> &Path {
+        self.data.path()
     }
 
     /// What a service has logged.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,8 @@ enum Who {
     Settled,
     /// Somebody without one.
     Traveller,
+    /// Somebody without one, who is never seen again.
+    Passer,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,17 +70,20 @@ enum Then {
     Dispatch,
     /// Parcels are to go somewhere else from now on.
     MoveHouse,
+    /// The account is erased, and then the order is cancelled by itself.
+    Leave,
 }
 
 /// One of these comes back for the same thing again and again.
-const WISHES: [Wish; 15] = {
+const WISHES: [Wish; 16] = {
     use Door::{Letter, Telephone};
-    use Then::{Cancel, CancelCompleted, Dispatch, MoveHouse, Wait};
+    use Then::{Cancel, CancelCompleted, Dispatch, Leave, MoveHouse, Wait};
     const fn wish(sku: &'static str, card: &'static str, door: Door, then: Then) -> Wish {
         Wish { who: Who::Settled, sku, card, door, then }
     }
     [
         Wish { who: Who::Traveller, ..wish("mug", "tok_visa", Telephone, Wait) },
+        Wish { who: Who::Passer, ..wish("mug", "tok_visa", Telephone, Leave) },
         wish("mug", "tok_visa", Telephone, Wait),
         wish("mug", "tok_visa", Letter, Wait),
         wish("mug", "tok_visa", Telephone, Dispatch),
@@ -125,12 +130,16 @@ impl Shoppers {
             let customer = match wish.who {
                 Who::Settled => settled.clone(),
                 Who::Traveller => traveller.clone(),
+                Who::Passer => Customer::nobody(platform),
             };
-            let shopper = Shopper { customer, operator: operator.clone(), acknowledged: Arc::clone(&acknowledged) };
+            let mut shopper = Shopper { customer, operator: operator.clone(), acknowledged: Arc::clone(&acknowledged) };
             let stop = stop.clone();
             shopping.spawn(async move {
                 let mut undecided = VecDeque::new();
                 while !stop.is_cancelled() {
+                    if wish.who == Who::Passer {
+                        shopper.customer = shopper.somebody_new().await;
+                    }
                     undecided.push_back(shopper.shop(wish).await);
                     if undecided.len() > UNDECIDED_MAX {
                         shopper.ends(&undecided.pop_front().expect("it has some")).await;
@@ -172,8 +181,26 @@ impl Shopper {
             }
             Then::Dispatch => self.dispatch(&id).await,
             Then::MoveHouse => self.move_house(&id).await,
+            Then::Leave => {
+                answered(|| self.customer.try_send(Method::DELETE, "/v1/accounts/me", None, None)).await.expect(204);
+                self.stands(&id, |order| order["status"] == "CANCELLED").await;
+            }
         }
         id
+    }
+
+    /// A new account without an address.
+    async fn somebody_new(&self) -> Customer {
+        let email = format!("{}@example.com", new_key());
+        let account = json!({"email": email, "password": "a long password", "name": "A Customer passing by"});
+        let post = |path: &'static str, body: Value| {
+            answered(move || self.customer.try_send(Method::POST, path, None, Some(body.clone())))
+        };
+        let made = post("/v1/accounts", account).await;
+        // the first try was taken, and its answer was lost
+        assert!(matches!(made.status.as_u16(), 201 | 409), "{made:?}");
+        let token = post("/v1/tokens", json!({"email": email, "password": "a long password"})).await.expect(200);
+        self.customer.with_token(token.json()["access_token"].as_str().expect("a token"))
     }
 
     async fn move_house(&self, id: &str) {
@@ -211,16 +238,22 @@ impl Shopper {
 
     /// Waits until it is known what becomes of the order.
     async fn ends(&self, id: &str) {
+        self.stands(id, |order| order["status"] != "PENDING").await;
+    }
+
+    /// Waits until the order stands so. The operator looks: who ordered may be nobody any more.
+    async fn stands(&self, id: &str, is_so: impl Fn(&Value) -> bool) {
         let until = Instant::now() + DECIDED_WITHIN;
         let path = format!("/v1/orders/{id}");
+        let mut order = Value::Null;
         while Instant::now() < until {
-            let order = answered(|| self.customer.try_send(Method::GET, &path, None, None)).await;
-            if order.expect(200).json()["status"] != "PENDING" {
+            order = answered(|| self.operator.try_send(Method::GET, &path, None, None)).await.expect(200).json();
+            if is_so(&order) {
                 return;
             }
             tokio::time::sleep(PATIENCE).await;
         }
-        panic!("order {id} was PENDING for {DECIDED_WITHIN:?}");
+        panic!("order {id} stands still for {DECIDED_WITHIN:?}: {order}");
     }
 
     /// Asks until the parcel has left, or it is clear that none will.

@@ -74,6 +74,20 @@ async fn a_number_or_an_address_that_is_none_ends_with_64_and_the_name_of_its_va
 }
 
 #[tokio::test]
+async fn profile_bench_turns_every_rate_limit_off_and_demo_none() {
+    let settings = settings_of("gateway").await;
+    let limits: Vec<&String> = settings.keys().filter(|variable| variable.starts_with("RATE_LIMIT_")).collect();
+    let manifests = manifest::read_all(&root().join("services")).expect("the manifests are right");
+    let gateway = manifests.into_iter().find(|manifest| manifest.name == "gateway").expect("it has a manifest");
+    let given = |profile: &str, variable: &str| gateway.profiles.get(profile)?.env.get(variable).cloned();
+    assert!(!limits.is_empty());
+    for variable in limits {
+        assert_eq!(given("bench", variable).as_deref(), Some("0"), "{variable} in services/gateway/service.toml");
+        assert_eq!(given("demo", variable), None, "{variable} in services/gateway/service.toml");
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_is_no_url_ends_with_64_and_its_password_is_not_repeated() {
     for service in services() {
         if settings_of(&service).await.contains_key("DATABASE_URL") {

@@ -144,6 +144,9 @@ fn readable_headers<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item 
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

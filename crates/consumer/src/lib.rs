@@ -81,5 +81,5 @@ pub use service::ConsumerService;
 
 /// The consumer's tables, in the schema `public`, to be made by the role that owns the database. Its record is a table
 /// of its own, so that the service's migrations count for themselves. The login that serves needs SELECT, INSERT,
-/// UPDATE and DELETE on them.
+/// UPDATE and DELETE on them. What operators do is noted in the table of [`operator_log::MIGRATOR`], which the database needs too.
 pub static MIGRATOR: Migrator = Migrator { table_name: Cow::Borrowed("_consumer_migrations"), ..sqlx::migrate!() };

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use operator_log::{Action, Operator, note_in_tx};
+use sqlx::{PgConnection, PgPool};
 
 use crate::{
     backoff,
@@ -21,24 +22,54 @@ const ERROR_CHARS_MAX: usize = 1_000;
 
 /// Gives a dead letter, by the `id` of its row, to its handler again; so that it is tried as often as at first. The
 /// letters behind it follow once it had its effect. `false`: there is no dead letter with this id.
-pub async fn redrive(database: impl PgExecutor<'_>, id: i64) -> Result<bool, sqlx::Error> {
-    let redriven = sqlx::query(
-        "UPDATE consumer_parked
-         SET state = 'parked', retry_count = 0, next_retry_at = now(), copy_due_at = NULL
-         WHERE id = $1 AND state = 'dead'",
-    )
-    .bind(id)
-    .execute(database)
-    .await?;
-    Ok(redriven.rows_affected() == 1)
+///
+/// Noted in the operator log. Not to be dropped in the middle: it is a transaction.
+pub async fn redrive(pool: &PgPool, id: i64) -> Result<bool, sqlx::Error> {
+    const REDRIVE: &str = r#"UPDATE consumer_parked
+        SET state = 'parked', retry_count = 0, next_retry_at = now(), copy_due_at = NULL
+        WHERE id = $1 AND state = 'dead'
+        RETURNING "group", topic, partition, "offset", substring(key FROM 1 FOR 256) AS key"#;
+    decide(pool, id, "redrive", REDRIVE).await
 }
 
 /// Drops a dead letter, by the `id` of its row: the group will never see it, and goes on with the letters behind it.
 /// `false`: there is no dead letter with this id.
-pub async fn discard(database: impl PgExecutor<'_>, id: i64) -> Result<bool, sqlx::Error> {
-    let discarded =
-        sqlx::query("DELETE FROM consumer_parked WHERE id = $1 AND state = 'dead'").bind(id).execute(database).await?;
-    Ok(discarded.rows_affected() == 1)
+///
+/// Noted in the operator log. Not to be dropped in the middle: it is a transaction.
+pub async fn discard(pool: &PgPool, id: i64) -> Result<bool, sqlx::Error> {
+    const DISCARD: &str = r#"DELETE FROM consumer_parked WHERE id = $1 AND state = 'dead'
+        RETURNING "group", topic, partition, "offset", substring(key FROM 1 FOR 256) AS key"#;
+    decide(pool, id, "discard", DISCARD).await
+}
+
+/// What is noted of a letter.
+#[derive(sqlx::FromRow)]
+struct Decided {
+    group: String,
+    topic: String,
+    partition: i32,
+    offset: i64,
+    /// Its first 256 bytes.
+    key: Option<Vec<u8>>,
+}
+
+/// Decides what becomes of a dead letter, and notes which one it was: of one that is dropped nothing else is left.
+async fn decide(pool: &PgPool, id: i64, word: &'static str, statement: &'static str) -> Result<bool, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    let decided: Option<Decided> = sqlx::query_as(statement).bind(id).fetch_optional(&mut *tx).await?;
+    let Some(Decided { group, topic, partition, offset, key }) = decided else {
+        tx.rollback().await?;
+        return Ok(false);
+    };
+    let action = Action::new(Operator::Ops, word, format!("dead-letter/{id}"))
+        .with("group", group)
+        .with("topic", topic)
+        .with("partition", partition)
+        .with("offset", offset)
+        .with("key", key.map(|key| String::from_utf8_lossy(&key).into_owned()));
+    note_in_tx(&mut tx, &action).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// The blocked keys among those of a batch.

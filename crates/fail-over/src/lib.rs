@@ -16,6 +16,8 @@
 //! It is refused while a process of the service is connected: that would still publish to, and note positions in, the
 //! Kafka that it knows. What it cannot see is a process that starts afterwards with the old address.
 //!
+//! It has its entry in the operator log, in the same transaction.
+//!
 //! What has its position in Kafka alone needs nothing: in a Kafka that does not know it, it begins at the oldest letter.
 
 mod config;
@@ -24,6 +26,7 @@ mod places;
 use std::{io::Write, time::Duration};
 
 use consumer::another_kafka::{self, Moved};
+use operator_log::{Action, Operator, note_in_tx};
 use service_runtime::{Error, clock::Clock, config::DatabaseConfig, database};
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
@@ -65,8 +68,14 @@ pub async fn run(config: FailOverConfig, service: &str) -> Result<(), Error> {
     if has_outbox {
         letters = outbox::publish_again_in_tx(&mut tx, since).await.map_err(sql)?.ok_or_else(|| runs(service))?;
     }
-    tx.commit().await.map_err(sql)?;
     let Moved { positions, copies } = moved;
+    let action = Action::new(Operator::CommandLine, "fail-over", format!("service/{service}"))
+        .with("since", since.to_string())
+        .with("letters", letters)
+        .with("positions", positions)
+        .with("copies", copies);
+    note_in_tx(&mut tx, &action).await.map_err(sql)?;
+    tx.commit().await.map_err(sql)?;
     // nobody may be listening any more
     let _ = writeln!(
         std::io::stdout(),

@@ -73,7 +73,7 @@ pub fn run(
 /// All that makes the database.
 fn migrators<'a>(manifest: &Manifest<'_>, migrator: &'a Migrator) -> Vec<&'a Migrator> {
     let of_outbox = manifest.publishes().then_some(&outbox::MIGRATOR);
-    of_outbox.into_iter().chain([&consumer::MIGRATOR, migrator]).collect()
+    of_outbox.into_iter().chain([&consumer::MIGRATOR, &operator_log::MIGRATOR, migrator]).collect()
 }
 
 /// Reads letters, and publishes its own, until the end is requested.
@@ -86,7 +86,8 @@ async fn serve(
 ) -> Result<(), Error> {
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &migrators(manifest, migrator)).await?;
-    let mut operators = consumer::admin::routes(pool.clone(), &config.kafka);
+    let mut operators =
+        consumer::admin::routes(pool.clone(), &config.kafka).merge(operator_log::admin::routes(pool.clone()));
     if manifest.publishes() {
         operators = operators.merge(outbox::admin::routes(pool.clone()));
     }

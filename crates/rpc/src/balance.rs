@@ -5,11 +5,13 @@
 //! when the other side has answered on it: who accepts and says nothing, or refuses our certificate, gets none. So a call never
 //! waits for one that is dead while another lives, and a call that finds a connection closing before it was sent goes to another,
 //! also if it must not be repeated. An address that left the name gets no call any more; those under way on it end in peace.
+//! A connection that stands and on which nobody answers calls gets none either: see [`crate::circuit`].
 //!
 //! Why not tonic's balancer: `docs/adr/0005-balancing-is-ours.md`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    error::Error as _,
     fmt, io,
     net::SocketAddr,
     sync::{
@@ -39,7 +41,9 @@ use tonic::{
 use tracing::{debug, warn};
 
 use crate::{
+    circuit::{Circuit, Pulse, Sign},
     client::{CONNECT_DEADLINE, KEEPALIVE},
+    not_sent::NotSent,
     tls::{Tls, Wire},
 };
 
@@ -65,6 +69,9 @@ const RETRY_PAUSE_WHEN_MISSED: Duration = Duration::from_millis(100);
 /// For how long the addresses of a name that is not found any more are tried: they may be somebody else's by then.
 const NOT_FOUND_MAX: Duration = Duration::from_mins(1);
 
+/// Why nobody is asked though connections stand.
+const SILENT: &str = "the last calls were not answered";
+
 /// What every service of ours answers.
 const FIRST_CALL: &str = "/grpc.health.v1.Health/Check";
 
@@ -87,6 +94,7 @@ impl Balance {
             state: watch::Sender::new(State::default()),
             missed: watch::Sender::new(Instant::now()),
             turn: AtomicUsize::new(0),
+            circuit: Circuit::default(),
         });
         let looking_up = tokio::spawn(follow_the_name(lines.clone(), look_up));
         Self { lines, _looking_up: Arc::new(AbortOnDropHandle::new(looking_up)) }
@@ -94,30 +102,39 @@ impl Balance {
 
     /// Sends one call.
     pub async fn call(self, mut request: Request<Body>) -> Result<Response<Body>, StdError> {
+        self.lines.circuit.is_of(request.uri().path());
         *request.uri_mut() = at(&self.lines.origin, request.uri())?;
         let began = Instant::now();
         loop {
             let line = self.lines.find(began).await?;
-            let under_way = UnderWay::begin(line);
-            let mut sender = under_way.0.sender.clone();
-            match sender.try_send_request(request).await {
+            let mut under_way = UnderWay::begin(&self.lines, line);
+            let mut sender = under_way.line.sender.clone();
+            let sent = sender.try_send_request(request).await;
+            under_way.is_waiting = false;
+            match sent {
                 Ok(response) => {
+                    under_way.see(Sign::of(&response));
                     return Ok(response.map(|body| {
                         Body::new(body.map_frame(move |frame| {
                             // a stream is under way until its body is dropped
-                            let _ = &under_way;
+                            under_way.see(Sign::Answer);
                             frame
                         }))
                     }));
                 }
-                Err(mut failed) => match failed.take_message() {
+                Err(mut failed) => {
+                    let Some(unsent) = failed.take_message() else {
+                        let error = failed.into_error();
+                        // whose connection has ended is not silent: it is opened anew
+                        if was_thrown_back(&error) {
+                            under_way.see(Sign::Nobody);
+                        }
+                        return Err(error.into());
+                    };
                     // the connection was closing and nothing has left: another one may have it, whatever it asks for
-                    Some(unsent) => {
-                        self.lines.lose(&under_way.0);
-                        request = unsent;
-                    }
-                    None => return Err(failed.into_error().into()),
-                },
+                    self.lines.lose(&under_way.line);
+                    request = unsent;
+                }
             }
         }
     }
@@ -138,6 +155,7 @@ struct Lines {
     missed: watch::Sender<Instant>,
     /// Who is looked at first: those with equally much to do take turns.
     turn: AtomicUsize,
+    circuit: Circuit,
 }
 
 #[derive(Default)]
@@ -171,27 +189,65 @@ struct Line {
     address: SocketAddr,
     sender: SendRequest<Body>,
     under_way: AtomicUsize,
+    pulse: Pulse,
 }
 
 /// A call on a connection.
-struct UnderWay(Arc<Line>);
+struct UnderWay {
+    lines: Arc<Lines>,
+    line: Arc<Line>,
+    began: Instant,
+    /// Whether nothing has come back yet.
+    is_waiting: bool,
+}
 
 impl UnderWay {
-    fn begin(line: Arc<Line>) -> Self {
+    fn begin(lines: &Arc<Lines>, line: Arc<Line>) -> Self {
         line.under_way.fetch_add(1, Ordering::Relaxed);
-        Self(line)
+        Self { lines: lines.clone(), line, began: Instant::now(), is_waiting: true }
+    }
+
+    fn see(&self, sign: Sign) {
+        match sign {
+            Sign::Answer => {
+                self.line.pulse.hear();
+                self.lines.circuit.close(&self.lines.origin);
+            }
+            Sign::TooLate => self.line.pulse.give_up(self.began),
+            Sign::Nobody => self.line.pulse.lose(self.began),
+        }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.line.under_way.fetch_sub(1, Ordering::Relaxed);
+        // the caller's time is over, or he has gone away
+        if self.is_waiting {
+            self.line.pulse.give_up(self.began);
+        }
     }
+}
+
+/// Who could have a call.
+enum Found {
+    Line(Arc<Line>),
+    /// There are connections, and nobody answers on any.
+    Silent,
+    /// There is none.
+    Nobody,
 }
 
 impl State {
     fn lines(&self) -> impl Iterator<Item = &Arc<Line>> {
         self.addresses.values().filter_map(|standing| standing.line.as_ref())
+    }
+
+    /// What went wrong last, of what is told to those who ask.
+    fn last_trouble(&self) -> Option<&Trouble> {
+        let failed = self.addresses.values().filter_map(|standing| standing.failed.as_ref());
+        let not_found = self.not_found.as_ref().map(|(last, _)| last);
+        failed.chain(not_found).max_by_key(|trouble| trouble.at)
     }
 
     /// Why a call that began then need not wait any longer.
@@ -211,36 +267,65 @@ impl State {
 }
 
 impl Lines {
-    /// The connection with least to do. Waits for one if there is none, but no longer than opening one may take.
+    /// The connection with least to do. Waits for one if there is none, but no longer than opening one may take, and not at all
+    /// when others have waited in vain just before.
     async fn find(&self, began: Instant) -> Result<Arc<Line>, Status> {
-        if let Some(line) = self.least_busy(&self.state.borrow()) {
-            return Ok(line);
+        let found = self.least_busy(&self.state.borrow(), began);
+        match found {
+            Found::Line(line) => return Ok(line),
+            Found::Silent => return Err(self.refused(SILENT)),
+            Found::Nobody => {}
         }
         let mut state = self.state.subscribe();
         self.missed.send_replace(Instant::now());
+        if self.circuit.is_hopeless() {
+            let why = state.borrow().last_trouble().map_or_else(|| "no connection".to_owned(), |last| last.why.clone());
+            return Err(self.refused(&why));
+        }
         loop {
             {
                 let state = state.borrow_and_update();
-                if let Some(line) = self.least_busy(&state) {
-                    return Ok(line);
+                match self.least_busy(&state, Instant::now()) {
+                    Found::Line(line) => return Ok(line),
+                    Found::Silent => return Err(self.refused(SILENT)),
+                    Found::Nobody => {}
                 }
                 if let Some(trouble) = state.hopeless_since(began) {
-                    return Err(Status::unavailable(format!("{} cannot be reached: {}", self.origin, trouble.why)));
+                    self.circuit.miss();
+                    return Err(self.unreachable(&trouble.why));
                 }
             }
             // the sender of the state lives as long as this call
             if timeout_at(began + CONNECT_DEADLINE, state.changed()).await.is_err() {
-                let why = format!("{} cannot be reached: no connection in {CONNECT_DEADLINE:?}", self.origin);
-                return Err(Status::unavailable(why));
+                self.circuit.miss();
+                return Err(self.unreachable(&format!("no connection in {CONNECT_DEADLINE:?}")));
             }
         }
     }
 
-    fn least_busy(&self, state: &State) -> Option<Arc<Line>> {
+    fn unreachable(&self, why: &str) -> Status {
+        NotSent::Unreachable.tell(Status::unavailable(format!("{} cannot be reached: {why}", self.origin)))
+    }
+
+    /// Of a call that is not even tried.
+    fn refused(&self, why: &str) -> Status {
+        self.circuit.open(&self.origin, why);
+        NotSent::Silent.tell(Status::unavailable(format!("{} was not asked: {why}", self.origin)))
+    }
+
+    fn least_busy(&self, state: &State, now: Instant) -> Found {
         let lines: Vec<_> = state.lines().collect();
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % lines.len().max(1);
         let (before, after) = lines.split_at(first);
-        after.iter().chain(before).min_by_key(|line| line.under_way.load(Ordering::Relaxed)).map(|&line| line.clone())
+        let heard = |line: &&&Arc<Line>| !line.pulse.is_silent();
+        let under_way = |line: &&&Arc<Line>| line.under_way.load(Ordering::Relaxed);
+        let best = after.iter().chain(before).filter(heard).min_by_key(under_way);
+        let mut silent = lines.iter().filter(|line| line.pulse.is_silent());
+        match silent.find(|line| line.pulse.is_tried(now, best.is_some())).or(best) {
+            Some(&line) => Found::Line(line.clone()),
+            None if lines.is_empty() => Found::Nobody,
+            None => Found::Silent,
+        }
     }
 
     /// Keeps the state of the addresses that were found, and begins that of new ones.
@@ -296,13 +381,14 @@ impl Lines {
 
     fn connected(&self, address: SocketAddr, sender: SendRequest<Body>) -> Arc<Line> {
         debug!(origin = %self.origin, %address, "connected");
-        let line = Arc::new(Line { address, sender, under_way: AtomicUsize::new(0) });
+        let line = Arc::new(Line { address, sender, under_way: AtomicUsize::new(0), pulse: Pulse::begin() });
         self.state.send_modify(|state| {
             // it may have left the name meanwhile
             if let Some(standing) = state.addresses.get_mut(&address) {
                 *standing = Standing { line: Some(line.clone()), failed: None };
             }
         });
+        self.circuit.close(&self.origin);
         line
     }
 
@@ -387,6 +473,11 @@ async fn keep(lines: Arc<Lines>, address: SocketAddr) {
         let _ = timeout(pause.saturating_sub(RETRY_PAUSE_WHEN_MISSED), missed).await.map(drop);
         pause = (pause * 2).min(longest);
     }
+}
+
+/// Whether the call alone has ended, and not its connection.
+fn was_thrown_back(error: &hyper::Error) -> bool {
+    error.source().and_then(|cause| cause.downcast_ref::<h2::Error>()).is_some_and(h2::Error::is_reset)
 }
 
 type Connection = http2::Connection<TokioIo<Box<dyn Wire>>, Body, TokioExecutor>;

@@ -1,8 +1,10 @@
 //! What a client of a service is made of.
 
 use std::{
+    future::ready,
     io,
     net::SocketAddr,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -19,13 +21,17 @@ use tonic::{
 use crate::{
     asking,
     balance::{Balance, LookUp},
+    retries::Retries,
     tls::Tls,
 };
 
 /// The way to a service. Clones are cheap and share its connections; with the last of them its tasks end, so nobody has to tell
 /// it about the end of the process, and calls that are still made while the process drains reach their service.
 #[derive(Debug, Clone)]
-pub struct Channel(Balance);
+pub struct Channel {
+    balance: Balance,
+    retries: Arc<Retries>,
+}
 
 /// The way to the service at `url`, in the clear. Services take [`Tls::channel`].
 pub fn channel(url: &str) -> Result<Channel, Error> {
@@ -56,7 +62,7 @@ impl Tls {
     {
         let To { origin, .. } = self.to(url)?;
         let look_up: LookUp = Box::new(move || Box::pin(look_up()));
-        Ok(Channel(Balance::begin(origin, self.clone(), look_up)))
+        Ok(Channel { balance: Balance::begin(origin, self.clone(), look_up), retries: Arc::new(Retries::new()) })
     }
 
     fn to(&self, url: &str) -> Result<To, Error> {
@@ -95,7 +101,10 @@ impl Service<Request<Body>> for Channel {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let send = |request| -> Self::Future { Box::pin(self.0.clone().call(request)) };
+        if let Err(status) = self.retries.admit(request.uri().path(), request.headers()) {
+            return Box::pin(ready(Err(status.into())));
+        }
+        let send = |request| -> Self::Future { Box::pin(self.balance.clone().call(request)) };
         if telemetry::is_exported() { asking::in_a_span(request, send) } else { send(request) }
     }
 }

@@ -7,7 +7,6 @@
 
 use std::{collections::HashMap, fmt, future::Future, sync::Arc, time::Duration};
 
-use backon::Retryable;
 use contracts::problem::ProblemCode;
 use metrics::{counter, describe_counter};
 use service_runtime::telemetry;
@@ -20,8 +19,10 @@ use tracing::Span;
 
 use crate::{
     asking,
-    client::{or_broken, too_late, tries},
+    client::{again_and_again, or_broken, too_late},
+    not_sent::NotSent,
     observe,
+    retries::Retries,
     server::LIST_ITEMS_MAX,
     status,
 };
@@ -36,6 +37,8 @@ const WAITING_MAX: usize = 4_096;
 pub struct Lists<Q, A> {
     rpc: &'static str,
     queue: mpsc::Sender<Waiting<Q, A>>,
+    /// By items: of a list that is lost only some may come again.
+    retries: Arc<Retries>,
 }
 
 /// An item on its way.
@@ -63,21 +66,28 @@ impl<Q: Send + 'static, A: Send + 'static> Lists<Q, A> {
         describe_counter!("rpc_list_items_total", "Items in them: over rpc_lists_total, how many share a call");
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         tokio::spawn(send_lists(rpc, id_of, Arc::new(call), waiting));
-        Self { rpc, queue }
+        Self { rpc, queue, retries: Arc::new(Retries::new()) }
     }
 
     /// Asks about the item `id` and gives its outcome, within `budget`. A service that cannot be reached is asked again, as by
     /// [`crate::ask`]: `item` makes the item anew for each try, from the `traceparent` that it is to carry.
     pub async fn ask(&self, budget: Duration, id: &str, item: impl Fn(String) -> Q) -> Result<A, Status> {
         let until = Instant::now() + budget;
-        let asking = (|| self.ask_until(until, id, &item))
-            .retry(tries())
-            // what a service says itself has details
-            .when(|status: &Status| status.code() == Code::Unavailable && status.details().is_empty());
-        timeout_at(until, asking).await.unwrap_or_else(|_| Err(too_late()))
+        again_and_again(until, |before| self.ask_until(until, before, id, &item)).await
     }
 
-    async fn ask_until(&self, until: Instant, id: &str, item: &impl Fn(String) -> Q) -> Result<A, Status> {
+    async fn ask_until(
+        &self,
+        until: Instant,
+        tries_before: u32,
+        id: &str,
+        item: &impl Fn(String) -> Q,
+    ) -> Result<A, Status> {
+        if tries_before > 0 {
+            self.retries.again(self.rpc)?;
+        } else {
+            self.retries.first();
+        }
         // the call's own span knows nothing of the traces of its items
         let span = if telemetry::is_exported() { asking::span_of(self.rpc) } else { Span::current() };
         let traceparent = span.in_scope(telemetry::traceparent).unwrap_or_default();
@@ -90,7 +100,7 @@ impl<Q: Send + 'static, A: Send + 'static> Lists<Q, A> {
                 .await
                 .map_or_else(|_| Err(too_late()), |told| told.unwrap_or_else(|_| Err(broken())))
         } else {
-            Err(status(ProblemCode::Unavailable, "too many calls wait to be sent"))
+            Err(NotSent::Crowded.tell(status(ProblemCode::Unavailable, NotSent::Crowded.to_string())))
         };
         let code = outcome.as_ref().map_or_else(Status::code, |_| Code::Ok);
         observe::ended(&span, code, code != Code::Ok);
@@ -181,7 +191,7 @@ fn tell_all<A>(waiters: Waiters<A>, status: &Status) {
 
 impl<Q, A> Clone for Lists<Q, A> {
     fn clone(&self) -> Self {
-        Self { rpc: self.rpc, queue: self.queue.clone() }
+        Self { rpc: self.rpc, queue: self.queue.clone(), retries: self.retries.clone() }
     }
 }
 

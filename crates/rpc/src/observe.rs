@@ -18,6 +18,8 @@ use tonic::{
 use tower::{Layer, Service};
 use tracing::Span;
 
+use crate::machinery;
+
 /// Wraps a server's routes.
 #[derive(Debug, Clone)]
 pub(crate) struct Observe;
@@ -63,9 +65,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let mut call = Call::begin(request.uri().path());
-        let answering = self.inner.call(request);
+        // here, and not in a layer of its own: each has a box for every call
+        let answering = machinery::time_for(request.headers()).map(|time| (time, self.inner.call(request)));
         Box::pin(async move {
-            let response = answering.await?;
+            let response = machinery::in_time(answering).await?;
             // a call that fails at once has its code here, every other one behind its last message
             call.hear(response.headers());
             Ok(response.map(|body| {
@@ -80,7 +83,7 @@ where
     }
 }
 
-/// A call under way. It counts when it is dropped: with its answer, or because the caller has hung up or waited long enough.
+/// A call under way. It counts when it is dropped: with its answer, or because the caller has hung up.
 struct Call {
     rpc: String,
     began: Instant,

@@ -10,8 +10,13 @@ const DOMAIN: &str = "postbox";
 
 /// A status that carries `code`. `detail` is for the person who reads it: no SQL, no stack.
 pub fn status(code: ProblemCode, detail: impl Into<String>) -> Status {
+    coded(code.grpc_code(), code, detail)
+}
+
+/// As [`status`], where gRPC has a code of its own for what happened.
+pub(crate) fn coded(grpc: Code, code: ProblemCode, detail: impl Into<String>) -> Status {
     let details = ErrorDetails::with_error_info(code.word(), DOMAIN, []);
-    Status::with_error_details(code.grpc_code(), detail.into(), details)
+    Status::with_error_details(grpc, detail.into(), details)
 }
 
 /// The problem that a status carries. A status that is not one of ours is judged by its gRPC code.
@@ -21,7 +26,7 @@ pub fn problem_of(status: &Status) -> ProblemCode {
     }
     match status.code() {
         Code::Unavailable | Code::Aborted => ProblemCode::Unavailable,
-        // tonic shows a deadline that passed on the server as CANCELLED
+        // a server of tonic's as it comes tells a deadline that has passed as CANCELLED; ours do not
         Code::DeadlineExceeded | Code::Cancelled => ProblemCode::DeadlineExceeded,
         Code::InvalidArgument | Code::OutOfRange => ProblemCode::Invalid,
         Code::NotFound => ProblemCode::NotFound,

@@ -1,4 +1,4 @@
-//! What the operator routes have in common: pages, refusals in one line, and work that is not cut short.
+//! What the operator routes have in common: pages, refusals in one line, work that is not cut short, and a trace.
 //!
 //! Mechanism crates and services hand such routes to [`crate::ops::serve`], which serves them on the ops port. That is
 //! never public, so they ask nobody who he is.
@@ -7,10 +7,15 @@ use std::{fmt::Display, str::FromStr};
 
 use axum::{
     Json,
+    extract::Request,
     http::StatusCode,
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, field::Empty, info_span};
+
+use crate::telemetry;
 
 /// How many items a page has when nobody says.
 const PAGE_DEFAULT: u32 = 20;
@@ -102,19 +107,29 @@ impl PageQuery {
         }
     }
 
-    /// Where the page begins; `None` at the beginning.
-    pub fn cursor<C: FromStr>(&self) -> Result<Option<C>, Refusal> {
+    /// Where the page begins; `None` at the beginning. A cursor has the one spelling in which [`Page::of`] writes it.
+    pub fn cursor<C: FromStr + Display>(&self) -> Result<Option<C>, Refusal> {
         let read = self.cursor.as_deref().map(|cursor| {
-            cursor.parse().map_err(|_| Refusal::invalid(format!("`{cursor}` is no cursor that this list has given")))
+            let read = cursor.parse::<C>().ok().filter(|read| read.to_string() == cursor);
+            read.ok_or_else(|| Refusal::invalid(format!("`{cursor}` is no cursor that this list has given")))
         });
         read.transpose()
     }
 }
 
+/// Makes each request a part of the trace that it brings, or the beginning of one: what is logged for it and what is noted in the operator log
+/// can be found by each other.
+pub(crate) async fn traced(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    let span = info_span!("operator", %method, path, otel.kind = "server", trace_id = Empty);
+    telemetry::join(&span, request.headers().get("traceparent").and_then(|value| value.to_str().ok()));
+    next.run(request).instrument(span).await
+}
+
 /// Runs work to its end even if whoever asked goes away: then axum drops the handler, and a query that is dropped in the
 /// middle poisons the connection that it borrowed.
 pub async fn uncut<T: Send + 'static>(work: impl Future<Output = Result<T, Refusal>> + Send + 'static) -> Answer<T> {
-    match tokio::spawn(work).await {
+    match tokio::spawn(work.in_current_span()).await {
         Ok(outcome) => outcome.map(Json),
         Err(panic) => {
             Err(Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, line: format!("a fault of ours: {panic}") })
@@ -124,6 +139,8 @@ pub async fn uncut<T: Send + 'static>(work: impl Future<Output = Result<T, Refus
 
 #[cfg(test)]
 mod tests {
+    use axum::{extract::Query, http::Uri};
+
     use super::*;
 
     #[test]
@@ -142,6 +159,29 @@ mod tests {
             assert_eq!(query(Some(limit), None).limit().unwrap_err().status, StatusCode::BAD_REQUEST);
         }
         assert_eq!(query(None, Some("12")).cursor::<i64>(), Ok(Some(12)));
-        assert_eq!(query(None, Some("x")).cursor::<i64>().unwrap_err().status, StatusCode::BAD_REQUEST);
+        for wrong in ["", "x", "+12", "012", " 12"] {
+            assert_eq!(query(None, Some(wrong)).cursor::<i64>().unwrap_err().status, StatusCode::BAD_REQUEST, "{wrong}");
+        }
+    }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn a_page_begins_only_where_a_list_has_said_that_one_does() {
+            fuzzing::target!("cursors", &["limit=20&cursor=12", "cursor=-9223372036854775808", "cursor=%2B1", "limit=101"], |bytes| {
+                let Ok(uri) = Uri::try_from([b"/?".as_slice(), bytes].concat()) else { return };
+                let Ok(Query(query)) = Query::<PageQuery>::try_from_uri(&uri) else { return };
+                assert!(query.limit().is_ok_and(|limit| (1..=PAGE_MAX).contains(&limit)) || query.limit().is_err());
+                match query.cursor::<i64>() {
+                    Ok(None) => assert_eq!(query.cursor, None),
+                    Ok(Some(id)) => assert_eq!(Page::of(vec![id], 1, |id| *id).next_cursor, query.cursor),
+                    Err(refusal) => {
+                        assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+                        assert!(query.cursor.is_some());
+                    }
+                }
+            });
+        }
     }
 }

@@ -27,7 +27,7 @@ use std::{
 };
 
 pub use axum::Router;
-use axum::{extract::State, http::StatusCode, routing::get};
+use axum::{extract::State, http::StatusCode, middleware::from_fn, routing::get};
 use metrics::{counter, describe_counter};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
@@ -39,6 +39,7 @@ use crate::{
     broker_names::BrokerNames,
     config::{KafkaConfig, OpsConfig},
     database_metrics,
+    operator::traced,
     recorder::recorder,
 };
 
@@ -155,7 +156,7 @@ pub async fn serve(config: &OpsConfig, readiness: Readiness, routes: Router, shu
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_now))
         .with_state(ops)
-        .merge(routes);
+        .merge(routes.layer(from_fn(traced)));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             error!(%error, "the ops endpoints ended");

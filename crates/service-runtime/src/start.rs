@@ -2,7 +2,7 @@
 
 use std::{env, future::Future, process::ExitCode, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, error::ContextKind};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -139,8 +139,9 @@ fn one_line(error: &clap::Error) -> String {
     let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let told: Vec<&str> = told.filter(|line| !line.is_empty() && !line.starts_with("For more information")).collect();
     let told = told.join(" ");
-    // a value from the environment is reported under the flag's name: name the variable as well
-    match told.split("--").nth(1).and_then(|rest| rest.split([' ', '\'', '=']).next()) {
+    // a value from the environment is reported under the flag's name, like `--flag <VALUE>`: name the variable as well
+    let flag = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+    match flag.strip_prefix("--").and_then(|flag| flag.split([' ', '=']).next()) {
         Some(flag) if !flag.is_empty() => {
             format!("{told} (environment variable {})", flag.to_uppercase().replace('-', "_"))
         }
@@ -163,6 +164,13 @@ mod tests {
         let args = ["service", "--database-url", "postgres://x", "--database-connections", "0"];
         let line = one_line(&Cli::try_parse_from(args).unwrap_err());
         assert!(line.contains("DATABASE_CONNECTIONS") && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn its_variable_is_named_also_when_its_value_looks_like_a_flag() {
+        let args = ["service", "--database-url", "postgres://x", "--database-connections", "1--tls 'a"];
+        let line = one_line(&Cli::try_parse_from(args).unwrap_err());
+        assert!(line.ends_with("(environment variable DATABASE_CONNECTIONS)"), "{line}");
     }
 
     #[test]

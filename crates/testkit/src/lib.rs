@@ -23,6 +23,7 @@ mod database;
 mod eventually;
 mod kafka;
 mod own_servers;
+mod places;
 mod routes;
 mod shared;
 
@@ -32,4 +33,5 @@ pub use database::{TestDatabase, database, drop_soon};
 pub use eventually::{SOON, eventually, eventually_some};
 pub use kafka::{TestKafka, kafka};
 pub use own_servers::{OwnKafka, OwnPostgres, own_kafka, own_postgres};
+pub use places::places_with;
 pub use routes::ask;

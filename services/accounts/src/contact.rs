@@ -15,13 +15,15 @@ pub async fn get_account(deps: &Deps, id: AccountId) -> Result<Account, Accounts
     store::find_accounts(&deps.pool, &[id]).await?.remove(&id).unwrap_or(Err(AccountsError::NoSuchAccount))
 }
 
-/// What was found of several accounts. One that there is not is in neither.
+/// What was found of several accounts. One that there never was is in none of the lists.
 #[derive(Debug, Default)]
 pub struct Found {
     /// In any sequence.
     pub accounts: Vec<Account>,
     /// Whose rows cannot be read.
     pub unreadable: Vec<AccountId>,
+    /// Of whom nothing is left.
+    pub erased: Vec<AccountId>,
 }
 
 /// The accounts with these ids. One that cannot be read is in nobody's way.
@@ -30,6 +32,7 @@ pub async fn get_accounts(deps: &Deps, ids: &[AccountId]) -> Result<Found, Accou
     for (id, account) in store::find_accounts(&deps.pool, ids).await? {
         match account {
             Ok(account) => found.accounts.push(account),
+            Err(AccountsError::Erased) => found.erased.push(id),
             Err(error) => {
                 error!(account.id = %id, %error, "an account cannot be read");
                 found.unreadable.push(id);
@@ -43,6 +46,11 @@ pub async fn get_accounts(deps: &Deps, ids: &[AccountId]) -> Result<Found, Accou
 /// nothing and has no letter.
 pub async fn set_address(deps: &Deps, id: AccountId, address: &Address) -> Result<Account, AccountsError> {
     let mut tx = deps.pool.begin().await?;
+    // first of all: an address that is set while the account is erased would stay behind
+    let account = store::lock_account_in_tx(&mut tx, id).await?.ok_or(AccountsError::NoSuchAccount)?;
+    if account.is_erased {
+        return Err(AccountsError::Erased);
+    }
     if store::put_address_in_tx(&mut tx, id, address).await? {
         let version = store::count_change_in_tx(&mut tx, id).await?;
         let letter = letters::address_changed(id, version, deps.clock.now());

@@ -18,13 +18,18 @@ impl TryFrom<v1::EnsureAccountRequest> for Account {
 }
 
 /// Makes the account and writes its letter, or brings the email and the name of the one that is there up to date. That has no
-/// letter: who writes to a person asks each time. An account with a password is its owner's own and stays as it is.
+/// letter: who writes to a person asks each time. An account with a password is its owner's own and stays as it is. So does one that was
+/// erased, and whoever it was is told that it is gone: their issuer gives them tokens for ever, and they have asked to be forgotten.
 pub async fn ensure_account(deps: &Deps, account: &Account) -> Result<(), AccountsError> {
     let mut tx = deps.pool.begin().await?;
     let is_new = store::insert_account_without_password_in_tx(&mut tx, account).await?;
     if is_new {
         outbox::append_in_tx(&mut tx, ACCOUNTS, &letters::registered(account.id, deps.clock.now())).await?;
     } else {
+        let locked = store::lock_account_in_tx(&mut tx, account.id).await?.ok_or(AccountsError::NoSuchAccount)?;
+        if locked.is_erased {
+            return Err(AccountsError::Erased);
+        }
         store::put_contact_in_tx(&mut tx, account).await?;
     }
     tx.commit().await?;

@@ -27,6 +27,12 @@ pub enum AccountsError {
     /// There is no account with this id.
     #[error("there is no such account")]
     NoSuchAccount,
+    /// There was an account with this id, and its person is forgotten.
+    #[error("the account was erased")]
+    Erased,
+    /// Operators are made, and taken away, by whoever may reach the database.
+    #[error("an operator's account is not erased like a customer's")]
+    NotOfOperators,
     /// More passwords wait to be hashed than may.
     #[error("too many people are asking, try again")]
     Busy,
@@ -51,7 +57,8 @@ impl AccountsError {
             Self::Invalid { .. } => ProblemCode::Invalid,
             Self::EmailTaken => ProblemCode::EmailTaken,
             Self::WrongCredentials => ProblemCode::WrongCredentials,
-            Self::NoSuchAccount => ProblemCode::NotFound,
+            Self::NoSuchAccount | Self::Erased => ProblemCode::NotFound,
+            Self::NotOfOperators => ProblemCode::Forbidden,
             Self::Busy => ProblemCode::Unavailable,
             Self::Database(error) if is_outage(error) => ProblemCode::Unavailable,
             Self::Database(_) | Self::Outbox(_) | Self::BrokenRow(_) | Self::Panicked(_) => ProblemCode::Internal,

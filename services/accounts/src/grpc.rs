@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contracts::{
     accounts::v1::{
-        EnsureAccountRequest, EnsureAccountResponse, GetAccountRequest, GetAccountResponse, GetAddressesRequest,
+        EnsureAccountRequest, EnsureAccountResponse, EraseAccountRequest, EraseAccountResponse, GetAccountRequest, GetAccountResponse, GetAddressesRequest,
         GetAddressesResponse, GetContactsRequest, GetContactsResponse, JwksRequest, JwksResponse, LoginRequest,
         LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
         accounts_service_server::AccountsService,
@@ -19,6 +19,7 @@ use crate::{
     account::{Account, Address, Role},
     contact::{Found, get_account, get_accounts, set_address},
     ensure::ensure_account,
+    erase::erase_account,
     error::AccountsError,
     login::login,
     register::{NewAccount, register},
@@ -89,22 +90,38 @@ impl AccountsService for Accounts {
         Ok(Response::new(EnsureAccountResponse {}))
     }
 
+    async fn erase_account(
+        &self,
+        request: Request<EraseAccountRequest>,
+    ) -> Result<Response<EraseAccountResponse>, Status> {
+        let id = account_id(&request.into_inner().account_id)?;
+        let deps = self.deps.clone();
+        rpc::uncut(&self.shutdown, async move { Ok(erase_account(&deps, id).await?) }).await?;
+        Ok(Response::new(EraseAccountResponse {}))
+    }
+
     async fn get_contacts(
         &self,
         request: Request<GetContactsRequest>,
     ) -> Result<Response<GetContactsResponse>, Status> {
-        let Found { accounts, unreadable } = self.found(&request.into_inner().account_ids).await?;
-        let contacts = accounts.into_iter().map(Into::into).collect();
-        Ok(Response::new(GetContactsResponse { contacts, unreadable_ids: texts(unreadable) }))
+        let Found { accounts, unreadable, erased } = self.found(&request.into_inner().account_ids).await?;
+        Ok(Response::new(GetContactsResponse {
+            contacts: accounts.into_iter().map(Into::into).collect(),
+            unreadable_ids: texts(unreadable),
+            erased_ids: texts(erased),
+        }))
     }
 
     async fn get_addresses(
         &self,
         request: Request<GetAddressesRequest>,
     ) -> Result<Response<GetAddressesResponse>, Status> {
-        let Found { accounts, unreadable } = self.found(&request.into_inner().account_ids).await?;
-        let destinations = accounts.into_iter().map(Into::into).collect();
-        Ok(Response::new(GetAddressesResponse { destinations, unreadable_ids: texts(unreadable) }))
+        let Found { accounts, unreadable, erased } = self.found(&request.into_inner().account_ids).await?;
+        Ok(Response::new(GetAddressesResponse {
+            destinations: accounts.into_iter().map(Into::into).collect(),
+            unreadable_ids: texts(unreadable),
+            erased_ids: texts(erased),
+        }))
     }
 }
 

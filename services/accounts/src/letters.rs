@@ -3,7 +3,7 @@
 
 use contracts::{
     event::{Event, Payload},
-    events::v1::{AccountAddressChanged, AccountRegistered},
+    events::v1::{AccountAddressChanged, AccountErased, AccountRegistered},
     ids::AccountId,
     topics::ACCOUNTS,
 };
@@ -18,6 +18,11 @@ pub(crate) fn registered(id: AccountId, now: Timestamp) -> Event {
 /// Parcels go somewhere else, or somewhere at all. `version` is the account's after the change.
 pub(crate) fn address_changed(id: AccountId, version: i64, now: Timestamp) -> Event {
     letter(id, version, now, &AccountAddressChanged { account_id: id.to_string() })
+}
+
+/// The person is forgotten. `version` is the account's after that, and its last.
+pub(crate) fn erased(id: AccountId, version: i64, now: Timestamp) -> Event {
+    letter(id, version, now, &AccountErased { account_id: id.to_string() })
 }
 
 fn letter<P: Payload>(id: AccountId, version: i64, now: Timestamp, payload: &P) -> Event {

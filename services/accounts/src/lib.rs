@@ -1,12 +1,13 @@
 //! Accounts owns people: who they are, how they prove it, where their parcels go. No other service keeps personal data.
 //!
-//! Start at [`grpc`]; then one file per use case: [`register`], [`login`], [`contact`], [`ensure`]. Three of them write a letter, in
-//! the transaction of their change.
+//! Start at [`grpc`]; then one file per use case: [`register`], [`login`], [`contact`], [`ensure`], [`erase`]. Those that change an
+//! account write a letter, in the transaction of their change.
 
 pub mod account;
 pub mod config;
 pub mod contact;
 pub mod ensure;
+pub mod erase;
 pub mod error;
 pub mod grpc;
 pub mod login;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use contracts::accounts::v1::accounts_service_server::AccountsServiceServer;
 use outbox::{Relay, Waker};
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, clock::Clock, config::OpsConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
@@ -30,7 +31,7 @@ use tonic::service::Routes;
 use crate::{config::ServeConfig, grpc::Accounts, password::Hasher, signing_key::SigningKey};
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 2] = [&outbox::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/accounts");
@@ -58,10 +59,11 @@ pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     database::migrated(&pool, &MIGRATORS).await?;
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let ops = OpsConfig { ops_addr: config.ops_addr };
-    let operators = outbox::admin::routes(pool.clone());
+    let operators = outbox::admin::routes(pool.clone()).merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let deps = Deps { pool, hasher: Hasher::new(), signing_key, relay: relay.waker(), clock: Clock::System };
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
-    let service = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
-    tls.serve(config.listen_addr, Routes::new(service), &shutdown).await
+    let server = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
+    let server = server.max_decoding_message_size(MESSAGE_BYTES_MAX);
+    tls.serve(config.listen_addr, Routes::new(server), &shutdown).await
 }

@@ -1,6 +1,7 @@
 //! Making an account.
 
 use contracts::{accounts::v1, ids::AccountId, topics::ACCOUNTS};
+use operator_log::{Action, Operator, note_in_tx};
 use service_runtime::clock::Clock;
 use sqlx::PgPool;
 
@@ -38,7 +39,8 @@ impl TryFrom<v1::RegisterRequest> for NewAccount {
     }
 }
 
-/// Makes the account, with its address when there is one, and writes one letter about it. The caller wakes the relay.
+/// Makes the account, with its address when there is one, and writes one letter about it. The caller wakes the relay. An operator, who is
+/// made at the command line alone, has an entry in the operator log besides.
 pub async fn register(
     pool: &PgPool,
     hasher: &Hasher,
@@ -54,6 +56,11 @@ pub async fn register(
     store::insert_account_in_tx(&mut tx, &account, role, &password_hash).await?;
     if let Some(address) = &account.address {
         store::put_address_in_tx(&mut tx, account.id, address).await?;
+    }
+    if role == Role::Operator {
+        // whoever has the program and the password of the database: more is not known
+        let action = Action::new(Operator::CommandLine, "create-operator", format!("account/{}", account.id));
+        note_in_tx(&mut tx, &action).await?;
     }
     outbox::append_in_tx(&mut tx, ACCOUNTS, &letters::registered(account.id, clock.now())).await?;
     tx.commit().await?;

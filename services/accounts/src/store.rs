@@ -21,6 +21,14 @@ pub struct Credentials {
     pub checked_at: Timestamp,
 }
 
+/// What decides what may be done with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Locked {
+    pub role: Role,
+    /// Whether its person is forgotten.
+    pub is_erased: bool,
+}
+
 /// Keeps a new account. The unique index says whether the email is free.
 pub async fn insert_account_in_tx(
     tx: &mut PgConnection,
@@ -40,7 +48,7 @@ pub async fn insert_account_in_tx(
     Ok(())
 }
 
-/// Keeps the account of somebody who logs in elsewhere, unless it is there. Whether it is new.
+/// Keeps the account of somebody who logs in elsewhere, unless there is one with its id. Whether it is new.
 pub async fn insert_account_without_password_in_tx(
     tx: &mut PgConnection,
     account: &Account,
@@ -58,11 +66,11 @@ pub async fn insert_account_without_password_in_tx(
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Keeps the email and the name of an account without a password; one with a password stays as it is.
+/// Keeps the email and the name of a locked account that has no password; one with a password stays as it is.
 pub async fn put_contact_in_tx(tx: &mut PgConnection, account: &Account) -> Result<(), AccountsError> {
     sqlx::query(
         "UPDATE account SET email = $2, name = $3
-         WHERE account_id = $1 AND password_hash IS NULL AND (email, name) <> ($2, $3)",
+         WHERE account_id = $1 AND erased_at IS NULL AND password_hash IS NULL AND (email, name) <> ($2, $3)",
     )
     .bind(account.id.as_uuid())
     .bind(account.email.as_str())
@@ -72,7 +80,35 @@ pub async fn put_contact_in_tx(tx: &mut PgConnection, account: &Account) -> Resu
     Ok(())
 }
 
-/// Keeps the address of an account, in place of the one before. Whether it is another one.
+/// The account with this id, also when it is erased. Nobody else changes it, or its address, until the transaction ends.
+pub async fn lock_account_in_tx(tx: &mut PgConnection, id: AccountId) -> Result<Option<Locked>, AccountsError> {
+    let row: Option<(String, bool)> =
+        sqlx::query_as("SELECT role, erased_at IS NOT NULL FROM account WHERE account_id = $1 FOR NO KEY UPDATE")
+            .bind(id.as_uuid())
+            .fetch_optional(tx)
+            .await?;
+    let locked = |(role, is_erased): (String, bool)| {
+        let role = Role::from_word(&role).ok_or(AccountsError::BrokenRow("account"))?;
+        Ok(Locked { role, is_erased })
+    };
+    row.map(locked).transpose()
+}
+
+/// Forgets who the person of a locked account was, counts that as a change, and gives the account's version after it.
+pub async fn erase_account_in_tx(tx: &mut PgConnection, id: AccountId) -> Result<i64, AccountsError> {
+    sqlx::query("DELETE FROM address WHERE account_id = $1").bind(id.as_uuid()).execute(&mut *tx).await?;
+    let version = sqlx::query_scalar(
+        "UPDATE account
+         SET email = NULL, name = NULL, password_hash = NULL, erased_at = now(), version = version + 1
+         WHERE account_id = $1 RETURNING version",
+    )
+    .bind(id.as_uuid())
+    .fetch_one(tx)
+    .await?;
+    Ok(version)
+}
+
+/// Keeps the address of a locked account, in place of the one before. Whether it is another one.
 pub async fn put_address_in_tx(tx: &mut PgConnection, id: AccountId, address: &Address) -> Result<bool, AccountsError> {
     let [line1, line2, city, postal_code, country] = address.columns();
     let put = sqlx::query(
@@ -90,13 +126,12 @@ pub async fn put_address_in_tx(tx: &mut PgConnection, id: AccountId, address: &A
     .bind(postal_code)
     .bind(country)
     .execute(tx)
-    .await
-    .map_err(|error| on_constraint(error, "address_account_fkey", AccountsError::NoSuchAccount))?;
+    .await?;
     Ok(put.rows_affected() == 1)
 }
 
-/// Counts one more change of an account, and gives its version after it. The row stays locked until the transaction ends,
-/// so that letters are written in the order of their versions.
+/// Counts one more change of a locked account, and gives its version after it. That it is locked until the transaction ends
+/// is why letters are written in the order of their versions.
 pub async fn count_change_in_tx(tx: &mut PgConnection, id: AccountId) -> Result<i64, AccountsError> {
     let version =
         sqlx::query_scalar("UPDATE account SET version = version + 1 WHERE account_id = $1 RETURNING version")
@@ -106,13 +141,13 @@ pub async fn count_change_in_tx(tx: &mut PgConnection, id: AccountId) -> Result<
     Ok(version)
 }
 
-/// The accounts with these ids, those that there are; each readable or not.
+/// The accounts with these ids, those that there are; each readable, or not, or erased.
 pub async fn find_accounts(
     pool: &PgPool,
     ids: &[AccountId],
 ) -> Result<HashMap<AccountId, Result<Account, AccountsError>>, AccountsError> {
     let rows = sqlx::query(
-        "SELECT account_id, email, name, line1, line2, city, postal_code, country
+        "SELECT account_id, email, name, erased_at IS NOT NULL AS is_erased, line1, line2, city, postal_code, country
          FROM account LEFT JOIN (SELECT * FROM address WHERE account_id = ANY ($1)) AS address USING (account_id)
          WHERE account_id = ANY ($1)",
     )
@@ -143,6 +178,9 @@ pub async fn find_credentials(pool: &PgPool, email: &Email) -> Result<Option<Cre
 
 fn account(row: &PgRow) -> Result<Account, AccountsError> {
     let broken = |_| AccountsError::BrokenRow("account");
+    if row.try_get("is_erased")? {
+        return Err(AccountsError::Erased);
+    }
     let has_address = row.try_get::<Option<String>, _>("line1")?.is_some();
     Ok(Account {
         id: row.try_get::<Uuid, _>("account_id")?.into(),

@@ -19,6 +19,9 @@ pub enum AnalyticsError {
     /// The sum of what was asked for is more than a 64-bit number holds, though each of its parts is not.
     #[error("from: the sum does not fit into 64 bits; ask for a shorter span, or for smaller windows")]
     SumTooLarge,
+    /// As many watch sales as this process can serve.
+    #[error("too many watch sales at this time; try again in a moment")]
+    TooManyWatches,
     /// The database is away or refused.
     #[error("the database of analytics: {0}")]
     Database(sqlx::Error),
@@ -34,14 +37,14 @@ impl AnalyticsError {
     pub const fn code(&self) -> ProblemCode {
         match self {
             Self::Invalid { .. } | Self::SumTooLarge => ProblemCode::Invalid,
-            Self::Database(_) => ProblemCode::Unavailable,
+            Self::Database(_) | Self::TooManyWatches => ProblemCode::Unavailable,
         }
     }
 
     /// What the outside is told beside the word. What happened inside goes to the log, here and only here.
     pub fn detail(&self) -> String {
         match self {
-            Self::Invalid { .. } | Self::SumTooLarge => self.to_string(),
+            Self::Invalid { .. } | Self::SumTooLarge | Self::TooManyWatches => self.to_string(),
             Self::Database(_) => {
                 warn!("{self}");
                 "analytics cannot reach its database; try again".to_owned()

@@ -2,20 +2,21 @@
 
 use contracts::{
     analytics::v1::{
-        self as proto, GetSalesRequest, GetSalesResponse, GetTimelineRequest, GetTimelineResponse, ProductSales, Sales,
-        TimelineEntry, TopProductsRequest, TopProductsResponse, analytics_service_server::AnalyticsService,
+        self as proto, GetSalesRequest, GetSalesResponse, GetTimelineRequest, GetTimelineResponse, TopProductsRequest,
+        TopProductsResponse, WatchSalesRequest, analytics_service_server::AnalyticsService,
     },
     ids::{InvalidId, OrderId},
-    money::v1::Money,
-    timestamp_from_proto, timestamp_to_proto,
+    timestamp_from_proto,
 };
 use jiff::Timestamp;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    AnalyticsError, Deps,
+    AnalyticsError, Deps, encode,
     span::{Span, Window},
-    store::{self, ProductRow, SalesRow, TimelineRow},
+    store::{self, Position},
+    watch::{self, Change, Watches},
 };
 
 /// The most windows of one answer: a day of minutes and an hour, or two months of hours.
@@ -34,16 +35,19 @@ const TIMELINE_ENTRIES_MAX: i64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Analytics {
     deps: Deps,
+    watches: Watches,
 }
 
 impl Analytics {
-    pub(crate) fn new(deps: Deps) -> Self {
-        Self { deps }
+    pub(crate) fn new(deps: Deps, watches: Watches) -> Self {
+        Self { deps, watches }
     }
 }
 
 #[tonic::async_trait]
 impl AnalyticsService for Analytics {
+    type WatchSalesStream = ReceiverStream<Change>;
+
     async fn get_sales(&self, request: Request<GetSalesRequest>) -> Result<Response<GetSalesResponse>, Status> {
         let request = request.into_inner();
         let window = match request.window() {
@@ -56,8 +60,18 @@ impl AnalyticsService for Analytics {
         let found = rpc::uncut(&self.deps.shutdown, async move {
             Ok(store::sales(&pool, window, span).await.map_err(AnalyticsError::from)?)
         });
-        let items = found.await?.into_iter().map(|row| sales(window, row)).collect();
+        let items = found.await?.into_iter().map(|row| encode::sales(window, row)).collect();
         Ok(Response::new(GetSalesResponse { items }))
+    }
+
+    async fn watch_sales(
+        &self,
+        request: Request<WatchSalesRequest>,
+    ) -> Result<Response<Self::WatchSalesStream>, Status> {
+        let after = request.into_inner().after.map(Position::try_from).transpose()?;
+        let (deps, watches) = (self.deps.clone(), self.watches.clone());
+        let changes = rpc::uncut(&self.deps.shutdown, async move { Ok(watch::watch(&deps, &watches, after).await?) });
+        Ok(Response::new(ReceiverStream::new(changes.await?)))
     }
 
     async fn top_products(
@@ -96,36 +110,4 @@ impl AnalyticsService for Analytics {
 fn time(field: &'static str, proto: Option<prost_types::Timestamp>) -> Result<Option<Timestamp>, AnalyticsError> {
     let read = |proto| timestamp_from_proto(proto).ok_or_else(|| AnalyticsError::invalid(field, "this is no time"));
     proto.as_ref().map(read).transpose()
-}
-
-fn sales(window: Window, row: SalesRow) -> Sales {
-    let from = row.start.to_jiff();
-    Sales {
-        from: Some(timestamp_to_proto(from)),
-        to: Some(timestamp_to_proto(window.end_from(from))),
-        orders: row.orders,
-        revenue: Some(Money { amount_minor: row.revenue_minor, currency: row.currency.clone() }),
-        cancelled_orders: row.cancelled_orders,
-        refunded: Some(Money { amount_minor: row.refunded_minor, currency: row.currency }),
-    }
-}
-
-impl From<ProductRow> for ProductSales {
-    fn from(row: ProductRow) -> Self {
-        let revenue = Some(Money { amount_minor: row.revenue_minor, currency: row.currency });
-        Self { sku: row.sku, quantity: row.quantity, revenue }
-    }
-}
-
-impl From<TimelineRow> for TimelineEntry {
-    fn from(row: TimelineRow) -> Self {
-        Self {
-            event_id: row.event_id.to_string(),
-            event_type: row.event_type,
-            source: row.source,
-            time: Some(timestamp_to_proto(row.occurred_at.to_jiff())),
-            sequence: row.sequence,
-            data_json: row.data_json,
-        }
-    }
 }

@@ -159,3 +159,6 @@ pub(crate) fn total(order: &Order) -> Result<Money, HandlerError> {
 pub(crate) fn wrong<E: Display>(place: impl Display) -> impl FnOnce(E) -> HandlerError {
     move |error| HandlerError::reject(format!("{place}: {error}"))
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -49,7 +49,8 @@ pub(crate) async fn keep_letters_in_tx(
     Ok(kept.into_iter().collect())
 }
 
-/// Waits until no other transaction counts, and keeps others from it until the end of this one. Two replicas would update
+/// Waits until no other transaction counts, and keeps others from it until the end of this one: changes of sales are committed
+/// in the order of their numbers. Without that, two replicas would update
 /// the same few rows (this minute's, the best sellers') in the order of their letters, each in its own: a deadlock. They
 /// would wait for each other anyway, at the minute's row, so this costs no speed. The table names the lock: while it is built
 /// anew, the old and the new one are counted into side by side.
@@ -75,12 +76,15 @@ async fn add_sales_in_tx(conn: &mut PgConnection, figures: &[(Timestamp, Figure)
     let currencies: Vec<&str> = amounts().map(|(total, _)| total.currency_code()).collect();
     let totals: Vec<i64> = amounts().map(|(total, _)| total.minor_units()).collect();
     let are_sold: Vec<bool> = amounts().map(|(_, is_sold)| is_sold).collect();
-    // grouped, because one statement must not meet the same row twice
+    // grouped, because one statement must not meet the same row twice; each row has a number of its own, so that who has been told
+    // a part of them can say which
     sqlx::query(
-        "INSERT INTO sales_minute AS before (minute, currency, orders, revenue_minor, cancelled_orders, refunded_minor)
+        "INSERT INTO sales_minute AS before
+             (minute, currency, orders, revenue_minor, cancelled_orders, refunded_minor, change)
          SELECT minute, currency,
              count(*) FILTER (WHERE is_sold), coalesce(sum(total_minor) FILTER (WHERE is_sold), 0)::bigint,
-             count(*) FILTER (WHERE NOT is_sold), coalesce(sum(total_minor) FILTER (WHERE NOT is_sold), 0)::bigint
+             count(*) FILTER (WHERE NOT is_sold), coalesce(sum(total_minor) FILTER (WHERE NOT is_sold), 0)::bigint,
+             nextval('sales_change')
          FROM unnest($1::timestamptz[], $2::text[], $3::bigint[], $4::boolean[])
              AS figure (minute, currency, total_minor, is_sold)
          GROUP BY minute, currency
@@ -88,7 +92,8 @@ async fn add_sales_in_tx(conn: &mut PgConnection, figures: &[(Timestamp, Figure)
          SET orders = before.orders + excluded.orders,
              revenue_minor = before.revenue_minor + excluded.revenue_minor,
              cancelled_orders = before.cancelled_orders + excluded.cancelled_orders,
-             refunded_minor = before.refunded_minor + excluded.refunded_minor",
+             refunded_minor = before.refunded_minor + excluded.refunded_minor,
+             change = excluded.change",
     )
     .bind(minutes)
     .bind(currencies)
@@ -164,6 +169,64 @@ pub(crate) async fn sales(pool: &PgPool, window: Window, span: Span) -> Result<V
     .bind(f64::from(window.seconds()))
     .bind(span.from.to_sqlx())
     .bind(span.to.to_sqlx())
+    .fetch_all(pool)
+    .await
+}
+
+/// How far the changes of sales were read: all of the table up to a number. The one before all changes of all tables is
+/// [`Position::START`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The table: a replay puts another one in its place, with changes that have other numbers.
+    pub(crate) generation: i64,
+    /// The number, from 1.
+    pub(crate) change: i64,
+}
+
+impl Position {
+    /// Nothing was read yet.
+    pub(crate) const START: Self = Self { generation: 0, change: 0 };
+
+    /// The last from which on both have everything.
+    pub(crate) fn before_both(self, other: Self) -> Self {
+        if self.generation != other.generation {
+            return Self::START;
+        }
+        Self { generation: self.generation, change: self.change.min(other.change) }
+    }
+}
+
+/// The number of a change that is not below that of any. One that is above it was never told to anybody.
+pub(crate) async fn last_change(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT last_value FROM sales_change").fetch_one(pool).await
+}
+
+/// A minute, in one currency, and its last change.
+#[derive(Debug, FromRow)]
+pub(crate) struct ChangedRow {
+    pub generation: i64,
+    pub change: i64,
+    #[sqlx(flatten)]
+    pub sales: SalesRow,
+}
+
+/// The minutes from `since` on that changed after a position, in the order of their changes; all of them when it is one of
+/// another generation. Whatever changes later has a higher number.
+pub(crate) async fn changed_sales(
+    pool: &PgPool,
+    since: Timestamp,
+    after: Position,
+) -> Result<Vec<ChangedRow>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT tableoid::bigint AS generation, change,
+             minute AS start, currency, orders, revenue_minor, cancelled_orders, refunded_minor
+         FROM sales_minute
+         WHERE minute >= $1 AND (change > $2 OR tableoid::bigint <> $3)
+         ORDER BY change",
+    )
+    .bind(since.to_sqlx())
+    .bind(after.change)
+    .bind(after.generation)
     .fetch_all(pool)
     .await
 }

@@ -1,10 +1,12 @@
 //! An account, as its owner sees it.
 
 use contracts::accounts::v1::{Account, Address};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Who one is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Account")]
 pub struct AccountJson {
     account_id: String,
     email: String,
@@ -12,12 +14,14 @@ pub struct AccountJson {
     address: Option<AddressJson>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Address")]
 struct AddressJson {
     line1: String,
     line2: Option<String>,
     city: String,
     postal_code: String,
+    /// ISO 3166-1, two letters.
     country: String,
 }
 

@@ -1,7 +1,8 @@
 //! The routes of what the letters add up to.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
+use aide::transform::TransformOperation;
 use axum::{Json, extract::State};
 use contracts::{
     analytics::v1::{GetSalesRequest, TopProductsRequest, Window},
@@ -9,6 +10,7 @@ use contracts::{
     timestamp_to_proto,
 };
 use jiff::Timestamp;
+use serde_json::json;
 use tonic::Status;
 
 use crate::{
@@ -16,9 +18,11 @@ use crate::{
     body::Query,
     caller::Operator,
     fields::{FieldError, Fields, FromFields, Noted, Value},
+    openapi,
     page::{self, ListJson},
     problem::Problem,
     sales_json::{ProductSalesJson, SalesJson},
+    spelling::{Spelled, TIME},
 };
 
 /// The latest time that is taken: 2200-01-01. Nobody sells later, and far beyond it windows cannot be counted.
@@ -33,17 +37,28 @@ pub struct Span {
 
 impl FromFields for Span {
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
-        let from = fields.optional("from", |value| time(&value));
-        let to = fields.optional("to", |value| time(&value));
+        let moment = |value: Value<'_>| value.parsed().map(|Moment(time)| time);
+        let from = fields.optional("from", moment);
+        let to = fields.optional("to", moment);
         Ok(Self { from: from?, to: to? })
     }
 }
 
-fn time(value: &Value<'_>) -> Result<Timestamp, Noted> {
-    let time: Option<Timestamp> = value.text(1..=40)?.parse().ok();
-    match time.filter(|time| (Timestamp::UNIX_EPOCH..=LATEST).contains(time)) {
-        Some(time) => Ok(time),
-        None => value.wrong("must be a time from 1970 to 2200, like 2026-11-21T09:00:00Z"),
+/// A time from 1970 to 2200.
+struct Moment(Timestamp);
+
+impl FromStr for Moment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let time = text.parse().ok().filter(|time| TIME.is_of(text) && (Timestamp::UNIX_EPOCH..=LATEST).contains(time));
+        time.map(Self).ok_or("must be a time from 1970 to 2200, like 2026-11-21T09:00:00Z")
+    }
+}
+
+impl Spelled for Moment {
+    fn schema() -> serde_json::Value {
+        json!({"type": "string", "format": "date-time", "pattern": TIME.pattern})
     }
 }
 
@@ -56,17 +71,9 @@ pub struct SalesQuery {
 
 impl FromFields for SalesQuery {
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
-        let window = fields.optional("window", |value| window(&value));
+        let window = fields.optional("window", |value| value.word(&[("1m", Window::Minute), ("1h", Window::Hour)]));
         let span = Span::from_fields(fields);
         Ok(Self { window: window?.unwrap_or(Window::Minute), span: span? })
-    }
-}
-
-fn window(value: &Value<'_>) -> Result<Window, Noted> {
-    match value.text(1..=10)?.as_str() {
-        "1m" => Ok(Window::Minute),
-        "1h" => Ok(Window::Hour),
-        _ => value.wrong("must be 1m or 1h"),
     }
 }
 
@@ -85,6 +92,12 @@ impl FromFields for TopProductsQuery {
     }
 }
 
+/// What is said of [`sales`].
+pub fn sales_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "getSales", "followers", "What was sold, minute by minute or hour by hour");
+    openapi::answers::<200, ListJson<SalesJson>>(operation, "A window for each currency in which something happened. By default the last hour.")
+}
+
 /// `GET /v1/analytics/sales?window=1m|1h&from&to`
 pub async fn sales(
     State(gateway): State<Arc<Gateway>>,
@@ -101,6 +114,12 @@ pub async fn sales(
         async move { analytics.get_sales(request).await }
     });
     Ok(Json(ListJson::new(answer.await.map_err(wrong_span)?.items)))
+}
+
+/// What is said of [`top_products`].
+pub fn top_products_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "getTopProducts", "followers", "What sold best");
+    openapi::answers::<200, ListJson<ProductSalesJson>>(operation, "The best first.")
 }
 
 /// `GET /v1/analytics/top-products?limit&from&to`

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, header, request::Parts},
@@ -20,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     Gateway,
     fields::{self, FromFields, Nothing, Tree},
+    openapi,
     problem::Problem,
 };
 
@@ -92,7 +94,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
+    headers.get_all(header::CONTENT_ENCODING).iter().any(|encoding| encoding != "identity")
 }
 
 fn not_json() -> Problem {
@@ -136,5 +138,27 @@ impl<T: FromFields> FromRequestParts<Arc<Gateway>> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Problem> {
         let tree = Tree::of_query(parts.uri.query().unwrap_or_default());
         fields::read(&tree).map(Self).map_err(Problem::invalid)
+    }
+}
+
+impl<T: FromFields> OperationInput for Body<T> {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::takes_body::<T>(operation, &fields::described::<T>());
+        openapi::may_end_in(
+            operation,
+            &[
+                ProblemCode::RequestTimeout,
+                ProblemCode::TooLarge,
+                ProblemCode::UnsupportedMediaType,
+                ProblemCode::Invalid,
+            ],
+        );
+    }
+}
+
+impl<T: FromFields> OperationInput for Query<T> {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::takes_query(operation, &fields::described::<T>());
+        openapi::may_end_in(operation, &[ProblemCode::Invalid]);
     }
 }

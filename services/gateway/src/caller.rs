@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
@@ -12,13 +13,23 @@ use contracts::{ids::AccountId, order::v1, problem::ProblemCode};
 use crate::{
     Gateway,
     issuer::{Claims, Role},
+    openapi,
     problem::Problem,
+    rate_limits::CountedLater,
     token::Refused,
 };
 
-/// Somebody with the role `customer`, and an account: whoever comes from an issuer outside is given one.
+/// Who sends a request, in its extensions, when its token was known before the route was entered.
+#[derive(Debug, Clone)]
+pub struct Known(pub Arc<Claims>);
+
+/// Somebody with the role `customer`, and an account: whoever comes from an issuer outside is given one, unless it was erased.
 #[derive(Debug, Clone, Copy)]
 pub struct Customer(pub AccountId);
+
+/// Somebody with the role `customer` who wants to be forgotten, with or without an account: nobody is given one for that.
+#[derive(Debug, Clone)]
+pub struct Leaver(pub Arc<Claims>);
 
 /// Somebody with the role `operator`.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +77,7 @@ impl FromRequestParts<Arc<Gateway>> for Customer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let claims = authenticate(&parts.headers, gateway).await?;
+        let claims = authenticate(parts, gateway).await?;
         if !claims.roles.contains(&Role::Customer) {
             return Err(forbidden("customers"));
         }
@@ -75,11 +86,20 @@ impl FromRequestParts<Arc<Gateway>> for Customer {
     }
 }
 
+impl FromRequestParts<Arc<Gateway>> for Leaver {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let claims = authenticate(parts, gateway).await?;
+        if claims.roles.contains(&Role::Customer) { Ok(Self(claims)) } else { Err(forbidden("customers")) }
+    }
+}
+
 impl FromRequestParts<Arc<Gateway>> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let claims = authenticate(&parts.headers, gateway).await?;
+        let claims = authenticate(parts, gateway).await?;
         if claims.roles.contains(&Role::Operator) { Ok(Self(claims.account)) } else { Err(forbidden("operators")) }
     }
 }
@@ -88,7 +108,7 @@ impl FromRequestParts<Arc<Gateway>> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let claims = authenticate(&parts.headers, gateway).await?;
+        let claims = authenticate(parts, gateway).await?;
         if claims.roles.is_empty() { Err(forbidden("customers and operators")) } else { Ok(Self(claims.account)) }
     }
 }
@@ -97,7 +117,7 @@ impl FromRequestParts<Arc<Gateway>> for Viewer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        let claims = authenticate(&parts.headers, gateway).await?;
+        let claims = authenticate(parts, gateway).await?;
         if claims.roles.contains(&Role::Operator) {
             Ok(Self::Operator(claims.account))
         } else if claims.roles.contains(&Role::Customer) {
@@ -108,20 +128,68 @@ impl FromRequestParts<Arc<Gateway>> for Viewer {
     }
 }
 
+impl OperationInput for WhoSignsInHere {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::may_end_in(operation, &[ProblemCode::SignInElsewhere]);
+    }
+}
+
+impl OperationInput for Customer {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[Role::Customer]);
+    }
+}
+
+impl OperationInput for Leaver {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[Role::Customer]);
+    }
+}
+
+impl OperationInput for Operator {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[Role::Operator]);
+    }
+}
+
+impl OperationInput for Account {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[Role::Customer, Role::Operator]);
+    }
+}
+
+impl OperationInput for Viewer {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[Role::Customer, Role::Operator]);
+    }
+}
+
 fn forbidden(who: &str) -> Problem {
     Problem::new(ProblemCode::Forbidden, format!("this is for {who}"))
 }
 
-async fn authenticate(headers: &HeaderMap, gateway: &Gateway) -> Result<Arc<Claims>, Problem> {
-    let token = bearer_token(headers)
+/// Who sends a request, when that can be told without verifying anything.
+pub fn known(headers: &HeaderMap, gateway: &Gateway) -> Option<Arc<Claims>> {
+    gateway.tokens.known(bearer_token(headers)?)
+}
+
+async fn authenticate(parts: &mut Parts, gateway: &Gateway) -> Result<Arc<Claims>, Problem> {
+    if let Some(Known(claims)) = parts.extensions.remove() {
+        return Ok(claims);
+    }
+    let token = bearer_token(&parts.headers)
         .ok_or_else(|| Problem::new(ProblemCode::Unauthenticated, "send a token: Authorization: Bearer …"))?;
-    gateway.tokens.verify(token).await.map_err(|refused| {
+    let claims = gateway.tokens.verify(token).await.map_err(|refused| {
         let code = match refused {
             Refused::Expired | Refused::TooLong | Refused::Invalid => ProblemCode::Unauthenticated,
             Refused::NoKeys => ProblemCode::Unavailable,
         };
         Problem::new(code, refused.to_string())
-    })
+    })?;
+    if let Some(later) = parts.extensions.remove::<CountedLater>() {
+        later.count(&claims, gateway)?;
+    }
+    Ok(claims)
 }
 
 /// The token of `Authorization: Bearer <token>`, when it is there exactly once.
@@ -129,4 +197,28 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (scheme, token) = values.next()?.to_str().ok()?.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && values.next().is_none()).then(|| token.trim_start())
+}
+
+#[cfg(test)]
+mod fuzz {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_the_whole_rest_of_the_one_header_that_has_it() {
+        let examples = ["Bearer abc.def.ghi", "bearer  a b", "Basic abc", "Bearer a\nBearer a", "Bearer", " Bearer \tx"];
+        fuzzing::target!("bearer", &examples, |bytes| {
+            let mut headers = HeaderMap::new();
+            for line in bytes.split(|&byte| byte == b'\n') {
+                let Ok(value) = HeaderValue::from_bytes(line) else { return };
+                headers.append(AUTHORIZATION, value);
+            }
+            let Some(token) = bearer_token(&headers) else { return };
+            let value = headers[AUTHORIZATION].to_str().expect("it was read");
+            assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
+            assert_eq!(value.to_ascii_lowercase().strip_prefix("bearer ").map(str::trim_start), Some(token.to_ascii_lowercase().as_str()));
+            assert!(value.ends_with(token));
+        });
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aide::transform::TransformOperation;
 use axum::{
     Json,
     extract::State,
@@ -11,6 +12,7 @@ use axum::{
 use contracts::{
     ids::OrderId,
     order::v1::{CancelOrderRequest, CancelOrderResponse, cancel_order_response::Outcome},
+    problem::ProblemCode,
 };
 
 use crate::{
@@ -22,11 +24,22 @@ use crate::{
     order_answer::{Deadline, answer_with, no_answer, same_key},
     order_json::OrderJson,
     path::Named,
+    openapi,
     problem::Problem,
 };
 
 /// What may have happened when order gave no answer.
 const MAY_BE_CANCELLED: &str = "the order was cancelled";
+
+/// What is said of [`cancel_order`].
+pub fn cancel_order_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "cancelOrder", "orders", "Cancel an order");
+    let operation = openapi::answers::<200, OrderJson>(operation, "It is cancelled, and was refunded if it was paid.");
+    let mut operation = openapi::answers::<202, OrderJson>(operation, "It is being cancelled; the refund is under way.");
+    let codes = [ProblemCode::AlreadyDispatched, ProblemCode::NotCancellable];
+    openapi::may_end_in(operation.inner_mut(), &codes);
+    operation
+}
 
 /// `POST /v1/orders/{id}/cancel`
 pub async fn cancel_order(

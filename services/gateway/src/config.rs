@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use clap::{Args, Parser};
 use service_runtime::config::TlsConfig;
 
+use crate::{client_address::TrustedProxies, cross_origin::AllowedOrigins};
+
 /// `gateway serve`.
 #[derive(Debug, Parser)]
 #[command(version, about = "The HTTP front door")]
 pub enum Cli {
     /// Serves until SIGTERM or SIGINT.
     Serve(Config),
+    /// Prints what the HTTP interface is, as OpenAPI 3.1.
+    Openapi(Config),
 }
 
 /// Settings of `gateway serve`.
@@ -56,14 +60,27 @@ pub struct Config {
     #[arg(long, env = "REQUESTS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub requests_max: u32,
 
-    /// Streams of events at once, beside those requests; more are refused with 503. Each is a call to order under way, and
-    /// order takes 1,024 of these on one connection.
+    /// Streams of events at once, beside those requests; more are refused with 503. Each is a call to order or analytics under
+    /// way, which take 1,024 of these on one connection.
     #[arg(long, env = "SSE_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub sse_streams_max: u32,
 
     /// Who issues tokens.
     #[command(flatten)]
     pub issuer: IssuerConfig,
+
+    /// How many requests are taken from whom.
+    #[command(flatten)]
+    pub rate_limits: RateLimitConfig,
+
+    /// Networks whose word counts on where a request comes from, as `10.0.0.0/8,192.0.2.7`. From everybody else the headers
+    /// X-Forwarded-For and Forwarded are not looked at.
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: TrustedProxies,
+
+    /// Origins whose pages may use the API, like `https://shop.example`, separated by commas; `*`: any; empty: none.
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", default_value = "")]
+    pub cors_allowed_origins: AllowedOrigins,
 
     /// How services speak with each other.
     #[command(flatten)]
@@ -96,4 +113,26 @@ pub struct IssuerConfig {
     /// The role of whoever has neither `customer` nor `operator` among theirs: `customer`, or empty for none.
     #[arg(long, env = "TOKEN_DEFAULT_ROLE", default_value = "")]
     pub token_default_role: String,
+}
+
+/// Requests a minute, which may come all at once; what is over is refused with 429. 0: no limit. A request counts for one of
+/// these, and each process counts for itself.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RateLimitConfig {
+    /// Requests a minute from one customer.
+    #[arg(long, env = "RATE_LIMIT_CUSTOMER", default_value = "3000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_limit_customer: u32,
+
+    /// Requests a minute from one operator.
+    #[arg(long, env = "RATE_LIMIT_OPERATOR", default_value = "12000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_limit_operator: u32,
+
+    /// Requests a minute from one address that bring no token, or none that was verified before.
+    #[arg(long, env = "RATE_LIMIT_ADDRESS", default_value = "6000", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_limit_address: u32,
+
+    /// Requests a minute from one address that cost accounts a password hash: new accounts and new tokens. 0: these
+    /// count as all others from there.
+    #[arg(long, env = "RATE_LIMIT_PASSWORD", default_value = "300", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_limit_password: u32,
 }

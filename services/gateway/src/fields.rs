@@ -4,16 +4,26 @@
 //! what does not parse is 400. [`read`] then takes the fields that a request has; what is wrong, missing, unknown or
 //! there twice is 422, each with a JSON pointer (RFC 6901). Query parameters go the second step too, as an object of
 //! texts.
+//!
+//! [`described`] takes the same way with nothing sent, and notes what is asked for: what the interface is said to take
+//! cannot differ from what it takes.
 
 use std::{cell::RefCell, fmt, ops::RangeInclusive, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, SeqAccess, Visitor},
 };
+use serde_json::json;
+
+use crate::spelling::{Spelled, Spelling};
 
 /// The most mistakes that one answer tells.
 const ERRORS_MAX: usize = 50;
+
+/// Text without control characters, as a regular expression of ECMA-262: JSON schema has no word for it.
+const NO_CONTROLS: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
 
 /// JSON as it was sent: keys in their order, twice when they were sent twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +45,7 @@ pub enum Tree {
 }
 
 /// One mistake and where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldError {
     /// A JSON pointer into the body, or `/` and the name of a query parameter.
     pub pointer: String,
@@ -49,6 +59,11 @@ pub struct Noted;
 
 /// What a request is made of: a body, or a query.
 pub trait FromFields: Sized {
+    /// One that is right, as it is sent on a platform with the demo's catalogue. `None`: there is nothing to show.
+    fn example() -> Option<serde_json::Value> {
+        None
+    }
+
     /// Takes the fields. All are read before the first wrong one ends it, so that every mistake is noted.
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted>;
 }
@@ -66,11 +81,55 @@ impl FromFields for Nothing {
 /// Reads the fields of `tree`, or tells every mistake.
 pub fn read<T: FromFields>(tree: &Tree) -> Result<T, Vec<FieldError>> {
     let errors = RefCell::default();
-    let value = Value { tree, place: Place::Root, errors: &errors }.object(T::from_fields);
+    let value = Value(Sent::Value(tree, Place::Root, &errors)).object(T::from_fields);
     let errors = errors.into_inner();
     match value {
         Ok(value) if errors.is_empty() => Ok(value),
         _ => Err(errors),
+    }
+}
+
+/// What an object has to be, by what a request takes of it.
+#[derive(Debug, Clone, Default)]
+pub struct Shape {
+    /// Its fields, in the order in which they are read.
+    pub fields: Vec<FieldShape>,
+}
+
+/// What one field has to be.
+#[derive(Debug, Clone)]
+pub struct FieldShape {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, as a JSON schema.
+    pub schema: serde_json::Value,
+    /// Whether it must be there. One that need not may also be `null`.
+    pub is_required: bool,
+}
+
+/// What a `T` is read from.
+pub fn described<T: FromFields>() -> Shape {
+    shape(T::from_fields)
+}
+
+fn shape<T>(read: impl FnOnce(&mut Fields<'_>) -> Result<T, Noted>) -> Shape {
+    let mut shape = Shape::default();
+    // nothing was sent, so nothing comes of it; what was asked for is noted
+    let _ = read(&mut Fields(Source::Described(&mut shape)));
+    shape
+}
+
+impl Shape {
+    /// The JSON schema of the object.
+    pub fn schema(&self) -> serde_json::Value {
+        let property = |field: &FieldShape| {
+            let schema = field.schema.clone();
+            let schema = if field.is_required { schema } else { json!({"anyOf": [schema, {"type": "null"}]}) };
+            (field.name.to_owned(), schema)
+        };
+        let properties: serde_json::Map<_, _> = self.fields.iter().map(property).collect();
+        let required: Vec<_> = self.fields.iter().filter(|field| field.is_required).map(|field| field.name).collect();
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
     }
 }
 
@@ -107,21 +166,39 @@ impl fmt::Display for Place<'_> {
 
 /// One value of what was sent, and where it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Value<'a> {
-    tree: &'a Tree,
-    place: Place<'a>,
-    errors: &'a RefCell<Vec<FieldError>>,
+pub struct Value<'a>(Sent<'a>);
+
+#[derive(Debug, Clone, Copy)]
+enum Sent<'a> {
+    Value(&'a Tree, Place<'a>, &'a RefCell<Vec<FieldError>>),
+    /// Nothing was sent: what is asked for is noted here, as a JSON schema.
+    Described(&'a RefCell<serde_json::Value>),
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    /// What was sent; where nothing was, notes what is asked for.
+    fn or_described(&self, schema: impl FnOnce() -> serde_json::Value) -> Result<&'a Tree, Noted> {
+        match self.0 {
+            Sent::Value(tree, ..) => Ok(tree),
+            Sent::Described(described) => {
+                described.replace(schema());
+                Err(Noted)
+            }
+        }
+    }
+
     /// Notes that this value is wrong.
     pub fn wrong<T>(&self, detail: impl Into<String>) -> Result<T, Noted> {
-        note(self.errors, self.place, detail)
+        match self.0 {
+            Sent::Value(_, place, errors) => note(errors, place, detail),
+            Sent::Described(_) => Err(Noted),
+        }
     }
 
     /// Text of so many characters, none of them a control character.
     pub fn text(&self, length: RangeInclusive<usize>) -> Result<String, Noted> {
-        let Tree::Text(text) = self.tree else { return self.wrong("must be text") };
+        let schema = || json!({"type": "string", "minLength": length.start(), "maxLength": length.end(), "pattern": NO_CONTROLS});
+        let Tree::Text(text) = self.or_described(schema)? else { return self.wrong("must be text") };
         if !length.contains(&text.chars().count()) {
             return self.wrong(format!("must have {} to {} characters", length.start(), length.end()));
         }
@@ -131,25 +208,47 @@ impl Value<'_> {
         Ok(text.clone())
     }
 
+    /// Text of so many characters in a certain spelling.
+    pub fn spelled(&self, length: RangeInclusive<usize>, spelling: &Spelling) -> Result<String, Noted> {
+        self.or_described(|| {
+            json!({"type": "string", "minLength": length.start(), "maxLength": length.end(), "pattern": spelling.pattern})
+        })?;
+        let text = self.text(length)?;
+        if spelling.is_of(&text) { Ok(text) } else { self.wrong(spelling.must) }
+    }
+
+    /// One of these words.
+    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, Noted> {
+        let spellings = || words.iter().map(|(word, _)| *word);
+        let tree = self.or_described(|| json!({"type": "string", "enum": spellings().collect::<Vec<_>>()}))?;
+        let said = words.iter().find(|(word, _)| *tree == Tree::Text((*word).to_owned()));
+        match said {
+            Some((_, meaning)) => Ok(*meaning),
+            None => self.wrong(format!("must be one of {}", spellings().collect::<Vec<_>>().join(", "))),
+        }
+    }
+
     /// Text that is the spelling of a `T`.
-    pub fn parsed<T: FromStr<Err: fmt::Display>>(&self) -> Result<T, Noted> {
-        let Tree::Text(text) = self.tree else { return self.wrong("must be text") };
+    pub fn parsed<T: Spelled<Err: fmt::Display>>(&self) -> Result<T, Noted> {
+        let Tree::Text(text) = self.or_described(T::schema)? else { return self.wrong("must be text") };
         text.parse().or_else(|error: T::Err| self.wrong(error.to_string()))
     }
 
     /// A whole number.
     pub fn whole_number(&self, range: RangeInclusive<i64>) -> Result<i64, Noted> {
-        match self.tree {
+        match self.or_described(|| whole_number_schema(&range))? {
             Tree::Integer(number) if range.contains(number) => Ok(*number),
             _ => self.wrong(whole_number_from(&range)),
         }
     }
 
-    /// A whole number written as text, as in a query.
+    /// A whole number written as text, as in a query: as JSON writes it, without a plus and zeros before it.
     pub fn whole_number_in_text(&self, range: RangeInclusive<i64>) -> Result<i64, Noted> {
-        let Tree::Text(text) = self.tree else { return self.wrong("must be text") };
-        match text.parse() {
-            Ok(number) if range.contains(&number) => Ok(number),
+        let Tree::Text(text) = self.or_described(|| whole_number_schema(&range))? else {
+            return self.wrong("must be text");
+        };
+        match text.parse::<i64>() {
+            Ok(number) if range.contains(&number) && number.to_string() == *text => Ok(number),
             _ => self.wrong(whole_number_from(&range)),
         }
     }
@@ -160,12 +259,22 @@ impl Value<'_> {
         length: RangeInclusive<usize>,
         mut read: impl FnMut(usize, Value<'_>) -> Result<T, Noted>,
     ) -> Result<Vec<T>, Noted> {
-        let Tree::List(items) = self.tree else { return self.wrong("must be a list") };
+        let (tree, place, errors) = match self.0 {
+            Sent::Value(tree, place, errors) => (tree, place, errors),
+            Sent::Described(described) => {
+                let items = schema_of(|value| read(0, value));
+                described.replace(
+                    json!({"type": "array", "items": items, "minItems": length.start(), "maxItems": length.end()}),
+                );
+                return Err(Noted);
+            }
+        };
+        let Tree::List(items) = tree else { return self.wrong("must be a list") };
         if !length.contains(&items.len()) {
             return self.wrong(format!("must have {} to {} items", length.start(), length.end()));
         }
         let item = |(index, tree): (usize, &Tree)| {
-            read(index, Value { tree, place: Place::Item { of: &self.place, index }, ..*self })
+            read(index, Value(Sent::Value(tree, Place::Item { of: &place, index }, errors)))
         };
         let items: Vec<Result<T, Noted>> = items.iter().enumerate().map(item).collect();
         items.into_iter().collect()
@@ -173,17 +282,41 @@ impl Value<'_> {
 
     /// An object, with no other fields than those that `read` takes.
     pub fn object<T>(&self, read: impl FnOnce(&mut Fields<'_>) -> Result<T, Noted>) -> Result<T, Noted> {
-        let Tree::Object(entries) = self.tree else { return self.wrong("must be an object") };
-        let mut fields = Fields { entries, place: &self.place, errors: self.errors, known: Vec::new() };
+        let (tree, place, errors) = match self.0 {
+            Sent::Value(tree, place, errors) => (tree, place, errors),
+            Sent::Described(described) => {
+                described.replace(shape(read).schema());
+                return Err(Noted);
+            }
+        };
+        let Tree::Object(entries) = tree else { return self.wrong("must be an object") };
+        let mut fields = Fields(Source::Sent(Object { entries, place: &place, errors, known: Vec::new() }));
         let value = read(&mut fields);
         fields.refuse_unknown();
         value
     }
 }
 
+/// The JSON schema of what `read` asks of a value.
+fn schema_of<T>(read: impl FnOnce(Value<'_>) -> Result<T, Noted>) -> serde_json::Value {
+    let described = RefCell::new(json!({}));
+    let _ = read(Value(Sent::Described(&described)));
+    described.into_inner()
+}
+
 /// The fields of one object.
 #[derive(Debug)]
-pub struct Fields<'a> {
+pub struct Fields<'a>(Source<'a>);
+
+#[derive(Debug)]
+enum Source<'a> {
+    Sent(Object<'a>),
+    Described(&'a mut Shape),
+}
+
+/// An object that was sent.
+#[derive(Debug)]
+struct Object<'a> {
     entries: &'a [(String, Tree)],
     place: &'a Place<'a>,
     errors: &'a RefCell<Vec<FieldError>>,
@@ -197,9 +330,16 @@ impl Fields<'_> {
         name: &'static str,
         read: impl FnOnce(Value<'_>) -> Result<T, Noted>,
     ) -> Result<T, Noted> {
-        match self.find(name)? {
+        let object = match &mut self.0 {
+            Source::Sent(object) => object,
+            Source::Described(shape) => {
+                shape.fields.push(FieldShape { name, schema: schema_of(read), is_required: true });
+                return Err(Noted);
+            }
+        };
+        match object.find(name)? {
             Some(value) => read(value),
-            None => note(self.errors, Place::Field { of: self.place, name }, "is missing"),
+            None => note(object.errors, Place::Field { of: object.place, name }, "is missing"),
         }
     }
 
@@ -209,14 +349,31 @@ impl Fields<'_> {
         name: &'static str,
         read: impl FnOnce(Value<'_>) -> Result<T, Noted>,
     ) -> Result<Option<T>, Noted> {
-        match self.find(name)? {
-            None | Some(Value { tree: Tree::Null, .. }) => Ok(None),
+        let object = match &mut self.0 {
+            Source::Sent(object) => object,
+            Source::Described(shape) => {
+                shape.fields.push(FieldShape { name, schema: schema_of(read), is_required: false });
+                return Err(Noted);
+            }
+        };
+        match object.find(name)? {
+            None | Some(Value(Sent::Value(Tree::Null, ..))) => Ok(None),
             Some(value) => read(value).map(Some),
         }
     }
 
+    fn refuse_unknown(&self) {
+        if let Source::Sent(Object { entries, place, errors, known }) = &self.0 {
+            for (name, _) in entries.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+                let _: Result<(), Noted> = note(errors, Place::Field { of: place, name }, "is not known here");
+            }
+        }
+    }
+}
+
+impl<'a> Object<'a> {
     /// A field that is there twice is wrong: which of the two counts is nothing to guess.
-    fn find(&mut self, name: &'static str) -> Result<Option<Value<'_>>, Noted> {
+    fn find(&mut self, name: &'static str) -> Result<Option<Value<'a>>, Noted> {
         self.known.push(name);
         let place = Place::Field { of: self.place, name };
         let mut found = self.entries.iter().filter(|(key, _)| key == name);
@@ -224,13 +381,7 @@ impl Fields<'_> {
         if found.next().is_some() {
             return note(self.errors, place, "must be there once");
         }
-        Ok(first.map(|(_, tree)| Value { tree, place, errors: self.errors }))
-    }
-
-    fn refuse_unknown(&self) {
-        for (name, _) in self.entries.iter().filter(|(name, _)| !self.known.contains(&name.as_str())) {
-            let _: Result<(), Noted> = note(self.errors, Place::Field { of: self.place, name }, "is not known here");
-        }
+        Ok(first.map(|(_, tree)| Value(Sent::Value(tree, place, self.errors))))
     }
 }
 
@@ -241,6 +392,10 @@ fn note<T>(errors: &RefCell<Vec<FieldError>>, place: Place<'_>, detail: impl Int
         errors.push(FieldError { pointer: place.to_string(), detail: detail.into() });
     }
     Err(Noted)
+}
+
+fn whole_number_schema(range: &RangeInclusive<i64>) -> serde_json::Value {
+    json!({"type": "integer", "minimum": range.start(), "maximum": range.end()})
 }
 
 fn whole_number_from(range: &RangeInclusive<i64>) -> String {
@@ -307,5 +462,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

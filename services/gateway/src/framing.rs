@@ -156,4 +156,32 @@ mod tests {
             }
         }
     }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn how_the_bytes_come_does_not_matter_and_both_are_seen_where_whole_lines_show_them() {
+            let examples = [
+                "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "GET / HTTP/1.1\n\ntransfer-encoding:\ncontent-length:",
+            ];
+            fuzzing::target!("framing", &examples, |bytes| {
+                let (mut length, mut encoding, mut both) = (false, false, false);
+                for line in bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+                    let line = line.to_ascii_lowercase();
+                    if [b"\n".as_slice(), b"\r\n"].contains(&line.as_slice()) {
+                        (length, encoding) = (false, false);
+                    }
+                    length |= line.starts_with(b"content-length:");
+                    encoding |= line.starts_with(b"transfer-encoding:");
+                    both |= length && encoding;
+                }
+                for read_at_once in [1, 2, 3, 17, 18, 19, 4096] {
+                    assert_eq!(sees_both(bytes, read_at_once), both, "{read_at_once} bytes at once");
+                }
+            });
+        }
+    }
 }

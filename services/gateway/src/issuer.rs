@@ -37,6 +37,14 @@ impl Role {
             _ => None,
         }
     }
+
+    /// As tokens of accounts have it, and the description of the interface.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// What a valid token says.

@@ -57,7 +57,7 @@ pub enum Source {
     /// accounts, by telephone.
     Accounts(AccountsServiceClient<Channel>),
     /// An issuer outside, by HTTP.
-    Outside(JwksUrl),
+    Outside(Box<JwksUrl>),
 }
 
 /// Keys that came together.

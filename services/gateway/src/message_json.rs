@@ -2,10 +2,12 @@
 
 use contracts::{notification::v1::Message, timestamp_from_proto};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a customer was told, and about what.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Message")]
 pub struct MessageJson {
     message_id: String,
     order_id: String,

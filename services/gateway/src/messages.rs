@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aide::transform::TransformOperation;
 use axum::{Json, extract::State};
 use contracts::notification::v1::ListMessagesRequest;
 
@@ -10,9 +11,16 @@ use crate::{
     body::Query,
     caller::Account,
     message_json::MessageJson,
+    openapi,
     page::{Page, PageJson},
     problem::Problem,
 };
+
+/// What is said of [`list`].
+pub fn list_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "listMessages", "followers", "What you were told, newest first");
+    openapi::answers::<200, PageJson<MessageJson>>(operation, "A page.")
+}
 
 /// `GET /v1/messages?limit&cursor`
 pub async fn list(

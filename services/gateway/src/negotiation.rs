@@ -2,7 +2,7 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, header::ACCEPT},
+    http::{HeaderMap, HeaderName, header::ACCEPT},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -38,21 +38,28 @@ fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         return true;
     }
     let of_its_kind = media_type.split('/').next().map(|kind| format!("{kind}/*"));
-    let ranges =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let judged = ranges.filter_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let range = parts.next()?.to_ascii_lowercase();
+    let judged = weighted(headers, ACCEPT).filter_map(|(range, weight)| {
         let precision = match range.as_str() {
             "*/*" => 0,
             one if Some(one) == of_its_kind.as_deref() => 1,
             one if one == media_type => 2,
             _ => return None,
         };
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).unwrap_or("1");
-        Some((precision, weight.parse::<f32>().unwrap_or(1.0) > 0.0))
+        Some((precision, weight > 0.0))
     });
     judged.max_by_key(|(precision, _)| *precision).is_some_and(|(_, wanted)| wanted)
+}
+
+/// What a header of negotiation lists, in lower case, and how much each is wanted (RFC 9110, section 12.4.2).
+pub fn weighted(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (String, f32)> {
+    let items = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    items.map(|item| {
+        let item = item.to_ascii_lowercase();
+        let mut parts = item.split(';').map(str::trim);
+        let listed = parts.next().unwrap_or_default().to_owned();
+        let weight = parts.find_map(|part| part.strip_prefix("q=")).unwrap_or("1");
+        (listed, weight.parse().unwrap_or(1.0))
+    })
 }
 
 #[cfg(test)]
@@ -72,10 +79,42 @@ mod tests {
         {
             assert!(accepts_json(right), "{right}");
         }
-        for wrong in ["text/html", "application/json;q=0", "*/*, application/json;q=0.0", "", "json", "application/xml"]
+        for wrong in ["text/html", "application/json;q=0", "application/json;Q=0", "*/*, application/json;q=0.0", "", "json", "application/xml"]
         {
             assert!(!accepts_json(wrong), "{wrong}");
         }
         assert!(accepts(&HeaderMap::new(), "application/json"));
+    }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn case_and_white_space_mean_nothing_and_what_names_the_type_itself_decides() {
+            let examples =
+                ["*/*", "application/*;q=0.5, text/html", "application/json;charset=utf-8;Q=0.0,*/*", "a/b;q=nan\n;,;q=0,"];
+            fuzzing::target!("accept", &examples, |bytes| {
+                let accepts_json = |lines: &[&[u8]]| {
+                    let mut headers = HeaderMap::new();
+                    for line in lines {
+                        headers.append(ACCEPT, HeaderValue::from_bytes(line).ok()?);
+                    }
+                    Some(accepts(&headers, "application/json"))
+                };
+                let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
+                let Some(accepted) = accepts_json(&lines) else { return };
+                assert_eq!(accepts_json(&[bytes.to_ascii_uppercase().as_slice()]), accepts_json(&[bytes]));
+                let spaced: Vec<u8> = bytes.iter().flat_map(|byte| match byte {
+                    b',' => b" , ".to_vec(),
+                    b';' => b"\t; ".to_vec(),
+                    other => vec![*other],
+                }).collect();
+                assert_eq!(accepts_json(&[spaced.as_slice()]), accepts_json(&[bytes]));
+                let and = |line: &'static [u8]| accepts_json(&[lines.as_slice(), &[line]].concat());
+                assert_eq!(and(b"image/png, text/html;q=0"), Some(accepted));
+                assert_eq!(and(b"application/json;q=0.001"), Some(true));
+                assert_eq!(and(b"Application/JSON; q=0"), Some(false));
+            });
+        }
     }
 }

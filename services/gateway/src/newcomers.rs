@@ -1,5 +1,6 @@
 //! Accounts for people whom an issuer outside vouches for. They never registered, so accounts knows nobody of them until the
-//! gateway says who they are: before the first order, the first look at their own account, and when email or name have changed.
+//! gateway says who they are: before the first order, the first look at their own account, and when email or name have changed. Somebody
+//! who was erased is not made again: to them it is 401, as with a token of accounts that outlived its account.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use contracts::{
 use moka::sync::Cache;
 use rpc::Channel;
 
-use crate::{ASK_DEADLINE, issuer::Claims, problem::Problem};
+use crate::{ASK_DEADLINE, accounts::of_account, issuer::Claims, problem::Problem};
 
 /// The most people who are known to have an account, at a time.
 const PEOPLE_KNOWN_MAX: u64 = 10_000;
@@ -55,9 +56,15 @@ impl Newcomers {
                 let detail = format!("the token's claims make no account: {}", status.message());
                 Problem::new(ProblemCode::Forbidden, detail)
             }
-            _ => Problem::from(status),
+            // one that was erased stays so, whatever tokens its person still gets
+            _ => of_account(status),
         })?;
         self.known.insert(claims.account, claims.clone());
         Ok(())
+    }
+
+    /// Somebody's account may be gone: accounts is asked before they are believed to have one.
+    pub fn forget(&self, account: AccountId) {
+        self.known.invalidate(&account);
     }
 }

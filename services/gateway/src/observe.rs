@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use tracing::{Instrument, field::Empty, info_span};
 use uuid::Uuid;
 
+use crate::rate_limits;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The route of a request for which there is none.
@@ -26,6 +28,10 @@ pub fn describe() {
     describe_histogram!("http_request_seconds", "From a request to the head of its answer");
     describe_gauge!("event_streams", "Streams of events that are open");
     gauge!("event_streams").set(0.0);
+    describe_counter!("rate_limit_refusals_total", "Requests that were refused with 429, by limit");
+    for limit in rate_limits::NAMES {
+        counter!("rate_limit_refusals_total", "limit" => limit).increment(0);
+    }
 }
 
 /// Wraps every request.

@@ -53,10 +53,16 @@ pub fn no_answer(status: Status, what: &str) -> Problem {
     match rpc::problem_of(&status) {
         ProblemCode::Unavailable | ProblemCode::DeadlineExceeded | ProblemCode::Internal => {
             warn!(%status, "order gave no answer");
-            same_key(what)
+            if rpc::was_not_sent(&status) { not_heard() } else { same_key(what) }
         }
         _ => status.into(),
     }
+}
+
+/// It has not happened: order was not asked.
+fn not_heard() -> Problem {
+    let detail = "this request has reached nobody and changed nothing; send it again with the same key";
+    Problem::new(ProblemCode::Unavailable, detail)
 }
 
 /// Nobody knows yet whether it happened.

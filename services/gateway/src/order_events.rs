@@ -1,67 +1,87 @@
-//! `GET /v1/orders/{id}/events`: every change of an order as a stream of server-sent events (WHATWG HTML, section 9.2).
+//! `GET /v1/orders/{id}/events`: every change of an order as a stream of server-sent events. The `id` of an event is the version
+//! of the order that it made.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc};
 
+use aide::transform::TransformOperation;
 use axum::{
-    extract::{FromRequestParts, State},
-    http::{HeaderMap, HeaderName, header::CACHE_CONTROL, request::Parts},
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    Json,
+    extract::State,
+    response::{Response, sse::Event},
 };
 use contracts::{
     ids::OrderId,
-    order::v1::{WatchOrderRequest, WatchOrderResponse},
-    problem::ProblemCode,
+    order::v1::{Order, OrderStatus, ShipmentStatus, WatchOrderRequest, WatchOrderResponse},
 };
-use metrics::gauge;
-use tokio::{sync::mpsc, time::sleep};
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use serde_json::json;
 use tonic::{Status, Streaming};
-use tracing::{Instrument, Span};
 
 use crate::{
-    ASK_DEADLINE, Gateway, body::Query, caller::Viewer, fields::Nothing, follow::follow, order_json::OrderJson,
-    path::Named, problem::Problem,
+    Gateway,
+    body::Query,
+    caller::Viewer,
+    event_stream::{self, LastEventId},
+    fields::Nothing,
+    follow::Change,
+    openapi,
+    order_json::OrderJson,
+    path::Named,
+    problem::Problem,
+    spelling::Spelled,
 };
 
-/// How often a comment is sent when there is nothing else, so that nobody on the way takes the stream for dead.
-const COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// The version of an order, from 1; 0 is before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version(pub i64);
 
-/// How long a stream lives: as long as a token, so that nobody who has lost his rights goes on watching.
-const STREAM_TIME_MAX: Duration = Duration::from_mins(15);
+impl FromStr for Version {
+    type Err = ();
 
-/// Changes that wait until the client takes them; order is not listened to while there are more.
-const WAITING_MAX: usize = 16;
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// Proxies of nginx's kind keep an answer back until it is whole, unless they are told not to.
-const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
-
-/// The version of the order that the client has seen: the `id` of the last event that it got; 0 for none.
-#[derive(Debug, Clone, Copy)]
-pub struct LastEventId(i64);
-
-impl FromRequestParts<Arc<Gateway>> for LastEventId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Problem> {
-        let version = last_event_id(&parts.headers);
-        version.map(Self).ok_or_else(|| {
-            let detail = "Last-Event-ID must be the id of the last event that you got, or not be there";
-            Problem::new(ProblemCode::Malformed, detail)
-        })
+    fn from_str(text: &str) -> Result<Self, ()> {
+        event_stream::number(text).map(Self).ok_or(())
     }
 }
 
-fn last_event_id(headers: &HeaderMap) -> Option<i64> {
-    let mut values = headers.get_all(LAST_EVENT_ID).iter();
-    let Some(value) = values.next() else { return Some(0) };
-    // `parse` alone would take a sign
-    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    digits.parse().ok().filter(|_| values.next().is_none())
+impl Spelled for Version {
+    fn schema() -> serde_json::Value {
+        json!({"type": "integer", "minimum": 0, "maximum": i64::MAX})
+    }
+}
+
+impl Change for WatchOrderResponse {
+    type Position = Version;
+
+    const SERVICE: &'static str = "order";
+    const HAS_LAST: bool = true;
+
+    fn position(&self) -> Option<Version> {
+        self.order.as_ref().map(|order| Version(order.version))
+    }
+
+    fn is_last(&self) -> bool {
+        self.order.as_ref().is_some_and(is_final)
+    }
+}
+
+/// Whether nothing can change any more.
+fn is_final(order: &Order) -> bool {
+    match order.status() {
+        OrderStatus::Rejected | OrderStatus::Cancelled => true,
+        OrderStatus::Completed => {
+            order.shipment.as_ref().is_some_and(|parcel| parcel.status() == ShipmentStatus::Delivered)
+        }
+        // a cancel that comes too late leads back to COMPLETED, wherever the parcel is
+        OrderStatus::Unspecified | OrderStatus::Pending | OrderStatus::Cancelling => false,
+    }
+}
+
+/// What is said of [`events`].
+pub fn events_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let about = "Each event has the order's version as its `id`, what happened as its `event` (`order.created`, `order.completed` …) and \
+                 the order as its `data`. The stream ends after the last change that an order can have; a comment keeps it alive.";
+    openapi::named(operation, "watchOrder", "orders", "Watch an order change, as server-sent events")
+        .response_with::<200, Json<OrderJson>, _>(|response| response.description(about))
+        .with(|operation| openapi::told_as(operation, 200, "text/event-stream"))
 }
 
 /// `GET /v1/orders/{id}/events`
@@ -69,47 +89,23 @@ pub async fn events(
     State(gateway): State<Arc<Gateway>>,
     viewer: Viewer,
     Named(id): Named<OrderId>,
-    LastEventId(seen): LastEventId,
+    LastEventId(seen): LastEventId<Version>,
     _: Query<Nothing>,
 ) -> Result<Response, Problem> {
-    let place = gateway.event_streams.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(ProblemCode::Unavailable, "too many orders are being watched; trying again is safe")
-    })?;
     let watched = gateway.clone();
     let watch_after = move |version| watch(watched.clone(), id, viewer, version);
-    let changes = watch_after(seen).await?;
-    let (client, handed_on) = mpsc::channel(WAITING_MAX);
-    let end_requested = gateway.shutdown.clone();
-    let following = async move {
-        let _place = place;
-        gauge!("event_streams").increment(1.0);
-        tokio::select! {
-            () = follow(changes, seen, watch_after, &client) => {}
-            () = client.closed() => {}
-            () = sleep(STREAM_TIME_MAX) => {}
-            // the client goes on at another gateway, from the last event that it got
-            () = end_requested.requested() => {}
-        }
-        gauge!("event_streams").decrement(1.0);
-    };
-    // a task of its own: a client that takes nothing does not stop the clock that it is given up by
-    gateway.shutdown.spawn_work(following.instrument(Span::current()));
-    let events = ReceiverStream::new(handed_on).map(|change| Ok::<_, Infallible>(event(change)));
-    let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT_EVERY));
-    Ok(([(CACHE_CONTROL, "no-store"), UNBUFFERED], stream).into_response())
+    event_stream::answer(&gateway, seen.unwrap_or(Version(0)), watch_after, event).await
 }
 
-/// Opens the stream of the changes after `version`.
+/// Opens the stream of the changes after a version.
 async fn watch(
     gateway: Arc<Gateway>,
     id: OrderId,
     viewer: Viewer,
-    version: i64,
+    Version(after_version): Version,
 ) -> Result<Streaming<WatchOrderResponse>, Status> {
-    let request = WatchOrderRequest { order_id: id.to_string(), viewer: Some(viewer.into()), after_version: version };
-    let opening = rpc::ask(ASK_DEADLINE, request, |mut request| {
-        // to open it has a deadline, the stream has none: a proxy on the way would end it by this header
-        request.metadata_mut().remove("grpc-timeout");
+    let request = WatchOrderRequest { order_id: id.to_string(), viewer: Some(viewer.into()), after_version };
+    let opening = event_stream::open(request, |request| {
         let mut orders = gateway.watched_orders.clone();
         async move { orders.watch_order(request).await }
     });
@@ -124,10 +120,6 @@ fn event(change: WatchOrderResponse) -> Event {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Request;
-    use contracts::order::v1::Order;
-    use http_body_util::BodyExt;
-
     use super::*;
 
     #[tokio::test]
@@ -135,31 +127,7 @@ mod tests {
         let order = Order { order_id: "an id".to_owned(), status: 2, version: 7, ..Order::default() };
         let json = serde_json::to_string(&OrderJson::from(order.clone())).unwrap();
         let change = WatchOrderResponse { event_type: "order.completed".to_owned(), order: Some(order) };
-        let stream = tokio_stream::once(Ok::<_, Infallible>(event(change)));
-        let body = Sse::new(stream).into_response().into_body().collect().await.unwrap().to_bytes();
-        let mut lines: Vec<&str> = std::str::from_utf8(&body).unwrap().lines().collect();
-        // their order means nothing; the empty line ends the event
-        assert_eq!(lines.pop(), Some(""));
-        lines.sort_unstable();
+        let lines = event_stream::lines(event(change)).await;
         assert_eq!(lines, [format!("data: {json}").as_str(), "event: order.completed", "id: 7"]);
-    }
-
-    #[test]
-    fn a_last_event_id_is_a_version() {
-        let read = |values: &[&str]| {
-            let mut request = Request::get("/");
-            for value in values {
-                request = request.header(LAST_EVENT_ID, value.as_bytes());
-            }
-            last_event_id(request.body(()).unwrap().headers())
-        };
-        assert_eq!(read(&[]), Some(0));
-        for (right, version) in [("0", 0), ("7", 7), ("007", 7), ("9223372036854775807", i64::MAX)] {
-            assert_eq!(read(&[right]), Some(version), "{right}");
-        }
-        for wrong in ["", "-1", "+1", "1.0", "1e3", "0x1", "one", "1 2", "1,2", "9223372036854775808", "١"] {
-            assert_eq!(read(&[wrong]), None, "{wrong}");
-        }
-        assert_eq!(read(&["1", "1"]), None);
     }
 }

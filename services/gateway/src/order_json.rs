@@ -1,32 +1,41 @@
 //! An order, as clients see it. The bytes depend on the message alone: a stored order is told again word for word.
 
 use contracts::{
-    order::v1::{Order, OrderReason, PlacedBy, PricedLine, Shipment},
+    order::v1::{Order, OrderReason, OrderStatus, PaymentStatus, PlacedBy, PricedLine, Shipment, ShipmentStatus},
     timestamp_from_proto,
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::money_json::MoneyJson;
+use crate::{money_json::MoneyJson, openapi::words};
 
 /// An order and how it stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Order")]
 pub struct OrderJson {
     order_id: String,
+    #[schemars(extend("enum" = words(OrderStatus::as_str_name, "ORDER_STATUS_")))]
     status: &'static str,
+    /// Why it is not going to be completed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str", extend("enum" = words(OrderReason::as_str_name, "ORDER_REASON_")))]
     reason: Option<&'static str>,
     lines: Vec<LineJson>,
+    /// Null until it is priced, as unit prices and line totals are.
     total: Option<MoneyJson>,
+    #[schemars(extend("enum" = ["telephone", "letter"]))]
     placed_by: &'static str,
     payment: PaymentJson,
     shipment: Option<ShipmentJson>,
+    /// Counts its changes; the `ETag` is it, and the `id` of each event.
     version: i64,
     created_at: Option<Timestamp>,
     updated_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderLine")]
 struct LineJson {
     sku: String,
     quantity: u32,
@@ -34,13 +43,17 @@ struct LineJson {
     line_total: Option<MoneyJson>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderPayment")]
 struct PaymentJson {
+    #[schemars(extend("enum" = words(PaymentStatus::as_str_name, "PAYMENT_STATUS_")))]
     status: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderShipment")]
 struct ShipmentJson {
+    #[schemars(extend("enum" = words(ShipmentStatus::as_str_name, "SHIPMENT_STATUS_")))]
     status: &'static str,
     tracking_number: Option<String>,
 }

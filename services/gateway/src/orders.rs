@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aide::transform::TransformOperation;
 use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use contracts::{
     ids::{AccountId, OrderId},
@@ -14,8 +15,9 @@ use crate::{
     ASK_DEADLINE, Gateway,
     body::Query,
     caller::Viewer,
-    fields::{FieldError, Fields, FromFields, Noted, Nothing, Value},
+    fields::{FieldError, Fields, FromFields, Noted, Nothing},
     order_json::OrderJson,
+    openapi,
     page::{Page, PageJson},
     path::Named,
     problem::Problem,
@@ -33,20 +35,20 @@ pub struct OrdersQuery {
 impl FromFields for OrdersQuery {
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         let page = Page::from_fields(fields);
-        let status = fields.optional("status", |value| status(&value));
+        let status = fields.optional("status", |value| value.word(&STATUSES));
         let customer_id = fields.optional("customer_id", |value| value.parsed());
         Ok(Self { page: page?, status: status?.unwrap_or(OrderStatus::Unspecified), customer_id: customer_id? })
     }
 }
 
-fn status(value: &Value<'_>) -> Result<OrderStatus, Noted> {
-    let word = value.text(1..=20)?;
-    let status = OrderStatus::from_str_name(&format!("ORDER_STATUS_{word}"));
-    match status.filter(|status| *status != OrderStatus::Unspecified) {
-        Some(status) => Ok(status),
-        None => value.wrong("must be PENDING, COMPLETED, REJECTED, CANCELLING or CANCELLED"),
-    }
-}
+/// As the order tells it.
+const STATUSES: [(&str, OrderStatus); 5] = [
+    ("PENDING", OrderStatus::Pending),
+    ("COMPLETED", OrderStatus::Completed),
+    ("REJECTED", OrderStatus::Rejected),
+    ("CANCELLING", OrderStatus::Cancelling),
+    ("CANCELLED", OrderStatus::Cancelled),
+];
 
 /// The order; NOT_FOUND when there is none that this viewer may see.
 pub async fn find(gateway: &Gateway, id: OrderId, viewer: Viewer) -> Result<Order, Status> {
@@ -56,6 +58,12 @@ pub async fn find(gateway: &Gateway, id: OrderId, viewer: Viewer) -> Result<Orde
         async move { orders.get_order(request).await }
     });
     Ok(answer.await?.order.unwrap_or_default())
+}
+
+/// What is said of [`get`].
+pub fn get_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "getOrder", "orders", "Look at an order");
+    revision::described(openapi::answers::<200, OrderJson>(operation, "The order."))
 }
 
 /// `GET /v1/orders/{id}`
@@ -68,6 +76,12 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let order = find(&gateway, id, viewer).await?;
     Ok(revision::of_version(&headers, order.version, &OrderJson::from(order)))
+}
+
+/// What is said of [`list`].
+pub fn list_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "listOrders", "orders", "Orders, newest first");
+    openapi::answers::<200, PageJson<OrderJson>>(operation, "A page. `customer_id` is for operators.")
 }
 
 /// `GET /v1/orders?limit&cursor&status`, and `customer_id` for operators

@@ -1,6 +1,7 @@
 //! Lists, a page at a time.
 
 use contracts::problem::ProblemCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tonic::Status;
 
@@ -51,9 +52,11 @@ impl Page {
 }
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct PageJson<T> {
     items: Vec<T>,
+    /// Where the next page begins: its `cursor`. Null when this is the last.
     next_cursor: Option<String>,
 }
 
@@ -66,7 +69,8 @@ impl<T> PageJson<T> {
 }
 
 /// A list that is told whole.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
 pub struct ListJson<T> {
     /// All of it.
     pub items: Vec<T>,

@@ -2,15 +2,19 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use aide::transform::TransformOperation;
 use axum::{
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::LOCATION},
     response::{IntoResponse, Response},
 };
 use contracts::{
     ids::{OrderId, Quantity, Sku},
     order::v1::{Order, OrderLine, PlaceOrder, PlaceOrdersResponse, PlacedBy, place_orders_response::Outcome},
+    problem::ProblemCode,
 };
+
+use serde_json::json;
 
 use crate::{
     Gateway,
@@ -18,9 +22,12 @@ use crate::{
     caller::Customer,
     fields::{Fields, FromFields, Noted, Value},
     idempotency_key::{IdempotencyKey, replayed},
+    openapi,
     order_answer::{Deadline, answer_with, no_answer, same_key},
+    order_json::OrderJson,
     prefer::{self, RespondAsync},
     problem::Problem,
+    spelling::CARD_TOKEN,
 };
 
 /// What may have happened when order gave no answer.
@@ -40,10 +47,14 @@ pub struct OrderFields {
 }
 
 impl FromFields for OrderFields {
+    fn example() -> Option<serde_json::Value> {
+        Some(json!({"lines": [{"sku": "mug", "quantity": 2}], "payment": {"card_token": "tok_visa"}}))
+    }
+
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         let lines = fields.required("lines", |value| lines(&value));
         let card_token = fields.required("payment", |value| {
-            value.object(|fields| fields.required("card_token", |value| card_token(&value)))
+            value.object(|fields| fields.required("card_token", |value| value.spelled(1..=CARD_TOKEN_LENGTH_MAX, &CARD_TOKEN)))
         });
         Ok(Self { lines: lines?, card_token: card_token? })
     }
@@ -67,10 +78,28 @@ fn lines(value: &Value<'_>) -> Result<Vec<OrderLine>, Noted> {
     })
 }
 
-fn card_token(value: &Value<'_>) -> Result<String, Noted> {
-    let token = value.text(1..=CARD_TOKEN_LENGTH_MAX)?;
-    let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
-    if printable { Ok(token) } else { value.wrong("must be printable ASCII without spaces") }
+/// What is said of [`place_order`].
+pub fn place_order_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "placeOrder", "orders", "Place an order");
+    let completed = "The order is completed: its stock is reserved and its card was charged.";
+    let operation = openapi::answers::<201, OrderJson>(operation, completed);
+    let taken = "The order is taken and not decided yet: watch it. With `Prefer: respond-async`, or when it takes longer than 5 s.";
+    let mut operation = openapi::answers::<202, OrderJson>(operation, taken);
+    for status in [201, 202] {
+        openapi::with_header(operation.inner_mut(), status, &LOCATION, "Where the order is found.");
+    }
+    openapi::with_header(operation.inner_mut(), 202, &prefer::PREFERENCE_APPLIED, "`respond-async`, when that is why.");
+    let codes = [
+        ProblemCode::PaymentDeclined,
+        ProblemCode::OutOfStock,
+        ProblemCode::OrderExpired,
+        ProblemCode::OrderCancelled,
+        ProblemCode::UnknownSku,
+        ProblemCode::UnknownCard,
+        ProblemCode::MixedCurrencies,
+    ];
+    openapi::may_end_in(operation.inner_mut(), &codes);
+    operation
 }
 
 /// `POST /v1/orders`, by telephone, or by letter with `Prefer: respond-async`

@@ -2,19 +2,25 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderName, request::Parts},
 };
 
-use crate::Gateway;
+use serde_json::json;
+
+use crate::{Gateway, openapi};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 const RESPOND_ASYNC: &str = "respond-async";
 
+/// Tells which preferences were honoured.
+pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
 /// Says in an answer that the preference was honoured.
-pub const APPLIED_RESPOND_ASYNC: (HeaderName, &str) = (HeaderName::from_static("preference-applied"), RESPOND_ASYNC);
+pub const APPLIED_RESPOND_ASYNC: (HeaderName, &str) = (PREFERENCE_APPLIED, RESPOND_ASYNC);
 
 /// Whether the client would rather have an answer at once than a final one: `Prefer: respond-async`.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +31,13 @@ impl FromRequestParts<Arc<Gateway>> for RespondAsync {
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Infallible> {
         Ok(Self(prefers_async(&parts.headers)))
+    }
+}
+
+impl OperationInput for RespondAsync {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let about = "`respond-async`: an answer at once rather than a final one (RFC 7240). Anything else is passed over.";
+        openapi::takes_header(operation, &PREFER, false, about, &json!({"type": "string", "examples": [RESPOND_ASYNC]}));
     }
 }
 
@@ -153,6 +166,47 @@ mod tests {
         ];
         for lines in wrong {
             assert!(!prefers(lines), "{lines:?}");
+        }
+    }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn a_preference_is_the_same_when_it_is_written_again_and_lines_are_one_list() {
+            let examples = [
+                "respond-async, wait=10",
+                "return=minimal;foo=\"some value\",respond-async",
+                "Respond-ASYNC = \"\" ; x=\"a \\\" quote, and more\"",
+                "handling=lenient\nrespond-async=no\n\"malformed",
+                "respond-async;;=x,=",
+            ];
+            fuzzing::target!("prefer", &examples, |bytes| {
+                let Ok(text) = str::from_utf8(bytes) else { return };
+                let lines: Vec<&str> = text.split('\n').collect();
+                if lines.iter().any(|line| HeaderValue::from_bytes(line.as_bytes()).is_err()) {
+                    return;
+                }
+                let is_read = |line: &&&str| line.is_ascii() && preferences(line).is_some();
+                for line in lines.iter().filter(is_read) {
+                    let read = preferences(line).expect("it is read");
+                    let written: Vec<String> = read
+                        .iter()
+                        .map(|(name, value)| value.map_or_else(|| (*name).to_owned(), |value| format!("{name}={value}")))
+                        .collect();
+                    let written = written.join(", ");
+                    assert_eq!(preferences(&written).as_ref(), Some(&read), "{written:?}");
+                    assert_eq!(prefers(&[&written]), prefers(&[line]));
+                    assert_eq!(prefers(&[&line.to_ascii_uppercase()]), prefers(&[line]));
+                    let is_named = read.iter().any(|(name, _)| name.eq_ignore_ascii_case(RESPOND_ASYNC));
+                    assert!(is_named || prefers(&[line, "respond-async"]));
+                    assert!(is_named || !prefers(&[line, "respond-async=never, respond-async"]));
+                }
+                // what cannot be read is passed over
+                let read: Vec<&str> = lines.iter().filter(is_read).copied().collect();
+                assert_eq!(prefers(&read), prefers(&lines));
+                assert_eq!(prefers(&[&read.join(",")]), prefers(&lines));
+            });
         }
     }
 }

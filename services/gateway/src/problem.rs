@@ -1,13 +1,15 @@
 //! What went wrong, as the client is told it: `application/problem+json` (RFC 9457).
 
+use aide::OperationOutput;
 use axum::{
     http::{
         HeaderValue, StatusCode,
-        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
 use contracts::problem::{ProblemCode, v1};
+use schemars::JsonSchema;
 use serde::Serialize;
 use service_runtime::telemetry;
 use tonic::Status;
@@ -100,17 +102,29 @@ fn explanation(code: ProblemCode) -> &'static str {
     }
 }
 
-/// The document of RFC 9457, with our extensions.
-#[derive(Serialize)]
-struct Document<'a> {
+/// It is told of every operation by what may end in it ([`crate::openapi::may_end_in`]).
+impl OperationOutput for Problem {
+    type Inner = Self;
+}
+
+/// What went wrong (RFC 9457), with our extensions.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Document<'a> {
+    /// A page that says what to do.
     r#type: String,
     title: &'static str,
     status: u16,
     detail: &'a str,
+    /// What clients go by.
+    #[schemars(extend("enum" = ProblemCode::ALL.iter().map(|code| code.word()).collect::<Vec<_>>()))]
     code: &'static str,
+    /// Under which the log tells more.
     trace_id: &'a str,
+    /// The order that was kept as REJECTED.
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<&'a str>,
+    /// Each field, or parameter, that is wrong.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
 }
@@ -136,6 +150,10 @@ impl IntoResponse for Problem {
         match status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // what a body may be packed with: nothing (RFC 9110, section 15.5.16)
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

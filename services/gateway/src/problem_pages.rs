@@ -3,7 +3,14 @@
 use axum::response::Html;
 use contracts::problem::ProblemCode;
 
-use crate::path::Named;
+use aide::transform::TransformOperation;
+use serde_json::{Value, json};
+
+use crate::{
+    openapi,
+    path::{InPath, Named},
+    spelling::Spelled,
+};
 
 /// The word of a problem in the path.
 #[derive(Debug)]
@@ -15,6 +22,22 @@ impl std::str::FromStr for Word {
     fn from_str(word: &str) -> Result<Self, ()> {
         ProblemCode::from_word(word).map(Self).ok_or(())
     }
+}
+
+impl Spelled for Word {
+    fn schema() -> Value {
+        json!({"type": "string", "enum": ProblemCode::ALL.iter().map(|code| code.word()).collect::<Vec<_>>()})
+    }
+}
+
+impl InPath for Word {
+    const PART: &'static str = "code";
+    const ABOUT: &'static str = "The `code` of a problem.";
+}
+
+/// What is said of [`page`].
+pub fn page_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    openapi::named(operation, "explainProblem", "about", "What a problem means, and what to do")
 }
 
 /// The page of one problem.
@@ -78,7 +101,9 @@ const fn advice(code: ProblemCode) -> &'static str {
             "Your first request with this key is still being answered. Wait a moment and repeat it."
         }
         ProblemCode::IdempotencyKeyReused => "This key was used for another request. Use a new one.",
-        ProblemCode::RateLimited => "Wait as many seconds as <code>Retry-After</code> says.",
+        ProblemCode::RateLimited => {
+            "Wait as many seconds as <code>Retry-After</code> says. Every answer tells in <code>RateLimit</code> how many requests are left."
+        }
         ProblemCode::Unavailable => {
             "Wait as many seconds as <code>Retry-After</code> says and send the same request again, with the same Idempotency-Key if it had one."
         }

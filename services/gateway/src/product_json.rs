@@ -1,16 +1,19 @@
 //! A product, as clients see it.
 
 use contracts::inventory::v1::Product;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::money_json::MoneyJson;
 
 /// What can be ordered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Product")]
 pub struct ProductJson {
     sku: String,
     name: String,
     price: Option<MoneyJson>,
+    /// How many can be ordered now.
     available: i64,
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aide::transform::TransformOperation;
 use axum::{
     Json,
     extract::State,
@@ -14,17 +15,21 @@ use contracts::{
     money::{Currency, Money},
 };
 
+use serde_json::json;
+
 use crate::{
     ASK_DEADLINE, Gateway,
     body::{Body, Query},
     caller::Operator,
     fields::{Fields, FromFields, Noted, Nothing, Value},
     idempotency_key::{IdempotencyKey, replayed},
+    openapi,
     page::{Page, PageJson},
     path::Named,
     problem::Problem,
     product_json::ProductJson,
     revision,
+    spelling::CURRENCY,
 };
 
 /// The most pieces in one delivery.
@@ -38,6 +43,10 @@ pub struct ProductFields {
 }
 
 impl FromFields for ProductFields {
+    fn example() -> Option<serde_json::Value> {
+        Some(json!({"name": "Mug", "price": {"amount_minor": 1250, "currency": "EUR"}}))
+    }
+
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         let name = fields.required("name", |value| value.text(1..=200));
         let price = fields.required("price", |value| value.object(price));
@@ -52,8 +61,8 @@ fn price(fields: &mut Fields<'_>) -> Result<Money, Noted> {
 }
 
 fn currency(value: &Value<'_>) -> Result<Currency, Noted> {
-    let code = value.text(3..=3)?;
-    Currency::from_code(&code).map_or_else(|| value.wrong("must be an ISO 4217 code, like EUR"), Ok)
+    let code = value.spelled(3..=3, &CURRENCY)?;
+    Currency::from_code(&code).map_or_else(|| value.wrong(CURRENCY.must), Ok)
 }
 
 /// A delivery of stock.
@@ -63,10 +72,20 @@ pub struct RestockFields {
 }
 
 impl FromFields for RestockFields {
+    fn example() -> Option<serde_json::Value> {
+        Some(json!({"quantity": 100}))
+    }
+
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         let quantity = fields.required("quantity", |value| value.whole_number(1..=RESTOCK_MAX));
         Ok(Self { quantity: quantity? })
     }
+}
+
+/// What is said of [`list`].
+pub fn list_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "listProducts", "catalogue", "What can be ordered");
+    revision::described(openapi::answers::<200, PageJson<ProductJson>>(operation, "A page."))
 }
 
 /// `GET /v1/products?limit&cursor`
@@ -84,6 +103,12 @@ pub async fn list(
     Ok(revision::of_content(&headers, &PageJson::<ProductJson>::new(answer.items, answer.next_cursor)))
 }
 
+/// What is said of [`get`].
+pub fn get_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "getProduct", "catalogue", "Look at a product");
+    revision::described(openapi::answers::<200, ProductJson>(operation, "The product."))
+}
+
 /// `GET /v1/products/{sku}`
 pub async fn get(
     State(gateway): State<Arc<Gateway>>,
@@ -99,20 +124,33 @@ pub async fn get(
     Ok(revision::of_content(&headers, &product))
 }
 
+/// What is said of [`put`].
+pub fn put_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "putProduct", "catalogue", "Make a product, or change it");
+    openapi::answers::<200, ProductJson>(operation, "The product as it is now.")
+}
+
 /// `PUT /v1/products/{sku}`
 pub async fn put(
     State(gateway): State<Arc<Gateway>>,
-    _: Operator,
+    Operator(operator): Operator,
     Named(sku): Named<Sku>,
     body: Body<ProductFields>,
 ) -> Result<Json<ProductJson>, Problem> {
     let ProductFields { name, price } = body.value;
-    let request = PutProductRequest { sku: sku.to_string(), name, price: Some(price.into()) };
+    let request =
+        PutProductRequest { sku: sku.to_string(), name, price: Some(price.into()), operator_id: operator.to_string() };
     let answer = rpc::ask(ASK_DEADLINE, request, |request| {
         let mut inventory = gateway.inventory.clone();
         async move { inventory.put_product(request).await }
     });
     Ok(Json(answer.await?.product.unwrap_or_default().into()))
+}
+
+/// What is said of [`restock`].
+pub fn restock_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "restock", "catalogue", "Take in a delivery of stock");
+    openapi::answers::<200, ProductJson>(operation, "The product as it is now.")
 }
 
 /// `POST /v1/products/{sku}/restock`
@@ -127,6 +165,7 @@ pub async fn restock(
         idempotency_key: key.scoped(operator, &format!("POST /v1/products/{sku}/restock")),
         sku: sku.to_string(),
         quantity: body.value.quantity,
+        operator_id: operator.to_string(),
     };
     let answer = rpc::ask(ASK_DEADLINE, delivery, |request| {
         let mut inventory = gateway.inventory.clone();

@@ -5,12 +5,14 @@ use contracts::{
     timestamp_from_proto,
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::money_json::MoneyJson;
 
 /// What happened in one window of time, in one currency.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Sales")]
 pub struct SalesJson {
     from: Option<Timestamp>,
     to: Option<Timestamp>,
@@ -35,7 +37,8 @@ impl From<Sales> for SalesJson {
 }
 
 /// How well one product sold, in one currency.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ProductSales")]
 pub struct ProductSalesJson {
     sku: String,
     quantity: i64,

@@ -2,6 +2,7 @@
 
 use std::{
     future::pending,
+    net::IpAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -24,7 +25,10 @@ use tokio::{
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
-use crate::framing::{Ambiguous, Watched};
+use crate::{
+    client_address::Peer,
+    framing::{Ambiguous, Watched},
+};
 
 /// How long a client may take to send its first request's head, and that of each further one.
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
@@ -34,6 +38,15 @@ const HEAD_BYTES_MAX: u32 = 16 * 1024;
 
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 256;
+
+/// Requests on one HTTP/2 connection that the client takes back before they were begun (rapid reset, CVE-2023-44487): one more closes it.
+/// They are no longer among [`STREAMS_MAX`]. Who changes his mind does so about a few; hyper would take as many today.
+const TAKEN_BACK_MAX: usize = 20;
+
+/// Requests on one HTTP/2 connection that are reset for a fault of the client, as long as it lives (CVE-2025-8671): one more closes it.
+/// A client that has not read our [`STREAMS_MAX`] yet may be refused hundreds at once and is to blame for nothing; hyper would take
+/// as many today.
+const FAULTS_MAX: usize = 1024;
 
 /// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take to say so.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -56,9 +69,9 @@ pub async fn serve(listener: TcpListener, routes: Router, connections_max: u32, 
             let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
             (place, listener.accept().await)
         };
-        let (place, stream) = tokio::select! {
+        let (place, stream, peer) = tokio::select! {
             (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => (place, stream),
+                Ok((stream, peer)) => (place, stream, peer.ip()),
                 Err(error) => {
                     warn!(%error, "no connection can be accepted; if too many files are open, raise `ulimit -n`");
                     sleep(ACCEPT_PAUSE).await;
@@ -67,7 +80,7 @@ pub async fn serve(listener: TcpListener, routes: Router, connections_max: u32, 
             },
             () = shutdown.requested() => break,
         };
-        let connection = answer(stream, routes.clone(), connections.watcher());
+        let connection = answer(stream, peer, routes.clone(), connections.watcher());
         tokio::spawn(async move {
             connection.await;
             drop(place);
@@ -81,7 +94,7 @@ pub async fn serve(listener: TcpListener, routes: Router, connections_max: u32, 
 }
 
 /// Answers the requests of one connection until it closes.
-async fn answer(stream: TcpStream, routes: Router, watcher: Watcher) {
+async fn answer(stream: TcpStream, peer: IpAddr, routes: Router, watcher: Watcher) {
     // answers are small and waited for; a stream that refuses is closed already, which shows below
     let _ = stream.set_nodelay(true);
     let (stream, ambiguous) = Watched::new(stream);
@@ -89,6 +102,7 @@ async fn answer(stream: TcpStream, routes: Router, watcher: Watcher) {
     let begun = first_request.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         begun.notify_one();
+        request.extensions_mut().insert(Peer(peer));
         // frames, not header lines, tell where an HTTP/2 request ends
         if ambiguous.load(Ordering::Relaxed) && request.version() != Version::HTTP_2 {
             request.extensions_mut().insert(Ambiguous);
@@ -101,6 +115,8 @@ async fn answer(stream: TcpStream, routes: Router, watcher: Watcher) {
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD_BYTES_MAX)
         .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(TAKEN_BACK_MAX)
+        .max_local_error_reset_streams(FAULTS_MAX)
         .keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE);
     let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned());

@@ -5,13 +5,18 @@ use contracts::{
     timestamp_from_proto,
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::openapi::words;
+
 /// A parcel on its way.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Shipment")]
 pub struct ShipmentJson {
     shipment_id: String,
     order_id: String,
+    #[schemars(extend("enum" = words(ShipmentStatus::as_str_name, "SHIPMENT_STATUS_")))]
     status: &'static str,
     tracking_number: Option<String>,
     created_at: Option<Timestamp>,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aide::transform::TransformOperation;
 use axum::{Json, extract::State};
 use contracts::{
     ids::{AccountId, OrderId},
@@ -14,11 +15,19 @@ use crate::{
     body::Body,
     caller::{Operator, Viewer},
     fields::Nothing,
-    orders,
+    openapi, orders,
     path::Named,
     problem::Problem,
     shipment_json::ShipmentJson,
 };
+
+/// What is said of [`dispatch`].
+pub fn dispatch_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "dispatchOrder", "followers", "Send a parcel on its way");
+    let mut operation = openapi::answers::<200, ShipmentJson>(operation, "The shipment, DISPATCHED.");
+    openapi::may_end_in(operation.inner_mut(), &[ProblemCode::NotDispatchable]);
+    operation
+}
 
 /// `POST /v1/orders/{id}/dispatch`
 pub async fn dispatch(
@@ -27,8 +36,9 @@ pub async fn dispatch(
     Named(id): Named<OrderId>,
     _: Body<Nothing>,
 ) -> Result<Json<ShipmentJson>, Problem> {
+    let request = DispatchRequest { order_id: id.to_string(), operator_id: operator.to_string() };
     // repeated without a key: a parcel leaves once, and the answer stays the same
-    let answer = rpc::ask(ASK_DEADLINE, DispatchRequest { order_id: id.to_string() }, |request| {
+    let answer = rpc::ask(ASK_DEADLINE, request, |request| {
         let mut shipping = gateway.shipping.clone();
         async move { shipping.dispatch(request).await }
     });

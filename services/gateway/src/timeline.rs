@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
+use aide::transform::TransformOperation;
 use axum::{Json, extract::State};
 use contracts::{analytics::v1::GetTimelineRequest, ids::OrderId};
 use tracing::error;
 
 use crate::{
-    ASK_DEADLINE, Gateway, body::Query, caller::Viewer, fields::Nothing, orders, page::ListJson, path::Named,
+    ASK_DEADLINE, Gateway, body::Query, caller::Viewer, fields::Nothing, openapi, orders, page::ListJson, path::Named,
     problem::Problem, timeline_json::TimelineJson,
 };
+
+/// What is said of [`timeline`].
+pub fn timeline_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
+    let operation = openapi::named(operation, "getTimeline", "followers", "All that was told about an order");
+    openapi::answers::<200, ListJson<TimelineJson>>(operation, "Every letter, the oldest first.")
+}
 
 /// `GET /v1/orders/{id}/timeline`
 pub async fn timeline(

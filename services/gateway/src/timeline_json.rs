@@ -2,11 +2,13 @@
 
 use contracts::{analytics::v1::TimelineEntry, timestamp_from_proto};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// What was told, by whom, and when.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TimelineEntry")]
 pub struct TimelineJson {
     id: String,
     r#type: String,
@@ -14,6 +16,7 @@ pub struct TimelineJson {
     time: Option<Timestamp>,
     sequence: i64,
     /// As analytics has written it: reading it into something of ours could only change it.
+    #[schemars(with = "serde_json::Value")]
     data: Box<RawValue>,
 }
 

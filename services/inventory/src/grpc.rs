@@ -11,6 +11,7 @@ use contracts::{
         inventory_service_server::InventoryService, release_response, reserve_response,
     },
 };
+use operator_log::Operator;
 use rpc::{Outcomes, Traced};
 use service_runtime::{Shutdown, config::BatchConfig};
 use sqlx::PgPool;
@@ -19,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     InventoryError, encode,
     product::ProductDetails,
+    put_product::put_product,
     release::release,
     reservation::{Answer, Refusal, Reserve},
     reserve::Reservations,
@@ -57,12 +59,7 @@ impl InventoryService for Inventory {
             let detail = format!("a page has 1 to {PAGE_LIMIT_MAX} products");
             return Err(InventoryError::invalid("limit", detail).into());
         }
-        let after = match cursor.as_str() {
-            "" => None,
-            sku => {
-                Some(sku.parse::<Sku>().map_err(|_| InventoryError::invalid("cursor", "this is no cursor of ours"))?)
-            }
-        };
+        let after = after(&cursor)?;
         let pool = self.pool.clone();
         let page =
             rpc::uncut(&self.shutdown, async move { Ok(store::list_products(&pool, after.as_ref(), limit).await?) });
@@ -83,9 +80,11 @@ impl InventoryService for Inventory {
     }
 
     async fn put_product(&self, request: Request<PutProductRequest>) -> Result<Response<PutProductResponse>, Status> {
-        let details = ProductDetails::try_from(request.into_inner())?;
+        let request = request.into_inner();
+        let operator = operator(&request.operator_id)?;
+        let details = ProductDetails::try_from(request)?;
         let pool = self.pool.clone();
-        let put = rpc::uncut(&self.shutdown, async move { Ok(store::put_product(&pool, &details).await?) });
+        let put = rpc::uncut(&self.shutdown, async move { Ok(put_product(&pool, &details, operator).await?) });
         Ok(Response::new(PutProductResponse { product: Some(put.await?.into()) }))
     }
 
@@ -129,11 +128,12 @@ impl InventoryService for Inventory {
                 let detail = format!("a call has 1 to {DELIVERIES_MAX} deliveries");
                 return Err(InventoryError::invalid("deliveries", detail).into());
             }
+            let operator = operator(&request.operator_id)?;
             let delivery = Delivery::try_from(request)?;
             let sku = delivery.sku().clone();
             let pool = self.pool.clone();
             let (outcome, product) = rpc::uncut(&self.shutdown, async move {
-                let outcome = restock(&pool, &delivery).await?;
+                let outcome = restock(&pool, &delivery, operator).await?;
                 let product = store::find_product(&pool, delivery.sku()).await?;
                 Ok((outcome, product.ok_or(InventoryError::UnknownProduct(delivery.sku().clone()))?))
             })
@@ -146,6 +146,19 @@ impl InventoryService for Inventory {
         }
         Ok(Response::new(RestockResponse { items: restocked.into_values().map(Into::into).collect(), replayed }))
     }
+}
+
+/// The product after which a page begins, if it is not the first.
+fn after(cursor: &str) -> Result<Option<Sku>, InventoryError> {
+    if cursor.is_empty() {
+        return Ok(None);
+    }
+    let sku = cursor.parse().map_err(|_| InventoryError::invalid("cursor", "this is no cursor of ours"))?;
+    Ok(Some(sku))
+}
+
+fn operator(id: &str) -> Result<Operator, InventoryError> {
+    Operator::of_call(id).map_err(InventoryError::in_field("operator_id"))
 }
 
 fn reserve_response(order: OrderId, answer: Result<Answer, InventoryError>) -> ReserveResponse {
@@ -169,3 +182,6 @@ fn release_response(order: OrderId, released: Result<(), InventoryError>) -> Rel
     };
     ReleaseResponse { order_id: order.to_string(), outcome: Some(outcome) }
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -17,6 +17,7 @@ mod forget_keys;
 mod grpc;
 mod life;
 mod product;
+mod put_product;
 mod release;
 mod reservation;
 mod reserve;
@@ -41,13 +42,13 @@ pub use take_back::take_back_in_tx;
 
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, config::BatchConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tonic::service::Routes;
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 4] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/inventory");
@@ -57,7 +58,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &MIGRATORS).await?;
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka)
+        .merge(outbox::admin::routes(pool.clone()))
+        .merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, pool, &shutdown)?;
     tls.serve(config.listen_addr, routes, &shutdown).await
@@ -75,5 +78,6 @@ pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Route
 
 /// The calls that inventory answers.
 pub fn routes(pool: PgPool, batches: BatchConfig, shutdown: &Shutdown) -> Routes {
-    Routes::new(InventoryServiceServer::new(grpc::Inventory::new(pool, batches, shutdown.clone())))
+    let server = InventoryServiceServer::new(grpc::Inventory::new(pool, batches, shutdown.clone()));
+    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

@@ -1,6 +1,7 @@
 //! Receiving deliveries of stock.
 
 use contracts::{ids::Sku, inventory::v1 as proto};
+use operator_log::{Action, Operator, note_in_tx};
 use sqlx::PgPool;
 use tracing::info;
 
@@ -70,13 +71,19 @@ pub enum Restocked {
 }
 
 /// Counts a delivery, once by its key. A key that named another delivery is refused.
-pub async fn restock(pool: &PgPool, delivery: &Delivery) -> Result<Restocked, InventoryError> {
+pub async fn restock(pool: &PgPool, delivery: &Delivery, operator: Operator) -> Result<Restocked, InventoryError> {
     let mut tx = pool.begin().await?;
     match store::record_receipt_in_tx(&mut tx, delivery).await? {
         Recorded::Now => {
-            store::add_stock_in_tx(&mut tx, &delivery.sku, delivery.quantity).await?;
+            let Delivery { sku, quantity, .. } = delivery;
+            let (available, received) = store::add_stock_in_tx(&mut tx, sku, *quantity).await?;
+            let action = Action::new(operator, "restock", format!("product/{sku}"))
+                .with("quantity", *quantity)
+                .changed("available", available - quantity, available)
+                .changed("received", received - quantity, received);
+            note_in_tx(&mut tx, &action).await?;
             tx.commit().await?;
-            info!(sku = %delivery.sku, quantity = delivery.quantity, "restocked");
+            info!(%sku, quantity, %operator, "restocked");
             Ok(Restocked::Now)
         }
         Recorded::Before => {

@@ -6,6 +6,7 @@ use contracts::{
     ids::Sku,
     money::{Currency, Money},
 };
+use operator_log::{Action, Operator, note_in_tx};
 use sqlx::PgPool;
 use tracing::info;
 
@@ -46,6 +47,16 @@ pub enum Catalogue {
     Bench,
 }
 
+impl Catalogue {
+    /// As it is typed.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Bench => "bench",
+        }
+    }
+}
+
 /// A product with the pieces that there are of it at first.
 struct Article {
     details: ProductDetails,
@@ -65,11 +76,17 @@ pub async fn seed(pool: &PgPool, catalogue: Catalogue) -> Result<(), InventoryEr
     let articles = articles(catalogue)?;
     for chunk in articles.chunks(PRODUCTS_PER_TRANSACTION) {
         let mut tx = pool.begin().await?;
+        let mut added = 0;
         // sorted by SKU, as all locks on stock are
         for article in chunk {
             if store::add_product_in_tx(&mut tx, &article.details).await? == Recorded::Now {
                 store::add_stock_in_tx(&mut tx, article.details.sku(), article.pieces).await?;
+                added += 1;
             }
+        }
+        if added > 0 {
+            let action = Action::new(Operator::CommandLine, "seed", format!("catalogue/{}", catalogue.name()));
+            note_in_tx(&mut tx, &action.with("products", added)).await?;
         }
         tx.commit().await?;
     }

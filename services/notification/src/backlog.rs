@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `messages_due` | messages that wait to be sent, counted up to 100,000 |
 //! | `messages_due_oldest_age_seconds` | how long the oldest of them has waited |
-//! | `message_attempts_total{outcome}` | attempts by this process: `sent`, `postponed` (an outage), `refused`, `failed` (the last refusal) |
+//! | `message_attempts_total{outcome}` | attempts by this process: `sent`, `postponed` (an outage), `refused`, `failed` (the last refusal), `erased` (whom it was for) |
 
 use std::time::Duration;
 

@@ -41,12 +41,13 @@ impl Contacts {
         }
     }
 
-    fn told(GetContactsResponse { contacts, unreadable_ids }: GetContactsResponse) -> Self {
+    fn told(GetContactsResponse { contacts, unreadable_ids, erased_ids }: GetContactsResponse) -> Self {
         let unreadable = || Err(Undelivered::Outage("accounts cannot read the account".to_owned()));
         let unreadable = unreadable_ids.iter().map(|id| (id.parse(), unreadable()));
+        let erased = erased_ids.iter().map(|id| (id.parse(), Err(Undelivered::Erased)));
         let told = contacts.iter().map(|contact| (contact.account_id.parse(), mailbox(contact)));
         // an id that is none is of nobody who was asked for
-        Self(told.chain(unreadable).filter_map(|(id, mailbox)| Some((id.ok()?, mailbox))).collect())
+        Self(told.chain(unreadable).chain(erased).filter_map(|(id, mailbox)| Some((id.ok()?, mailbox))).collect())
     }
 
     /// Whom a customer's mail goes to.

@@ -33,7 +33,7 @@ const NOTED_WITHIN: Duration = Duration::from_secs(15);
 /// mended soon.
 const REFUSALS_MAX: u32 = 5;
 
-/// Why a message was not sent. Neither text holds personal data: it is logged and kept.
+/// Why a message was not sent. No text holds personal data: it is logged and kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undelivered {
     /// This message will not be taken: tried a few times more.
@@ -42,6 +42,9 @@ pub enum Undelivered {
     /// Something is away or busy: tried for as long as it takes.
     #[error("{0}")]
     Outage(String),
+    /// Whom it is for is nobody any more: never tried again.
+    #[error("the account was erased")]
+    Erased,
 }
 
 /// Runs until the end of the process is requested. Every replica may.
@@ -114,6 +117,12 @@ async fn deliver(deps: &Deps, sent: &Batcher<Sent>, message: DueMessage, to: Rec
             count("postponed");
             warn!(reason, "not sent, trying again later");
             store::postpone(&deps.pool, message.id, &reason).await.map_err(|error| error.to_string())
+        }
+        Err(nobody @ Undelivered::Erased) => {
+            count("erased");
+            info!(reason = %nobody, "not sent, the message is FAILED");
+            let failed = store::refuse(&deps.pool, message.id, &nobody.to_string(), 1).await;
+            failed.map(|_| ()).map_err(|error| error.to_string())
         }
         Err(Undelivered::Refused(reason)) => refused(deps, &message, &reason).await.map_err(|error| error.to_string()),
     };

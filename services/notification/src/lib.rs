@@ -25,7 +25,7 @@ use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
     notification::v1::notification_service_server::NotificationServiceServer,
 };
-use rpc::{Channel, Tls};
+use rpc::{Channel, MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
@@ -37,7 +37,7 @@ use tonic::service::Routes;
 use mailer::Mailer;
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 2] = [&consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 3] = [&consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/notification");
@@ -64,7 +64,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let tls = Tls::open(&config.tls)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &MIGRATORS).await?;
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka);
+    let operators =
+        consumer::admin::routes(pool.clone(), &config.kafka).merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&config.ops, Readiness::Database(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let routes = start(&config, &tls, mailer, pool, &shutdown)?;
     tls.serve(config.listen_addr, routes, &shutdown).await
@@ -74,7 +75,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 pub fn start(config: &Config, tls: &Tls, mailer: Mailer, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
     let deps = Deps {
         pool,
-        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?),
+        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX),
         mailer: Arc::new(mailer),
         written: Arc::default(),
         shutdown: shutdown.clone(),
@@ -82,5 +84,6 @@ pub fn start(config: &Config, tls: &Tls, mailer: Mailer, pool: PgPool, shutdown:
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     shutdown.spawn_part("delivery", delivery::run(deps.clone()));
     shutdown.spawn_part("backlog", backlog::run(deps.clone()));
-    Ok(Routes::new(NotificationServiceServer::new(grpc::Notification::new(deps))))
+    let server = NotificationServiceServer::new(grpc::Notification::new(deps));
+    Ok(Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX)))
 }

@@ -6,6 +6,7 @@ use contracts::{
     order::v1::{CancelOrderRequest, CancelOrderResponse, OrderStatus, cancel_order_response::Outcome},
     problem::{ProblemCode, v1::Problem},
 };
+use operator_log::{Action, Operator, note_in_tx};
 use service_runtime::telemetry;
 use tokio::time::Instant;
 use tracing::warn;
@@ -114,7 +115,11 @@ async fn ask(deps: &Deps, key: &CancelKey, viewer: Viewer, is_known: bool) -> Re
         };
         // recovery comes when our caller's time is over
         let attempt = Attempt::After(FIRST_DEADLINE);
+        let before = kept.order.state;
         if let Some(kept) = keep_in_tx(&mut tx, deps.clock, &kept, &cancelling, None, attempt).await? {
+            if let Viewer::Operator = viewer {
+                note_in_tx(&mut tx, &cancel(key, before, kept.order.state)).await?;
+            }
             kill_points::before_commit(kept.order.state);
             tx.commit().await?;
             kill_points::after_commit(kept.order.state);
@@ -123,6 +128,17 @@ async fn ask(deps: &Deps, key: &CancelKey, viewer: Viewer, is_known: bool) -> Re
         }
         tx.rollback().await?;
     }
+}
+
+/// What an operator has done who cancels an order. What becomes of it then is order's doing: where the parcel turns out to have left, the order
+/// goes back to where it was.
+fn cancel(key: &CancelKey, before: State, after: State) -> Action {
+    let status = |state: State| state.status().as_str_name().trim_start_matches("ORDER_STATUS_");
+    Action::new(Operator::Account(key.requester.as_uuid()), "cancel", format!("order/{}", key.order_id)).changed(
+        "status",
+        status(before),
+        status(after),
+    )
 }
 
 /// The answer where there is nothing to take back, or it is too late.

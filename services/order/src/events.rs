@@ -30,6 +30,8 @@ pub fn advanced(before: State, order: &Order) -> Event {
         State::Completed if before == State::Stopping => event(order, &OrderShipmentUpdated { order: message }),
         State::Completed => event(order, &OrderCompleted { order: message }),
         State::Voiding(Reason::CustomerRequest) | State::Stopping => event(order, &OrderCancelling { order: message }),
+        // the parcel was given up by itself, which begins the cancel
+        State::Refunding if before == State::Completed => event(order, &OrderCancelling { order: message }),
         // the order is as pending as before; what the outside sees is the payment
         State::AwaitingStock | State::AwaitingPayment | State::Voiding(_) | State::Releasing(_) => {
             event(order, &OrderPaymentUpdated { order: message })

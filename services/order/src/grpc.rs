@@ -191,7 +191,6 @@ fn page(request: &ListOrdersRequest) -> Result<Page, OrderError> {
         return Err(OrderError::invalid("limit", format!("a page has 1 to {PAGE_MAX} orders")));
     }
     let customer_id = (!request.customer_id.is_empty()).then(|| request.customer_id.parse::<AccountId>());
-    let before = (!request.cursor.is_empty()).then(|| request.cursor.parse::<OrderId>());
     Ok(Page {
         viewer: viewer(request.viewer.clone())?,
         customer_id: customer_id.transpose().map_err(|error| invalid("customer_id", error))?,
@@ -200,12 +199,24 @@ fn page(request: &ListOrdersRequest) -> Result<Page, OrderError> {
             Ok(status) => Some(status),
             Err(_) => return Err(OrderError::invalid("status", "there is no such status")),
         },
-        before: before.transpose().map_err(|_| OrderError::invalid("cursor", "this cursor was not given by us"))?,
+        before: before(&request.cursor)?,
         limit: request.limit,
     })
+}
+
+/// The order before which a page begins, if it is not the first. A cursor has the one spelling in which it was given: an id has others.
+fn before(cursor: &str) -> Result<Option<OrderId>, OrderError> {
+    if cursor.is_empty() {
+        return Ok(None);
+    }
+    let id = cursor.parse::<OrderId>().ok().filter(|id| id.to_string() == cursor);
+    id.map(Some).ok_or_else(|| OrderError::invalid("cursor", "this cursor was not given by us"))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
 fn invalid(field: &'static str, error: contracts::ids::InvalidId) -> OrderError {
     OrderError::invalid(field, error.to_string())
 }
+
+#[cfg(test)]
+mod fuzz;

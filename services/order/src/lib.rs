@@ -33,7 +33,7 @@ use std::{sync::Arc, time::Duration};
 
 use contracts::order::v1::order_service_server::OrderServiceServer;
 use outbox::{Relay, Waker};
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -42,7 +42,7 @@ use tonic::service::Routes;
 use crate::{config::Config, grpc::OrderApi, store::Lane, telephone::Telephone, watch::Watches, writer::Writer};
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 4] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/order");
@@ -102,7 +102,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     let operators = consumer::admin::routes(pool.clone(), &config.kafka)
         .merge(outbox::admin::routes(pool.clone()))
+        .merge(operator_log::admin::routes(pool.clone()))
         .merge(stuck::routes(deps.clone()));
     ops::serve(&config.ops, outbox::readiness(pool).and_kafka(&config.kafka), operators, &shutdown).await?;
-    tls.serve(config.listen_addr, Routes::new(OrderServiceServer::new(OrderApi::new(deps))), &shutdown).await
+    let server = OrderServiceServer::new(OrderApi::new(deps)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    tls.serve(config.listen_addr, Routes::new(server), &shutdown).await
 }

@@ -24,7 +24,7 @@ pub enum State {
     GivenUp(Reason),
     /// Cancelled after it was completed; whether the parcel could be stopped is not known.
     Stopping,
-    /// The parcel is stopped; the money is being given back.
+    /// The parcel is stopped, or can never be sent; the money is being given back.
     Refunding,
     /// The money is back; the stock returns by the letter that says so.
     Refunded,
@@ -45,7 +45,7 @@ pub enum Reason {
     UnknownCard,
     /// Not decided in its time.
     Expired,
-    /// Cancelled.
+    /// Cancelled, or the customer's account was erased before the parcel had an address.
     CustomerRequest,
 }
 
@@ -87,7 +87,7 @@ pub enum Fact {
     DeadlinePassed,
     /// The customer, or an operator for him, cancels.
     CancelAsked,
-    /// No parcel left, and none will.
+    /// No parcel left, and none will: it was asked for, or there will never be anywhere to send it.
     Stopped,
     /// The parcel is on its way and cannot be stopped.
     Dispatched,
@@ -171,7 +171,8 @@ pub const fn next(state: State, fact: Fact) -> Step {
         (Completed, CancelAsked) => Advance(Stopping),
         (Completed, Voided) => Contradiction,
         (Completed, Released) => Contradiction,
-        (Completed, Stopped) => AlreadyApplied,
+        // nobody asked for it: shipping cannot send it anywhere, ever, so the money goes back as if it had been cancelled
+        (Completed, Stopped) => Advance(Refunding),
         (Completed, Dispatched) => AlreadyApplied,
         (Completed, MoneyReturned) => AlreadyApplied,
 

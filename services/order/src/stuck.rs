@@ -20,6 +20,7 @@ use axum::{
 };
 use contracts::ids::OrderId;
 use jiff::Timestamp;
+use operator_log::{Operator, note_in_tx};
 use serde::{Deserialize, Serialize};
 use service_runtime::operator::{Answer, Page, PageQuery, Refusal, uncut};
 use tracing::warn;
@@ -168,9 +169,13 @@ async fn retry(Given(deps): Given<Deps>, Path(id): Path<String>) -> Answer<Taken
             };
             return Err(Refusal::conflict(format!("order {id} is {}: {why}", order.state.name())));
         }
-        if !stuck::attempt_now(&deps.pool, order.id).await? {
+        let mut tx = deps.pool.begin().await?;
+        let Some(state) = stuck::attempt_now_in_tx(&mut tx, order.id).await? else {
             return Err(Refusal::conflict(format!("order {id}: nothing is left to do any more")));
-        }
+        };
+        let action = operator_log::Action::new(Operator::Ops, "retry", format!("order/{}", order.id));
+        note_in_tx(&mut tx, &action.with("state", state)).await?;
+        tx.commit().await?;
         deps.recovery.notify_one();
         warn!(order.id = %order.id, state = order.state.name(), "an operator has the order taken up");
         Ok(TakenUp::from(&order))
@@ -206,6 +211,8 @@ async fn give_up(deps: &Deps, before: &Kept, given_up: &Order) -> Result<Option<
         return Ok(None);
     };
     stuck::end_time_in_tx(&mut tx, kept.order.id).await?;
+    let action = operator_log::Action::new(Operator::Ops, "void", format!("order/{}", kept.order.id));
+    note_in_tx(&mut tx, &action.changed("state", before.order.state.name(), kept.order.state.name())).await?;
     tx.commit().await?;
     warn!(order.id = %kept.order.id, "an operator gave the order up");
     deps.relay.wake();

@@ -20,7 +20,7 @@ use contracts::{
         StopRequest, StopShipment, shipping_service_client::ShippingServiceClient, stop_response::Outcome as Stopping,
     },
 };
-use rpc::{Channel, Lists};
+use rpc::{Channel, Lists, MESSAGE_BYTES_MAX};
 use tonic::Status;
 use tracing::{error, warn};
 
@@ -46,8 +46,8 @@ pub struct Telephone {
 impl Telephone {
     /// A telephone with all numbers. Must be called where tasks can be spawned.
     pub fn new(inventory: Channel, payment: Channel, shipping: Channel) -> Self {
-        let inventory = InventoryServiceClient::new(inventory);
-        let payment = PaymentServiceClient::new(payment);
+        let inventory = InventoryServiceClient::new(inventory).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let payment = PaymentServiceClient::new(payment).max_decoding_message_size(MESSAGE_BYTES_MAX);
         Self {
             reserving: Lists::start("inventory.v1.InventoryService/Reserve", |outcome| &outcome.order_id, {
                 let inventory = inventory.clone();
@@ -65,7 +65,7 @@ impl Telephone {
             }),
             inventory,
             payment,
-            shipping: ShippingServiceClient::new(shipping),
+            shipping: ShippingServiceClient::new(shipping).max_decoding_message_size(MESSAGE_BYTES_MAX),
         }
     }
 
@@ -83,7 +83,9 @@ impl Telephone {
         match answer {
             Ok(heard) => heard.ok_or_else(|| format!("{action:?}: it is not decided yet")),
             Err(status) => {
-                warn!(order.id = %order.id, ?action, code = ?status.code(), "no answer, asking again later: {}", status.message());
+                // what was not sent has not happened, but who knows of the tries before, or of another process?
+                let was_sent = !rpc::was_not_sent(&status);
+                warn!(order.id = %order.id, ?action, was_sent, code = ?status.code(), "no answer, asking again later: {}", status.message());
                 Err(format!("{action:?}: {:?}: {}", status.code(), status.message()))
             }
         }

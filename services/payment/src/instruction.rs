@@ -9,7 +9,7 @@ use contracts::{
         order_service_client::OrderServiceClient,
     },
 };
-use rpc::Channel;
+use rpc::{Channel, MESSAGE_BYTES_MAX};
 
 use crate::{error::PaymentError, payment::CardToken};
 
@@ -31,7 +31,7 @@ pub struct OrderDesk {
 impl OrderDesk {
     /// A telephone with its number.
     pub fn new(order: Channel) -> Self {
-        Self { client: OrderServiceClient::new(order) }
+        Self { client: OrderServiceClient::new(order).max_decoding_message_size(MESSAGE_BYTES_MAX) }
     }
 
     /// What order wants of this order's charge; asks for at most `budget`.

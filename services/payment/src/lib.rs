@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use contracts::payment::v1::payment_service_server::PaymentServiceServer;
 use outbox::{Relay, Waker};
-use rpc::Tls;
+use rpc::{MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
@@ -42,7 +42,7 @@ use tonic::service::Routes;
 use crate::{books::Books, config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient};
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 4] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/payment");
@@ -74,7 +74,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let pool = database::connect(&config.database).await?;
     database::migrated(&pool, &MIGRATORS).await?;
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka)
+        .merge(outbox::admin::routes(pool.clone()))
+        .merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool.clone()).and_kafka(&config.kafka), operators, &shutdown).await?;
     let deps = Deps {
         pool: pool.clone(),
@@ -91,5 +93,6 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("new charge work", worker::attempt_new(deps.clone(), new_work));
     shutdown.spawn_part("repeated charge work", worker::attempt_again(deps.clone()));
     shutdown.spawn_part("backlog", backlog::run(pool, shutdown.clone()));
-    tls.serve(config.listen_addr, Routes::new(PaymentServiceServer::new(PaymentApi::new(deps))), &shutdown).await
+    let server = PaymentServiceServer::new(PaymentApi::new(deps)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    tls.serve(config.listen_addr, Routes::new(server), &shutdown).await
 }

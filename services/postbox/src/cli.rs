@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::SignedDuration;
+use contracts::ids::AccountId;
+use jiff::{SignedDuration, Timestamp};
 
 /// An order platform on one machine: telephone where you must have the answer now, postbox where you need not wait.
 #[derive(Debug, Parser)]
@@ -72,6 +73,11 @@ pub enum Command {
     Sagas {
         #[command(subcommand)]
         command: SagasCommand,
+    },
+    /// Tell what operators have done
+    Operators {
+        #[command(subcommand)]
+        command: OperatorsCommand,
     },
     /// Play the main story against the running platform: exit code 0 only when all of it was seen
     Demo,
@@ -214,6 +220,38 @@ pub enum SagasCommand {
     Stuck(StuckOptions),
 }
 
+/// What to tell of operators.
+#[derive(Debug, Clone, Subcommand)]
+pub enum OperatorsCommand {
+    /// Every action: who, what, on which object, what it changed; the newest first
+    Log(OperatorLogOptions),
+}
+
+/// Which actions.
+#[derive(Debug, Clone, Args)]
+pub struct OperatorLogOptions {
+    /// Not before this time, like 2026-11-21T09:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Of one operator: the id of an account, `ops` for whoever reached an ops port, `command line`, or `unnamed`
+    #[arg(long, value_name = "ID", value_parser = operator)]
+    pub operator: Option<String>,
+    /// The most actions
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub limit: u16,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "say it like 2026-11-21T09:00:00Z".to_owned())
+}
+
+fn operator(text: &str) -> Result<String, String> {
+    let is_known = ["ops", "command line", "unnamed"].contains(&text) || text.parse::<AccountId>().is_ok();
+    let otherwise = || "say the id of an account, or `ops`, `command line`, `unnamed`".to_owned();
+    // ids are written in lower case
+    if is_known { Ok(text.to_lowercase()) } else { Err(otherwise()) }
+}
+
 /// What is too long, and what to do about one order.
 #[derive(Debug, Clone, Args)]
 pub struct StuckOptions {
@@ -326,6 +364,16 @@ impl std::fmt::Display for By {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_operator_is_an_account_or_a_way_to_come_in() {
+        let id = "01936b1e-7c5a-7cc2-a3f1-0242ac120002";
+        assert_eq!(operator(&id.to_uppercase()).as_deref(), Ok(id));
+        assert_eq!(operator("command line").as_deref(), Ok("command line"));
+        for refused in ["", "ada@example.com", "everybody", "01936b1e"] {
+            assert!(operator(refused).is_err(), "{refused}");
+        }
+    }
 
     #[test]
     fn a_load_lasts_as_long_as_is_said_within_its_limits() {

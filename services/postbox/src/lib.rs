@@ -21,6 +21,7 @@ mod letters;
 pub mod load;
 mod logs;
 pub mod manifest;
+mod operator_log;
 mod operators;
 mod order;
 mod ports;
@@ -75,6 +76,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Dlq { command } => dlq::run(&common, &command).await,
         Command::Replay(options) => replay::run(&common, &options).await,
         Command::Sagas { command } => sagas::run(&common, &command).await,
+        Command::Operators { command } => operator_log::run(&common, &command).await,
         Command::Demo => demo::run(&common).await,
     }
 }

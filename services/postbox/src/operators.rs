@@ -1,7 +1,7 @@
 //! Asking the services of a running platform what only operators may: on their ops ports.
 //!
-//! A service has the routes that its mechanism brings along (`crates/consumer/src/admin`, `crates/outbox/src/admin.rs`), so who
-//! has what is found out by asking everybody.
+//! A service has the routes that its mechanism brings along (`crates/consumer/src/admin`, `crates/outbox/src/admin.rs`,
+//! `crates/operator-log/src/admin.rs`), so who has what is found out by asking everybody.
 
 use std::time::Duration;
 
@@ -64,8 +64,27 @@ impl Operator {
             .await
     }
 
+    /// The beginning of the list that each service has at `path`: so many items, or all.
+    pub async fn list_some(&self, path: &str, items_max: usize) -> Told<Vec<Value>> {
+        told(join_all(
+            self.services
+                .iter()
+                .map(async |service| (service.name.clone(), self.list_up_to(service, path, items_max).await)),
+        ))
+        .await
+    }
+
     /// The whole list that one service has at `path`; `None` when it has no such route.
     pub async fn list(&self, service: &ServiceAddress, path: &str) -> Result<Option<Vec<Value>>, Failure> {
+        self.list_up_to(service, path, usize::MAX).await
+    }
+
+    async fn list_up_to(
+        &self,
+        service: &ServiceAddress,
+        path: &str,
+        items_max: usize,
+    ) -> Result<Option<Vec<Value>>, Failure> {
         let mut items = Vec::new();
         let mut cursor = None;
         loop {
@@ -77,7 +96,8 @@ impl Operator {
             };
             items.append(part);
             cursor = page["next_cursor"].as_str().map(str::to_owned);
-            if cursor.is_none() {
+            if cursor.is_none() || items.len() >= items_max {
+                items.truncate(items_max);
                 return Ok(Some(items));
             }
         }

@@ -132,15 +132,36 @@ impl Books {
 /// Reads all entries, and leaves the file at its end.
 fn read(path: &Path, file: &mut File) -> Result<Charges, OpenError> {
     let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
+    let Told { charges, end, is_cut_off } = told(path, BufReader::new(&*file))?;
+    if is_cut_off {
+        warn!(path = %path.display(), line = charges.entries() + 1, "the last line is cut off, removing it");
+        file.set_len(end).and_then(|()| file.sync_all()).map_err(unusable)?;
+    }
+    file.seek(SeekFrom::Start(end)).map_err(unusable)?;
+    Ok(charges)
+}
+
+/// What a file tells.
+#[derive(Debug)]
+struct Told {
+    charges: Charges,
+    /// Where its whole lines end, in bytes.
+    end: u64,
+    /// Whether more comes after that.
+    is_cut_off: bool,
+}
+
+/// Reads all entries of the file that is called so.
+fn told(path: &Path, mut lines: impl BufRead) -> Result<Told, OpenError> {
     let mut charges = Charges::default();
-    let mut lines = BufReader::new(&*file);
     let mut line = Vec::new();
     let mut end = 0;
     loop {
         line.clear();
-        let length = lines.read_until(b'\n', &mut line).map_err(unusable)?;
+        let read = lines.read_until(b'\n', &mut line);
+        let length = read.map_err(|source| OpenError::Unusable { path: path.to_owned(), source })?;
         if line.last() != Some(&b'\n') {
-            break;
+            return Ok(Told { charges, end, is_cut_off: !line.is_empty() });
         }
         let number = charges.entries() + 1;
         let damaged = |reason| OpenError::Damaged { path: path.to_owned(), line: number, reason };
@@ -148,12 +169,6 @@ fn read(path: &Path, file: &mut File) -> Result<Charges, OpenError> {
         charges.apply(&entry).map_err(|contradiction| damaged(contradiction.to_string()))?;
         end += length as u64;
     }
-    if !line.is_empty() {
-        warn!(path = %path.display(), line = charges.entries() + 1, "the last line is cut off, removing it");
-        file.set_len(end).and_then(|()| file.sync_all()).map_err(unusable)?;
-    }
-    file.seek(SeekFrom::Start(end)).map_err(unusable)?;
-    Ok(charges)
 }
 
 /// A new file is found again after a crash of the machine only when its folder is synced, too.
@@ -180,3 +195,6 @@ fn write(mut file: File, mut entries: mpsc::Receiver<Entry>, durable: &watch::Se
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod fuzz;

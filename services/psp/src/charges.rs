@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Every charge that was ever asked for or voided.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Charges {
     by_reference: HashMap<Reference, Charge>,
     /// In the order of capture.

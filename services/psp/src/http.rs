@@ -147,9 +147,25 @@ async fn show(State(desk): State<Desk>, PathReference(reference): PathReference)
 struct CapturesQuery {
     since: Option<Timestamp>,
     /// The `next_cursor` of the page before; it stands for `since` as well.
-    cursor: Option<usize>,
+    cursor: Option<Cursor>,
     limit: Option<usize>,
 }
+
+/// The number of the first capture of a page, counted from 0 in the order of capture. It has one spelling: that in which it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct Cursor(usize);
+
+impl TryFrom<String> for Cursor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let number = text.parse().ok().filter(|number: &usize| number.to_string() == text);
+        number.map(Self).ok_or(UNKNOWN_CURSOR)
+    }
+}
+
+const UNKNOWN_CURSOR: &str = "cursor: must be the next_cursor of the page before";
 
 #[derive(Serialize)]
 struct CapturesPage {
@@ -166,14 +182,19 @@ async fn captures(
         return Err(Problem::invalid(format!("limit: 1 to {PAGE_MAX}")));
     }
     let page = desk.network.read(|charges| {
-        let first = query.cursor.unwrap_or_else(|| query.since.map_or(0, |since| charges.first_capture_since(since)));
+        let first = match query.cursor {
+            // one that was given names a capture, and there are never fewer
+            Some(Cursor(first)) if first >= charges.captures() => return None,
+            Some(Cursor(first)) => first,
+            None => query.since.map_or(0, |since| charges.first_capture_since(since)),
+        };
         let items: Vec<_> = charges.captures_from(first, limit).map(|(name, it)| ChargeView::new(name, it)).collect();
         // captures are only ever added at the end, so a number stays that of its capture
         let next = first.saturating_add(items.len());
         let next_cursor = (next < charges.captures()).then(|| next.to_string());
-        CapturesPage { items, next_cursor }
+        Some(CapturesPage { items, next_cursor })
     });
-    Ok(Json(page.await?))
+    page.await?.map(Json).ok_or_else(|| Problem::invalid(UNKNOWN_CURSOR))
 }
 
 /// A charge, as it is told to the outside.
@@ -229,3 +250,6 @@ impl Desk {
             .map_err(Problem::from)
     }
 }
+
+#[cfg(test)]
+mod fuzz;

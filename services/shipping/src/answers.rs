@@ -56,6 +56,29 @@ pub(crate) async fn address_missing(deps: &Deps, question: &Question) -> Result<
     Ok(())
 }
 
+/// There is none and never will be: the account is erased. The parcel, whether it has waited or is not made yet, is given up; order
+/// hears so by letter. One that was prepared or stopped before stays as it is.
+pub(crate) async fn account_erased(deps: &Deps, question: &Question) -> Result<(), ShippingError> {
+    let mut tx = deps.pool.begin().await?;
+    // gone: stopped, or answered already
+    if !questions::delete_in_tx(&mut tx, question.order).await? {
+        return Ok(tx.rollback().await?);
+    }
+    let mut given_up = create_in_tx(&mut tx, &new(question, Status::Cancelled), deps.dispatch_after).await?;
+    if given_up.is_none() {
+        let trace = question.traceparent.as_deref();
+        let told = tell_in_tx(&mut tx, question.order, Fact::AccountErased, deps.dispatch_after, trace).await?;
+        if let Some((Step::MoveTo(_), shipment)) = told {
+            given_up = Some(shipment);
+        }
+    }
+    kill_point!("shipping.given-up.before-commit");
+    tx.commit().await?;
+    kill_point!("shipping.given-up.after-commit");
+    told(deps, given_up, "the account is erased, the shipment is given up");
+    Ok(())
+}
+
 /// Prepares the parcels of questions whose customers have an address, many in one transaction.
 pub(crate) struct Prepare {
     deps: Deps,

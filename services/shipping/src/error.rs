@@ -5,6 +5,7 @@ use contracts::{
     ids::{InvalidId, OrderId},
     problem::ProblemCode,
 };
+use operator_log::InvalidOperator;
 use tracing::{error, warn};
 
 use crate::shipment::Status;
@@ -18,6 +19,9 @@ pub enum ShippingError {
     /// The customer's id is none.
     #[error("customer_id: {0}")]
     InvalidCustomer(#[source] InvalidId),
+    /// The operator's id is none.
+    #[error("operator_id: {0}")]
+    InvalidOperator(#[source] InvalidOperator),
     /// There is no shipment for this order, or not yet.
     #[error("there is no shipment for order {0} (yet)")]
     NotFound(OrderId),
@@ -39,7 +43,7 @@ impl ShippingError {
     /// The word that the outside is told.
     pub const fn code(&self) -> ProblemCode {
         match self {
-            Self::InvalidOrder(_) | Self::InvalidCustomer(_) => ProblemCode::Invalid,
+            Self::InvalidOrder(_) | Self::InvalidCustomer(_) | Self::InvalidOperator(_) => ProblemCode::Invalid,
             Self::NotFound(_) => ProblemCode::NotFound,
             Self::NotDispatchable(..) => ProblemCode::NotDispatchable,
             Self::Accounts(_) | Self::Database(_) | Self::Outbox(outbox::Error::Database(_)) => {
@@ -52,9 +56,11 @@ impl ShippingError {
     /// What the outside is told beside the word. What happened inside goes to the log, here and only here.
     pub fn detail(&self) -> String {
         match self {
-            Self::InvalidOrder(_) | Self::InvalidCustomer(_) | Self::NotFound(_) | Self::NotDispatchable(..) => {
-                self.to_string()
-            }
+            Self::InvalidOrder(_)
+            | Self::InvalidCustomer(_)
+            | Self::InvalidOperator(_)
+            | Self::NotFound(_)
+            | Self::NotDispatchable(..) => self.to_string(),
             Self::Accounts(_) => {
                 warn!("{self}");
                 "accounts gives no answer; try again".to_owned()

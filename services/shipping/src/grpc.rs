@@ -7,6 +7,7 @@ use contracts::{
         StopShipment, StopUnknown, shipping_service_server::ShippingService, stop_response::Outcome,
     },
 };
+use operator_log::Operator;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -43,9 +44,11 @@ impl ShippingService for Shipping {
     }
 
     async fn dispatch(&self, request: Request<DispatchRequest>) -> Result<Response<DispatchResponse>, Status> {
-        let order = parse(&request.get_ref().order_id)?;
+        let DispatchRequest { order_id, operator_id } = request.get_ref();
+        let (order, operator) =
+            (parse(order_id)?, Operator::of_call(operator_id).map_err(ShippingError::InvalidOperator)?);
         let deps = self.deps.clone();
-        let dispatched = rpc::uncut(&self.deps.shutdown, async move { Ok(dispatch(&deps, order).await?) });
+        let dispatched = rpc::uncut(&self.deps.shutdown, async move { Ok(dispatch(&deps, order, operator).await?) });
         Ok(Response::new(DispatchResponse { shipment: Some((&dispatched.await?).into()) }))
     }
 

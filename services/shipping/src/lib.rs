@@ -32,14 +32,14 @@ use contracts::{
     shipping::v1::shipping_service_server::ShippingServiceServer,
 };
 use outbox::{Relay, Waker};
-use rpc::{Channel, Tls};
+use rpc::{Channel, MESSAGE_BYTES_MAX, Tls};
 use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
 use tonic::service::Routes;
 
 /// All that makes the database of this service, in this sequence.
-pub static MIGRATORS: [&Migrator; 3] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &MIGRATOR];
+pub static MIGRATORS: [&Migrator; 4] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
 
 /// The tables of this service alone.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/shipping");
@@ -69,7 +69,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let deps = Deps {
         pool: pool.clone(),
-        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?),
+        accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX),
         relay: relay.waker(),
         new_questions: Arc::default(),
         dispatch_after: config.dispatch_after(),
@@ -79,12 +80,15 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     shutdown.spawn_part("questions", questions::run(deps.clone()));
     shutdown.spawn_part("timed moves", timed_moves::run(deps.clone()));
-    let operators = consumer::admin::routes(pool.clone(), &config.kafka).merge(outbox::admin::routes(pool.clone()));
+    let operators = consumer::admin::routes(pool.clone(), &config.kafka)
+        .merge(outbox::admin::routes(pool.clone()))
+        .merge(operator_log::admin::routes(pool.clone()));
     ops::serve(&config.ops, outbox::readiness(pool).and_kafka(&config.kafka), operators, &shutdown).await?;
     tls.serve(config.listen_addr, routes(deps), &shutdown).await
 }
 
 /// The calls that shipping answers.
 pub fn routes(deps: Deps) -> Routes {
-    Routes::new(ShippingServiceServer::new(grpc::Shipping::new(deps)))
+    let server = ShippingServiceServer::new(grpc::Shipping::new(deps));
+    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

@@ -114,8 +114,8 @@ impl Asker {
         join_all(attempts).await;
     }
 
-    async fn settle_or_postpone(&self, question: Question, has_address: Result<bool, Status>) {
-        if let Err(error) = self.settle(&question, has_address).await {
+    async fn settle_or_postpone(&self, question: Question, answer: Result<Answer, Status>) {
+        if let Err(error) = self.settle(&question, answer).await {
             warn!(%error, "the parcel waits, asking again");
             if let Err(error) = self.postpone.submit(question).await {
                 warn!(%error, "the question is asked again when its lease ends");
@@ -123,11 +123,11 @@ impl Asker {
         }
     }
 
-    async fn settle(&self, question: &Question, has_address: Result<bool, Status>) -> Result<(), Unsettled> {
-        if has_address.map_err(ShippingError::Accounts)? {
-            answers::address_found(&self.deps, &self.prepare, question).await
-        } else {
-            Ok(answers::address_missing(&self.deps, question).await?)
+    async fn settle(&self, question: &Question, answer: Result<Answer, Status>) -> Result<(), Unsettled> {
+        match answer.map_err(ShippingError::Accounts)? {
+            Answer::Address => answers::address_found(&self.deps, &self.prepare, question).await,
+            Answer::NoAddress => Ok(answers::address_missing(&self.deps, question).await?),
+            Answer::Erased => Ok(answers::account_erased(&self.deps, question).await?),
         }
     }
 }
@@ -171,22 +171,40 @@ impl Batch for Postpone {
     }
 }
 
-/// Which customers have an address. What it is, is not kept.
+/// What accounts says of a customer. What the address is, is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// There is one.
+    Address,
+    /// There is none yet.
+    NoAddress,
+    /// There will never be one.
+    Erased,
+}
+
+/// What accounts says of several.
 struct Answers {
     with_address: HashSet<AccountId>,
     without: HashSet<AccountId>,
     unreadable: HashSet<AccountId>,
+    erased: HashSet<AccountId>,
 }
 
 impl Answers {
-    fn of(&self, customer: AccountId) -> Result<bool, Status> {
+    fn of(&self, customer: AccountId) -> Result<Answer, Status> {
         if self.unreadable.contains(&customer) {
             return Err(rpc::status(ProblemCode::Internal, "accounts cannot read the account of the customer"));
         }
-        if !self.with_address.contains(&customer) && !self.without.contains(&customer) {
+        if self.erased.contains(&customer) {
+            return Ok(Answer::Erased);
+        }
+        if self.with_address.contains(&customer) {
+            return Ok(Answer::Address);
+        }
+        if !self.without.contains(&customer) {
             warn!(customer.id = %customer, "accounts does not know the customer of a completed order");
         }
-        Ok(self.with_address.contains(&customer))
+        Ok(Answer::NoAddress)
     }
 }
 
@@ -197,10 +215,15 @@ async fn ask(deps: &Deps, customers: &BTreeSet<AccountId>) -> Result<Answers, St
         let mut accounts = deps.accounts.clone();
         async move { accounts.get_addresses(request).await }
     });
-    let GetAddressesResponse { destinations, unreadable_ids } = answer.await?;
+    let GetAddressesResponse { destinations, unreadable_ids, erased_ids } = answer.await?;
     let ids = |ids: Vec<String>| ids.iter().filter_map(|id| id.parse().ok()).collect();
     let (with_address, without): (Vec<_>, Vec<_>) =
         destinations.into_iter().partition(|destination| destination.address.is_some());
     let of = |destinations: Vec<Destination>| ids(destinations.into_iter().map(|to| to.account_id).collect());
-    Ok(Answers { with_address: of(with_address), without: of(without), unreadable: ids(unreadable_ids) })
+    Ok(Answers {
+        with_address: of(with_address),
+        without: of(without),
+        unreadable: ids(unreadable_ids),
+        erased: ids(erased_ids),
+    })
 }

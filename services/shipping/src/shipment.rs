@@ -62,7 +62,7 @@ pub enum Status {
     Dispatched,
     /// Final.
     Delivered,
-    /// Final: it was stopped before it left, or before it was there at all.
+    /// Final: it was stopped before it left, or before it was there at all; or nobody will ever say where it goes.
     Cancelled,
 }
 
@@ -99,6 +99,8 @@ pub enum Fact {
     StopAsked,
     /// The customer has an address.
     AddressKnown,
+    /// The customer's account is erased: nobody will ever say where it goes.
+    AccountErased,
 }
 
 /// What follows from a fact.
@@ -117,22 +119,28 @@ pub enum Step {
 pub fn next(status: Status, fact: Fact) -> Step {
     match (status, fact) {
         (Status::AwaitingAddress, Fact::AddressKnown) => Step::MoveTo(Status::Preparing),
+        (Status::AwaitingAddress, Fact::AccountErased) => Step::MoveTo(Status::Cancelled),
         (Status::AwaitingAddress, Fact::DispatchAsked) => Step::Refuse,
         (Status::AwaitingAddress, Fact::TimePassed) => Step::Stay,
         (Status::AwaitingAddress, Fact::StopAsked) => Step::MoveTo(Status::Cancelled),
         (Status::Preparing, Fact::AddressKnown) => Step::Stay,
+        // where it goes was known when it was prepared: it is on its way
+        (Status::Preparing, Fact::AccountErased) => Step::Stay,
         (Status::Preparing, Fact::DispatchAsked) => Step::MoveTo(Status::Dispatched),
         (Status::Preparing, Fact::TimePassed) => Step::MoveTo(Status::Dispatched),
         (Status::Preparing, Fact::StopAsked) => Step::MoveTo(Status::Cancelled),
         (Status::Dispatched, Fact::AddressKnown) => Step::Stay,
+        (Status::Dispatched, Fact::AccountErased) => Step::Stay,
         (Status::Dispatched, Fact::DispatchAsked) => Step::Stay,
         (Status::Dispatched, Fact::TimePassed) => Step::MoveTo(Status::Delivered),
         (Status::Dispatched, Fact::StopAsked) => Step::Refuse,
         (Status::Delivered, Fact::AddressKnown) => Step::Stay,
+        (Status::Delivered, Fact::AccountErased) => Step::Stay,
         (Status::Delivered, Fact::DispatchAsked) => Step::Stay,
         (Status::Delivered, Fact::TimePassed) => Step::Stay,
         (Status::Delivered, Fact::StopAsked) => Step::Refuse,
         (Status::Cancelled, Fact::AddressKnown) => Step::Stay,
+        (Status::Cancelled, Fact::AccountErased) => Step::Stay,
         (Status::Cancelled, Fact::DispatchAsked) => Step::Refuse,
         (Status::Cancelled, Fact::TimePassed) => Step::Stay,
         (Status::Cancelled, Fact::StopAsked) => Step::Stay,
@@ -165,7 +173,8 @@ impl From<&Shipment> for proto::Shipment {
 mod tests {
     use super::*;
 
-    const FACTS: [Fact; 4] = [Fact::DispatchAsked, Fact::TimePassed, Fact::StopAsked, Fact::AddressKnown];
+    const FACTS: [Fact; 5] =
+        [Fact::DispatchAsked, Fact::TimePassed, Fact::StopAsked, Fact::AddressKnown, Fact::AccountErased];
 
     #[test]
     fn a_shipment_never_moves_back_and_takes_no_short_cut() {

@@ -24,7 +24,7 @@ async fn each_check_fires_when_its_promise_is_broken_and_no_other_does() {
     breakages.extend(money::refunds(&shop, &mut placed).await);
     breakages.extend(stock::products(&shop).await);
     breakages.extend(stock::reservations(&shop, &mut placed).await);
-    breakages.extend(orders::late(&shop).await);
+    breakages.extend(orders::late(&shop, &mut placed).await);
     breakages.extend(letters::events_and_changes(&shop, &mut placed).await);
     breakages.extend(effects::missing(&shop, &mut placed).await);
     breakages.extend(effects::unfounded(&shop, &mut placed).await);

@@ -57,7 +57,7 @@ async fn with_letters(cluster: &Cluster, namespace: &str) -> TestKafka {
 
 /// A database where effects can be made: rows that nothing keeps from being there twice.
 async fn with_effects() -> TestDatabase {
-    let database = testkit::database("delivery", &[&consumer::MIGRATOR]).await;
+    let database = testkit::database("delivery", &[&consumer::MIGRATOR, &operator_log::MIGRATOR]).await;
     let effect = "CREATE TABLE effect (letter TEXT NOT NULL)";
     sqlx::raw_sql(effect).execute(&database.owner).await.expect("the owner makes tables");
     database

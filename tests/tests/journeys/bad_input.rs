@@ -125,6 +125,7 @@ async fn a_parameter_that_is_wrong_is_refused_by_its_name() {
         (&operator, "/v1/analytics/top-products?limit=0".to_owned(), "/limit"),
         (&operator, format!("/v1/analytics/top-products?from={nine}&to=2026-11-21T08:00:00Z"), "/from"),
         (&operator, "/v1/analytics/top-products?window=1m".to_owned(), "/window"),
+        (&operator, "/v1/analytics/live?window=1m".to_owned(), "/window"),
     ] {
         let refused = who.get(&path).await;
         assert_eq!(refused.status.as_u16(), 422, "{path}: {}", refused.json());
@@ -145,5 +146,6 @@ async fn a_customer_is_no_operator() {
     customer.send(Method::POST, "/v1/products/mug/restock", Some(&new_key()), Some(quantity)).await.expect(403);
     customer.get("/v1/analytics/sales").await.expect(403);
     customer.get("/v1/analytics/top-products").await.expect(403);
+    customer.get("/v1/analytics/live").await.expect(403);
     assert_ne!(customer.get("/v1/products/mug").await.expect(200).json()["name"], "Cheap");
 }

@@ -29,10 +29,7 @@ async fn an_order_by_letter_is_accepted_at_once_and_completed_by_letters_alone()
     assert_eq!(completed["payment"]["status"], "CAPTURED");
     assert_eq!(completed["total"]["amount_minor"], network::account(&platform, &id).await.kept_minor);
     assert_eq!(customer.available("mug").await, before - 2);
-    eventually(SOON, "the shipment is part of the order", async || {
-        customer.read_order(&id).await["shipment"]["status"] == "PREPARING"
-    })
-    .await;
+    customer.shipment_is(&id, "PREPARING").await;
 
     // the 202 is the answer to this key, for ever and through both doors
     for again in

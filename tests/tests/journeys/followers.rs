@@ -23,10 +23,7 @@ async fn a_follower_that_is_away_delays_no_order_and_catches_up() {
     platform.start_again("shipping").await;
 
     for id in &ids {
-        eventually(SOON, "the order has a shipment", async || {
-            customer.read_order(id).await["shipment"]["status"] == "PREPARING"
-        })
-        .await;
+        customer.shipment_is(id, "PREPARING").await;
     }
     let shipments: i64 = sqlx::query_scalar("SELECT count(*) FROM shipment")
         .fetch_one(platform.database("shipping"))

@@ -24,14 +24,14 @@ use testkit::{SOON, eventually, eventually_some};
 const DEAD: Duration = Duration::from_secs(90);
 
 /// The items that a command lists.
-async fn items(cli: &CommandLine, arguments: &[&str]) -> Vec<Value> {
+pub async fn items(cli: &CommandLine, arguments: &[&str]) -> Vec<Value> {
     let said = cli.start(&[arguments, &["--json"]].concat()).succeeds().await;
     let list: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
     list["items"].as_array().unwrap_or_else(|| panic!("no list: {said}")).clone()
 }
 
 /// The dead letter of a group about an order.
-async fn dead(cli: &CommandLine, group: &str, order: impl Display) -> Value {
+pub async fn dead(cli: &CommandLine, group: &str, order: impl Display) -> Value {
     eventually_some(DEAD, &format!("a letter about {order} is dead for {group}"), async || {
         let all = items(cli, &["dlq", "list"]).await;
         all.into_iter().find(|letter| letter["group"] == group && letter["key"] == order.to_string())

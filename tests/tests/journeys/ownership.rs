@@ -66,6 +66,7 @@ async fn without_a_token_nothing_is_shown_or_changed() {
         (Method::GET, "/v1/messages".to_owned()),
         (Method::GET, "/v1/analytics/sales".to_owned()),
         (Method::GET, "/v1/analytics/top-products".to_owned()),
+        (Method::GET, "/v1/analytics/live".to_owned()),
     ] {
         let body = (path == "/v1/orders" && method == Method::POST)
             .then(|| journeys::customer::order_body("mug", 1, "tok_visa"));

@@ -32,10 +32,7 @@ async fn an_order_travels_from_http_to_a_follower_and_back() {
     assert_eq!(customer.available("mug").await, before - 2);
 
     // the follower hears of it, and its own letter moves the order's version
-    eventually(SOON, "the shipment is part of the order", async || {
-        customer.read_order(&id).await["shipment"]["status"] == "PREPARING"
-    })
-    .await;
+    customer.shipment_is(&id, "PREPARING").await;
     assert!(customer.read_order(&id).await["version"].as_i64() > order["version"].as_i64());
 
     let told = async || {

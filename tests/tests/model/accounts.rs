@@ -2,7 +2,7 @@
 //! journeys of the whole platform show.)
 
 use contracts::accounts::v1::{
-    Address, Destination, EnsureAccountRequest, EnsureAccountResponse, GetAccountRequest, GetAccountResponse,
+    Address, Destination, EnsureAccountRequest, EnsureAccountResponse, EraseAccountRequest, EraseAccountResponse, GetAccountRequest, GetAccountResponse,
     GetAddressesRequest, GetAddressesResponse, GetContactsRequest, GetContactsResponse, JwksRequest, JwksResponse,
     LoginRequest, LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
     accounts_service_server::{AccountsService, AccountsServiceServer},
@@ -28,7 +28,7 @@ impl AccountsService for Accounts {
         let destination =
             |account_id| Destination { account_id, recipient: String::new(), address: Some(Address::default()) };
         let destinations = request.into_inner().account_ids.into_iter().map(destination).collect();
-        Ok(Response::new(GetAddressesResponse { destinations, unreadable_ids: Vec::new() }))
+        Ok(Response::new(GetAddressesResponse { destinations, ..GetAddressesResponse::default() }))
     }
 
     async fn register(&self, _: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
@@ -55,6 +55,10 @@ impl AccountsService for Accounts {
         &self,
         _: Request<EnsureAccountRequest>,
     ) -> Result<Response<EnsureAccountResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn erase_account(&self, _: Request<EraseAccountRequest>) -> Result<Response<EraseAccountResponse>, Status> {
         Err(not_asked())
     }
 

@@ -46,7 +46,7 @@ impl Service {
         }
     }
 
-    fn migrators(self) -> [&'static Migrator; 3] {
+    fn migrators(self) -> [&'static Migrator; 4] {
         match self {
             Self::Order => order::MIGRATORS,
             Self::Inventory => inventory::MIGRATORS,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
+use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 
 use super::{
     Failure,
@@ -35,26 +35,22 @@ impl Generation {
         Self { schema: schema_of(group), kind }
     }
 
-    /// Makes the schema. One that a replay left behind that was killed is dropped first.
-    pub async fn make(&self, conn: &mut PgConnection) -> Result<(), Failure> {
+    /// Makes the schema; the caller commits. One that a replay left behind that was killed is dropped first.
+    pub async fn make_in_tx(&self, conn: &mut PgConnection) -> Result<(), Failure> {
         let schema = quoted(&self.schema);
-        let mut tx = conn.begin().await?;
-        execute(&mut tx, format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await?;
+        execute(conn, format!("DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")).await?;
         // in place of those in `public`, for every statement that names no schema
         for table in ["consumer_position", "consumer_parked"] {
-            execute(&mut tx, format!("CREATE TABLE {schema}.{table} (LIKE public.{table} INCLUDING ALL)")).await?;
+            execute(conn, format!("CREATE TABLE {schema}.{table} (LIKE public.{table} INCLUDING ALL)")).await?;
         }
         if let Kind::Projection { tables } = self.kind {
-            execute(
-                &mut tx,
-                format!("CREATE TABLE {schema}.consumer_inbox (LIKE public.consumer_inbox INCLUDING ALL)"),
-            )
-            .await?;
-            self.switch_letters_off_in_tx(&mut tx).await?;
+            execute(conn, format!("CREATE TABLE {schema}.consumer_inbox (LIKE public.consumer_inbox INCLUDING ALL)"))
+                .await?;
+            self.switch_letters_off_in_tx(conn).await?;
             for table in tables {
                 let known: bool = sqlx::query_scalar("SELECT to_regclass('public.' || quote_ident($1)) IS NOT NULL")
                     .bind(table)
-                    .fetch_one(&mut *tx)
+                    .fetch_one(&mut *conn)
                     .await?;
                 if !known {
                     return Err(Failure::Other(format!(
@@ -62,10 +58,9 @@ impl Generation {
                     )));
                 }
             }
-            tables::make_in_tx(&mut tx, &self.schema, tables).await?;
-            self.compare_in_tx(&mut tx).await?;
+            tables::make_in_tx(conn, &self.schema, tables).await?;
+            self.compare_in_tx(conn).await?;
         }
-        tx.commit().await?;
         Ok(())
     }
 

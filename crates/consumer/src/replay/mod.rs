@@ -38,6 +38,10 @@
 //! replay ends with exit code 1; nothing of it stays parked, since the group itself is past the letter or has it parked.
 //! Effects whose natural key is an inbox row are safe for [`crate::INBOX_KEPT_DAYS`], which is longer than topics keep letters.
 //!
+//! # What is noted
+//! An operator did it: an entry in the operator log tells so. That of a projection is written in the transaction that swaps, so a replay
+//! which came to nothing has none; that of an effect in the transaction that begins it, after which it may have made something.
+//!
 //! # When it dies
 //! Up to the swap's commit, everything that a replay has made is in its schema, or made what was missing. Killed at any
 //! point, it is begun again from its start: the next replay of the group drops the schema first. Two at once are kept
@@ -51,6 +55,8 @@ pub(crate) mod tables;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
+use operator_log::{Action, Operator, note_in_tx};
 use service_runtime::{Error, KeptConnection, Shutdown, config::DatabaseConfig, database};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -143,8 +149,9 @@ async fn replay(
     if !is_alone(&mut lock, &group).await.map_err(Failure::from)? {
         return Err(Error::TryAgain(format!("another replay of {} is under way: wait for it", group.name)));
     }
-    let mut replay = Replay { group, kind, live, generation, source, starts: BTreeMap::new(), shutdown, progress };
-    let outcome = replay.run(&mut lock, span).await;
+    let mut replay =
+        Replay { group, kind, span, live, generation, source, starts: BTreeMap::new(), shutdown, progress };
+    let outcome = replay.run(&mut lock).await;
     if outcome.is_err() {
         // what went wrong may be that this connection is gone; then the next replay drops the schema
         let _ = replay.generation.drop(&mut lock).await;
@@ -164,6 +171,7 @@ struct Replay<'a> {
     /// Its handlers, on the generation's connections.
     group: Arc<Group>,
     kind: Kind,
+    span: Span,
     /// Connections to what is served.
     live: PgPool,
     generation: Generation,
@@ -174,15 +182,21 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    async fn run(&mut self, lock: &mut PgConnection, span: Span) -> Result<(), Failure> {
+    async fn run(&mut self, lock: &mut PgConnection) -> Result<(), Failure> {
         // before the ends of the topics, which the group may follow meanwhile
         let known = self.known_positions().await?;
         let extents = self.source.extents().await?;
         self.check_known(&known, &extents)?;
         let partitions: Vec<Partition> = extents.keys().copied().collect();
         let at = position::read(&self.live, &self.group, &partitions).await?;
-        let targets = self.choose_range(span, &extents, &at).await?;
-        self.generation.make(lock).await?;
+        let targets = self.choose_range(&extents, &at).await?;
+        let mut tx = lock.begin().await?;
+        if !self.is_projection() {
+            // from here on it may make something, batch by batch
+            note_in_tx(&mut tx, &self.action(&targets)).await?;
+        }
+        self.generation.make_in_tx(&mut tx).await?;
+        tx.commit().await?;
         self.generation.start_at(&self.group.pool, &self.group, &self.starts).await?;
         self.source.start_at(&self.starts)?;
         let kind = if self.is_projection() { "projection" } else { "effect" };
@@ -195,6 +209,17 @@ impl Replay<'_> {
             self.source.has_read_all().await?;
             self.end_effect(lock).await
         }
+    }
+
+    /// This replay, as the operator log tells it. A projection's is noted in the transaction that swaps its tables, an effect's in the one that
+    /// begins it.
+    fn action(&self, to: &BTreeMap<Partition, i64>) -> Action {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Action::new(Operator::CommandLine, "replay", format!("group/{}", self.group.name))
+            .with("kind", if self.is_projection() { "projection" } else { "effect" })
+            .with("from", time(self.span.from).unwrap_or_else(|| "beginning".to_owned()))
+            .with("to", time(self.span.to))
+            .with("letters", self.letters(to))
     }
 
     const fn is_projection(&self) -> bool {
@@ -240,23 +265,22 @@ impl Replay<'_> {
     /// Where to begin, and how far to read for now: nowhere further than the group is.
     async fn choose_range(
         &mut self,
-        span: Span,
         extents: &BTreeMap<Partition, Extent>,
         at: &BTreeMap<Partition, i64>,
     ) -> Result<BTreeMap<Partition, i64>, Failure> {
         let mut targets = at.clone();
-        if let Some(to) = span.to {
+        if let Some(to) = self.span.to {
             for (partition, offset) in self.source.offsets_at(to, extents).await? {
                 targets.entry(partition).and_modify(|target| *target = offset.min(*target));
             }
         }
-        let begin: BTreeMap<Partition, i64> = match span.from {
+        let begin: BTreeMap<Partition, i64> = match self.span.from {
             None => extents.iter().map(|(&partition, extent)| (partition, extent.low)).collect(),
             Some(from) => self.source.offsets_at(from, extents).await?,
         };
         self.starts = begin.iter().map(|(&partition, &begin)| (partition, begin.min(targets[&partition]))).collect();
         let gone: i64 = extents.iter().map(|(partition, extent)| extent.low.min(targets[partition])).sum();
-        if gone > 0 && span.from.is_none() {
+        if gone > 0 && self.span.from.is_none() {
             if self.is_projection() {
                 return Err(Failure::Other(format!(
                     "the oldest {gone} letters are gone from the topics, and what they said would be gone from the new \
@@ -417,6 +441,7 @@ impl Replay<'_> {
         }
         let (refused, waiting) = parked::count_refused(&self.group.pool, &self.group).await?;
         self.generation.swap_in_tx(&mut tx, &self.group).await?;
+        note_in_tx(&mut tx, &self.action(&targets)).await?;
         tx.commit().await?;
         self.progress.done(self.letters(&targets), refused, waiting);
         Ok(true)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contracts::event::Event;
+use futures::future::join_all;
 use testkit::{SOON, eventually};
 
 use crate::{
@@ -66,21 +67,31 @@ async fn partitions_are_handed_over_while_a_transaction_hangs_and_each_effect_is
     let mut config = world.config();
     config.handover_deadline = Duration::from_millis(200);
     let first = world.start_recorder_with(config, &moods);
-    let mut events = world.send_many(&["a", "b", "c", "d"], 5).await;
+    let mut events = world.send_many(&KEYS, 5).await;
     world.passed(events.len()).await;
 
-    for key in ["a", "b", "c", "d"] {
-        moods.set(key, Mood::Hang);
-        let event = letter(key, 6);
-        world.send(&event).await;
-        events.push(event);
+    // which letters come together is chance, and only in a batch that holds both partitions does either of them hang
+    for sequence in 6.. {
+        for key in KEYS {
+            moods.set(key, Mood::Hang);
+        }
+        let round: Vec<Event> = KEYS.iter().map(|key| letter(key, sequence)).collect();
+        join_all(round.iter().map(|event| world.send(event))).await;
+        events.extend(round);
+        eventually(SOON, "a batch hangs", async || world.sessions(IN_A_HANDLER).await > 0).await;
+        if world.positions_held().await == 2 {
+            break;
+        }
+        for key in KEYS {
+            moods.accept(key);
+        }
+        world.passed(events.len()).await;
     }
-    eventually(SOON, "a batch hangs", async || world.sessions(IN_A_HANDLER).await > 0).await;
     let second = world.start_recorder(&moods);
     // whoever comes later waits for the lock of a position that the first still holds
     eventually(TAKEOVER, "the second is fenced off", async || world.sessions("wait_event_type = 'Lock'").await > 0)
         .await;
-    for key in ["a", "b", "c", "d"] {
+    for key in KEYS {
         moods.accept(key);
     }
     world.passed(events.len()).await;

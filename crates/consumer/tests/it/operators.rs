@@ -118,6 +118,64 @@ async fn redrive_does_a_key_in_order_and_for_one_group_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_decided_about_a_dead_letter_is_noted_once_and_tells_which_it_was() {
+    let world = World::new(1).await;
+    let moods = Moods::default();
+    for key in ["one", "two"] {
+        moods.set(key, Mood::Reject);
+        world.send(&letter(key, 1)).await;
+    }
+    let member = world.start_recorder(&moods);
+    let routes = routes(&world);
+    let dead = listed(&routes, 2).await;
+    assert_eq!(world.noted().await, [], "that it died is nobody's doing, and to look at it no action");
+    moods.accept("one");
+    for (letter, action) in dead.iter().zip(["redrive", "discard"]) {
+        let path = format!("/dead-letters/{}/{action}", letter["id"]);
+        let (first, second) = tokio::join!(ask(&routes, "POST", &path), ask(&routes, "POST", &path));
+        assert!(first.0 == 200 || second.0 == 200, "{first:?} {second:?}");
+        assert_eq!(u8::from(first.0 == 200) + u8::from(second.0 == 200), 1, "{first:?} {second:?}");
+    }
+    let noted: Vec<_> = dead
+        .iter()
+        .zip(["redrive", "discard"])
+        .map(|(letter, action)| {
+            let detail = serde_json::json!({
+                "group": GROUP,
+                "topic": ORDERS.name(),
+                "partition": letter["partition"],
+                "offset": letter["offset"],
+                "key": letter["key"],
+            });
+            ("ops".to_owned(), action.to_owned(), format!("dead-letter/{}", letter["id"]), detail)
+        })
+        .collect();
+    assert_eq!(world.noted().await, noted);
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_cannot_be_noted_is_not_made() {
+    let world = World::new(1).await;
+    let moods = Moods::default();
+    moods.set("bad", Mood::Reject);
+    world.send(&letter("bad", 1)).await;
+    let member = world.start_recorder(&moods);
+    let routes = routes(&world);
+    let id = listed(&routes, 1).await[0]["id"].clone();
+    sqlx::raw_sql("ALTER TABLE operator_log ADD CHECK (action NOT IN ('redrive', 'discard'))")
+        .execute(&world.database.owner)
+        .await
+        .unwrap();
+    for action in ["redrive", "discard"] {
+        let (status, said) = ask(&routes, "POST", &format!("/dead-letters/{id}/{action}")).await;
+        assert_eq!(status, 503, "{said}");
+    }
+    assert_eq!(listed(&routes, 1).await[0]["id"], id);
+    member.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_dead_is_refused_in_one_line() {
     let world = World::new(1).await;
     let moods = Moods::default();
@@ -144,6 +202,7 @@ async fn what_is_not_dead_is_refused_in_one_line() {
         assert_eq!(said.as_str().unwrap().lines().count(), 1, "{said}");
     }
     assert_eq!(world.parked().await.len(), 2, "nothing was changed");
+    assert_eq!(world.noted().await, []);
     member.stop().await;
 }
 

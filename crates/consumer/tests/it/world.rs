@@ -43,7 +43,7 @@ impl World {
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
-        let database = testkit::database("consumer", &[&consumer::MIGRATOR]).await;
+        let database = testkit::database("consumer", &[&consumer::MIGRATOR, &operator_log::MIGRATOR]).await;
         sqlx::query(
             "CREATE TABLE effect (
                 id bigint GENERATED ALWAYS AS IDENTITY,
@@ -162,6 +162,14 @@ impl World {
         .unwrap()
     }
 
+    /// What operators have done, oldest first: who, what, on which object, and what is told of it.
+    pub async fn noted(&self) -> Vec<(String, String, String, serde_json::Value)> {
+        sqlx::query_as("SELECT operator, action, object, detail FROM operator_log ORDER BY id")
+            .fetch_all(&self.database.owner)
+            .await
+            .unwrap()
+    }
+
     pub async fn number(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.database.owner).await.unwrap()
     }
@@ -173,6 +181,15 @@ impl World {
              WHERE datname = current_database() AND usename = current_user AND {condition}"
         );
         sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(self.pool()).await.unwrap()
+    }
+
+    /// How many of the group's positions a transaction holds that is not at its end.
+    pub async fn positions_held(&self) -> i64 {
+        self.number(
+            "SELECT (SELECT count(*) FROM consumer_position)
+                  - (SELECT count(*) FROM (SELECT FROM consumer_position FOR UPDATE SKIP LOCKED) AS free)",
+        )
+        .await
     }
 
     /// Waits until the group has passed so many letters.

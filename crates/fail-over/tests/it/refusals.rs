@@ -19,11 +19,13 @@ async fn while_a_process_is_connected_nothing_is_changed() {
         "{refused}"
     );
     assert_eq!(world.state().await.0, 3);
+    assert_eq!(world.noted().await, [""; 0]);
 
     process.close().await.unwrap();
     let reader = PgConnection::connect(&world.database.audit_url).await.unwrap();
     world.fail_over(None).await.unwrap();
     assert_eq!(world.state().await.0, 0, "who only reads is in nobody's way");
+    assert_eq!(world.noted().await, ["command line fail-over service/test: 3 letters"]);
     reader.close().await.unwrap();
 }
 

@@ -49,7 +49,8 @@ pub struct Lying {
 
 impl World {
     pub async fn new() -> Self {
-        let database = testkit::database("service", &[&outbox::MIGRATOR, &consumer::MIGRATOR]).await;
+        let database =
+            testkit::database("service", &[&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR]).await;
         sqlx::query("CREATE TABLE effect (event_id uuid PRIMARY KEY, key text NOT NULL, sequence bigint NOT NULL)")
             .execute(&database.owner)
             .await
@@ -106,6 +107,17 @@ impl World {
         let (cancel, mut parts) = (CancellationToken::new(), JoinSet::new());
         parts.spawn(relay.unwrap().run(cancel.clone()));
         Process { pool, cancel, parts }
+    }
+
+    /// What operators have done, oldest first, in words.
+    pub async fn noted(&self) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT operator || ' ' || action || ' ' || object || ': ' || (detail ->> 'letters') || ' letters'
+             FROM operator_log ORDER BY id",
+        )
+        .fetch_all(&self.database.owner)
+        .await
+        .unwrap()
     }
 
     /// `test fail-over`, to the second Kafka.

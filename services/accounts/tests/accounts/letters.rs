@@ -2,7 +2,7 @@
 
 use contracts::{
     event::{Event, Payload},
-    events::v1::{AccountAddressChanged, AccountRegistered},
+    events::v1::{AccountAddressChanged, AccountErased, AccountRegistered},
     topics::ACCOUNTS,
 };
 use rdkafka::{
@@ -26,6 +26,23 @@ async fn every_change_is_one_letter_with_the_next_version() {
         story(&letters, &id),
         [("account.registered", 1), ("account.address_changed", 2), ("account.address_changed", 3)]
     );
+}
+
+#[tokio::test]
+async fn the_last_letter_is_that_the_account_is_erased_and_is_written_once() {
+    let accounts = start().await;
+    let request = newcomer("ada@example.com", Some(address("1 High Street")));
+    let id = accounts.register_as(request).await.unwrap().account_id;
+    accounts.set_address(&id, address("2 High Street")).await.unwrap();
+    for _ in 0..2 {
+        accounts.erase(&id).await.unwrap();
+    }
+    accounts.set_address(&id, address("3 High Street")).await.unwrap_err();
+    let last = accounts.register("ada@example.com").await.unwrap().account_id;
+    let letters = letters(&accounts.kafka, 4).await;
+    let whole = [("account.registered", 1), ("account.address_changed", 2), ("account.erased", 3)];
+    assert_eq!(story(&letters, &id), whole);
+    assert_eq!(story(&letters, &last), [("account.registered", 1)]);
 }
 
 #[tokio::test]
@@ -60,12 +77,15 @@ async fn a_letter_carries_the_id_of_the_account_and_nothing_else() {
     let request = newcomer("ada@example.com", Some(address("1 High Street")));
     let id = accounts.register_as(request).await.unwrap().account_id;
     accounts.set_address(&id, address("2 High Street")).await.unwrap();
-    let letters = letters(&accounts.kafka, 2).await;
+    accounts.erase(&id).await.unwrap();
+    let letters = letters(&accounts.kafka, 3).await;
     // byte by byte, so that a field that this test does not know would be seen
     let registered = AccountRegistered { account_id: id.clone() };
     assert_eq!(letters[0].payload, Event::new(ACCOUNTS, id.clone(), 1, letters[0].time, &registered).payload);
     let changed = AccountAddressChanged { account_id: id.clone() };
-    assert_eq!(letters[1].payload, Event::new(ACCOUNTS, id, 2, letters[1].time, &changed).payload);
+    assert_eq!(letters[1].payload, Event::new(ACCOUNTS, id.clone(), 2, letters[1].time, &changed).payload);
+    let erased = AccountErased { account_id: id.clone() };
+    assert_eq!(letters[2].payload, Event::new(ACCOUNTS, id, 3, letters[2].time, &erased).payload);
 }
 
 #[tokio::test]

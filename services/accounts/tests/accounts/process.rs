@@ -9,8 +9,8 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use contracts::{
     accounts::v1::{
-        Account, Address, EnsureAccountRequest, GetAccountRequest, JwksRequest, LoginRequest, RegisterRequest,
-        SetAddressRequest, accounts_service_client::AccountsServiceClient,
+        Account, Address, EnsureAccountRequest, EraseAccountRequest, GetAccountRequest, JwksRequest, LoginRequest,
+        RegisterRequest, SetAddressRequest, accounts_service_client::AccountsServiceClient,
     },
     problem::ProblemCode,
     topics::ACCOUNTS,
@@ -119,6 +119,11 @@ impl Process {
     pub async fn account(&self, id: &str) -> Result<Account, Status> {
         let request = GetAccountRequest { account_id: id.to_owned() };
         Ok(self.client.clone().get_account(request).await?.into_inner().account.unwrap())
+    }
+
+    pub async fn erase(&self, id: &str) -> Result<(), Status> {
+        let request = EraseAccountRequest { account_id: id.to_owned() };
+        self.client.clone().erase_account(request).await.map(|_| ())
     }
 
     /// The claims of a token, verified as the world verifies it: with nothing but the JWKS.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use analytics::Deps;
 use contracts::{
     analytics::v1::{
-        GetSalesRequest, GetTimelineRequest, ProductSales, Sales, TimelineEntry, TopProductsRequest, Window,
-        analytics_service_client::AnalyticsServiceClient,
+        GetSalesRequest, GetTimelineRequest, ProductSales, Sales, SalesPosition, TimelineEntry, TopProductsRequest,
+        WatchSalesRequest, WatchSalesResponse, Window, analytics_service_client::AnalyticsServiceClient,
     },
     ids::OrderId,
     timestamp_to_proto,
@@ -19,7 +19,7 @@ use service_runtime::{
     config::{DatabaseConfig, KafkaConfig, OpsConfig, TlsConfig},
 };
 use testkit::TestDatabase;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
 use crate::{letters::time, post::Post};
 
@@ -29,8 +29,8 @@ const READ_DEADLINE: Duration = Duration::from_mins(1);
 /// Reads and answers until it is dropped.
 pub struct Desk {
     pub database: TestDatabase,
+    pub deps: Deps,
     client: AnalyticsServiceClient<Channel>,
-    shutdown: Shutdown,
 }
 
 impl Desk {
@@ -60,11 +60,10 @@ impl Desk {
         };
         let shutdown = Shutdown::new();
         let deps = Deps { pool: database.app.clone(), clock: Clock::Fixed(now()), shutdown: shutdown.clone() };
-        let routes = analytics::start(&config, deps);
-        let serving = shutdown.clone();
-        tokio::spawn(async move { rpc::server::serve(listen_addr, routes, &serving).await.unwrap() });
+        let routes = analytics::start(&config, deps.clone());
+        tokio::spawn(async move { rpc::server::serve(listen_addr, routes, &shutdown).await.unwrap() });
         let client = AnalyticsServiceClient::new(rpc::channel(&format!("http://{listen_addr}")).unwrap());
-        Self { database, client, shutdown }
+        Self { database, deps, client }
     }
 
     /// Waits until the group is past every letter that was sent.
@@ -82,6 +81,11 @@ impl Desk {
 
     pub async fn get_sales(&self, request: GetSalesRequest) -> Result<Vec<Sales>, Status> {
         Ok(self.client.clone().get_sales(request).await?.into_inner().items)
+    }
+
+    /// Watches sales, after a position or from the recent ones on.
+    pub async fn watch(&self, after: Option<SalesPosition>) -> Result<Streaming<WatchSalesResponse>, Status> {
+        Ok(self.client.clone().watch_sales(WatchSalesRequest { after }).await?.into_inner())
     }
 
     pub async fn top_products(&self, from: &str, to: &str, limit: u32) -> Result<Vec<ProductSales>, Status> {
@@ -115,7 +119,7 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        self.shutdown.request();
+        self.deps.shutdown.request();
     }
 }
 

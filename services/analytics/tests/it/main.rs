@@ -14,3 +14,4 @@ mod rebuild;
 mod replay;
 mod stories;
 mod timeline;
+mod watch;

@@ -11,7 +11,8 @@ use crate::{desk::Desk, post::Post, rebuild::all_rows, stories};
 const DAMAGE: &str =
     "DELETE FROM timeline WHERE sequence = 1; UPDATE sales_minute SET orders = 999; DELETE FROM product_minute";
 
-fn replay(desk: &Desk, kafka: &TestKafka, arguments: &[&str]) -> Command {
+/// The program, to be started.
+pub fn replay(desk: &Desk, kafka: &TestKafka, arguments: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_analytics"));
     program
         .arg("replay")
@@ -27,7 +28,7 @@ fn replay(desk: &Desk, kafka: &TestKafka, arguments: &[&str]) -> Command {
 }
 
 #[track_caller]
-fn ended_with(output: &Output, code: i32, words: &str) {
+pub fn ended_with(output: &Output, code: i32, words: &str) {
     let said = [output.stdout.as_slice(), &output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert_eq!(output.status.code(), Some(code), "{said}");

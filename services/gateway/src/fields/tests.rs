@@ -233,6 +233,8 @@ fn a_query_is_read_by_the_same_rules() {
         ("limit=101", "/limit"),
         ("limit=-1", "/limit"),
         ("limit=1.5", "/limit"),
+        ("limit=%2B1", "/limit"),
+        ("limit=01", "/limit"),
         ("limit=", "/limit"),
         ("limit=1&limit=2", "/limit"),
         ("cursor=", "/cursor"),
@@ -265,6 +267,7 @@ fn a_window_is_a_minute_or_an_hour_and_a_time_is_written_as_rfc_3339_has_it() {
         format!("to={nine}"),
         format!("from={nine}&to=2026-11-21T09:00:00.5Z"),
         "from=1970-01-01T00:00:00Z&to=2026-11-21T10:00:00%2B01:00".to_owned(),
+        "from=1970-01-01t00:00:00z&to=2026-11-21T10:00:00.123456789-01:00".to_owned(),
     ] {
         assert_eq!(pointers::<SalesQuery>(&right), Vec::<String>::new(), "{right}");
     }
@@ -278,6 +281,15 @@ fn a_window_is_a_minute_or_an_hour_and_a_time_is_written_as_rfc_3339_has_it() {
         ("from=1795251600", "/from"),
         ("from=2026-11-21T09:00:00", "/from"),
         ("from=2026-02-30T09:00:00Z", "/from"),
+        ("from=2026-11-21T09Z", "/from"),
+        ("from=2026-11-21T09:00Z", "/from"),
+        ("from=2026-11-21%2009:00:00Z", "/from"),
+        ("from=2026-11-21T09:00:60Z", "/from"),
+        ("from=2026-11-21T09:00:00,5Z", "/from"),
+        ("from=2026-11-21T09:00:00%2B25:00", "/from"),
+        ("from=2026-11-21T09:00:00%2B0100", "/from"),
+        ("from=2026-11-21T09:00:00Z[UTC]", "/from"),
+        ("from=%2B002026-11-21T09:00:00Z", "/from"),
         ("from=1969-12-31T23:59:59Z", "/from"),
         ("to=2200-01-01T00:00:01Z", "/to"),
         ("to=%00", "/to"),

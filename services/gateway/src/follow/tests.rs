@@ -2,11 +2,15 @@
 
 use std::cell::RefCell;
 
-use contracts::order::v1::Shipment;
+use contracts::{
+    analytics::v1::{SalesPosition, WatchSalesResponse},
+    order::v1::{Order, OrderStatus, Shipment, ShipmentStatus, WatchOrderResponse},
+};
 use tokio::time::Instant;
 use tokio_stream::iter;
 
 use super::*;
+use crate::{order_events::Version, sales_events::Position};
 
 type Told = Result<WatchOrderResponse, Status>;
 
@@ -33,12 +37,12 @@ async fn followed(seen: i64, streams: Vec<Vec<Told>>) -> (Vec<i64>, Vec<i64>) {
     let streams = RefCell::new(streams.into_iter());
     let next = || streams.borrow_mut().next().map(iter).ok_or_else(|| Status::unavailable("away"));
     let asked = RefCell::default();
-    let watch_after = |version| {
+    let watch_after = |Version(version)| {
         RefCell::<Vec<i64>>::borrow_mut(&asked).push(version);
         std::future::ready(next())
     };
     let (client, mut got) = mpsc::channel(100);
-    follow(next().unwrap(), seen, watch_after, &client).await;
+    follow(next().unwrap(), Version(seen), watch_after, &client).await;
     drop(client);
     let mut versions = Vec::new();
     while let Some(change) = got.recv().await {
@@ -99,6 +103,30 @@ async fn a_client_that_has_seen_the_last_change_is_told_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sales_have_no_last_change_so_a_stream_that_ends_is_opened_again_at_the_last_position() {
+    let position = |change| SalesPosition { generation: 1, change };
+    let told = |change| Ok(WatchSalesResponse { sales: None, position: Some(position(change)) });
+    let streams = RefCell::new(vec![vec![], vec![told(7)], vec![], vec![told(8), told(9)]].into_iter());
+    let asked = RefCell::<Vec<Option<Position>>>::default();
+    let watch_after = |seen| {
+        asked.borrow_mut().push(seen);
+        std::future::ready(streams.borrow_mut().next().map(iter).ok_or_else(|| Status::unavailable("away")))
+    };
+    let (client, mut got) = mpsc::channel(100);
+    let first = iter(Vec::<Result<WatchSalesResponse, Status>>::new());
+    follow(first, None, watch_after, &client).await;
+    drop(client);
+    let mut changes = Vec::new();
+    while let Some(change) = got.recv().await {
+        changes.push(change.position.unwrap().change);
+    }
+    assert_eq!(changes, [7, 8, 9]);
+    let after = |change: i64| Some(format!("1-{change}").parse().unwrap());
+    let expected = [vec![None, None], vec![after(7); 2], vec![after(9); 5]].concat();
+    assert_eq!(*asked.borrow(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_that_stays_away_is_given_up_after_some_seconds() {
     let begun = Instant::now();
     assert_eq!(followed(0, vec![vec![pending(1), breaks_off()]]).await, (vec![1], vec![1; 5]));
@@ -114,7 +142,7 @@ async fn a_client_that_takes_nothing_for_ten_seconds_is_left() {
     let (client, got) = mpsc::channel(1);
     let begun = Instant::now();
     let away = |_| std::future::ready(Err(Status::unavailable("away")));
-    follow(iter([pending(1), pending(2), pending(3)]), 0, away, &client).await;
+    follow(iter([pending(1), pending(2), pending(3)]), Version(0), away, &client).await;
     assert_eq!(begun.elapsed(), TAKE_TIME_MAX);
     drop(got);
 }
@@ -125,6 +153,6 @@ async fn a_client_that_is_gone_is_left_at_once() {
     drop(got);
     let begun = Instant::now();
     let away = |_| std::future::ready(Err(Status::unavailable("away")));
-    follow(iter([pending(1), pending(2)]), 0, away, &client).await;
+    follow(iter([pending(1), pending(2)]), Version(0), away, &client).await;
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }

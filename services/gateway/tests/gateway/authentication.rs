@@ -4,7 +4,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::{Value, json};
 
-use crate::client::{Key, ROUTES, Running, Who, claims, now, refused, start, with};
+use crate::{
+    client::{ADDRESS, Key, ROUTES, Running, Who, claims, now, refused, start, with},
+    stand_in::stand_in,
+};
 
 #[tokio::test]
 async fn a_route_with_a_caller_wants_a_token_with_the_right_role() {
@@ -125,6 +128,21 @@ async fn a_token_counts_only_where_it_belongs() {
     let in_the_query = gateway.request("GET", &format!("/v1/accounts/me?access_token={token}"));
     assert_eq!(refused(in_the_query).await, with(401, "unauthenticated"));
     assert_eq!(refused(me().header("authorization", format!("bearer {token}"))).await, with(503, "unavailable"));
+}
+
+#[tokio::test]
+async fn a_token_whose_account_is_gone_proves_nobody() {
+    // as gRPC says that there is no such thing
+    let url = stand_in(async || [("content-type", "application/grpc"), ("grpc-status", "5")]).await;
+    let gateway = start(&[&format!("--accounts-url={url}")]).await;
+    for (method, path, body) in [
+        ("GET", "/v1/accounts/me", None),
+        ("PUT", "/v1/accounts/me/address", Some(ADDRESS)),
+        ("DELETE", "/v1/accounts/me", None),
+    ] {
+        let request = gateway.right_from(method, path, Who::Customer, body);
+        assert_eq!(refused(request).await, with(401, "unauthenticated"), "{method} {path}");
+    }
 }
 
 #[tokio::test]

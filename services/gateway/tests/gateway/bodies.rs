@@ -60,10 +60,12 @@ async fn a_parameter_that_a_route_does_not_know_is_422_on_every_route() {
 #[tokio::test]
 async fn a_request_that_says_all_with_its_path_needs_no_body_and_takes_no_fields() {
     let gateway = start(&[]).await;
-    for path in [CANCEL, DISPATCH] {
+    for (method, path, role) in
+        [("POST", CANCEL, "operator"), ("POST", DISPATCH, "operator"), ("DELETE", "/v1/accounts/me", "customer")]
+    {
         let request = || {
-            let token = gateway.key.token("operator");
-            gateway.request("POST", path).bearer_auth(token).header("idempotency-key", "key-12345678")
+            let token = gateway.key.token(role);
+            gateway.request(method, path).bearer_auth(token).header("idempotency-key", "key-12345678")
         };
         let json = || request().header("content-type", "application/json");
         let form = || request().header("content-type", "application/x-www-form-urlencoded");

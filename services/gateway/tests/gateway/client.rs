@@ -28,6 +28,8 @@ pub const CANCEL: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/cancel
 pub const DISPATCH: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/dispatch";
 pub const EVENTS: &str = "/v1/orders/01936b1e-7c5a-7cc2-a3f1-0242ac120003/events";
 
+pub const LIVE: &str = "/v1/analytics/live";
+
 /// The services that a gateway asks.
 pub const ASKED: [&str; 6] = ["accounts", "order", "inventory", "shipping", "notification", "analytics"];
 
@@ -41,10 +43,11 @@ pub enum Who {
 }
 
 /// Every route that asks another service: method, path, who, body.
-pub const ROUTES: [(&str, &str, Who, Option<&str>); 17] = [
+pub const ROUTES: [(&str, &str, Who, Option<&str>); 18] = [
     ("POST", "/v1/accounts", Who::Anyone, Some(PERSON)),
     ("POST", "/v1/tokens", Who::Anyone, Some(LOGIN)),
     ("GET", "/v1/accounts/me", Who::Customer, None),
+    ("DELETE", "/v1/accounts/me", Who::Customer, None),
     ("PUT", "/v1/accounts/me/address", Who::Customer, Some(ADDRESS)),
     ("GET", "/v1/products", Who::Anyone, None),
     ("GET", "/v1/products/mug", Who::Anyone, None),
@@ -59,6 +62,7 @@ pub const ROUTES: [(&str, &str, Who, Option<&str>); 17] = [
     ("GET", "/v1/messages", Who::Both, None),
     ("GET", "/v1/analytics/sales", Who::Operator, None),
     ("GET", "/v1/analytics/top-products", Who::Operator, None),
+    ("GET", LIVE, Who::Operator, None),
 ];
 
 /// A signing key as accounts has one.
@@ -93,6 +97,13 @@ impl Key {
 
     pub fn token(&self, role: &str) -> String {
         self.sign(&self.header(), &claims(role))
+    }
+
+    /// A token of the account `id`.
+    pub fn token_of(&self, id: &str, role: &str) -> String {
+        let mut claims = claims(role);
+        claims["sub"] = json!(id);
+        self.sign(&self.header(), &claims)
     }
 }
 
@@ -138,7 +149,8 @@ pub async fn start_without_keys(settings: &[&str]) -> Running {
     let mut args: Vec<&str> = args.collect();
     // a setting of the test takes the place of the one above
     args.retain(|arg| !settings.iter().any(|setting| setting.split('=').next() == arg.split('=').next()));
-    let Cli::Serve(config) = Cli::try_parse_from(args.into_iter().chain(settings.iter().copied())).unwrap();
+    let cli = Cli::try_parse_from(args.into_iter().chain(settings.iter().copied())).unwrap();
+    let (Cli::Serve(config) | Cli::Openapi(config)) = cli;
     let shutdown = Shutdown::new();
     let gateway = Arc::new(Gateway::new(&config, &shutdown).unwrap());
     let key = Key::new("first");

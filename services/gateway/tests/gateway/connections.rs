@@ -2,16 +2,29 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use testkit::SOON;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::client::start;
 
+/// What an HTTP/2 client says first: the preface, and settings that ask for nothing.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Kinds of HTTP/2 frames (RFC 9113, section 6).
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+
+/// `ENHANCE_YOUR_CALM`.
+const TOO_MUCH: u32 = 11;
+
 /// Sends bytes, and gives all that comes until the other side closes.
-async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     String::from_utf8(until_closed(&mut stream).await).unwrap()
@@ -24,6 +37,30 @@ async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     // a reset is a way to close, too
     let _ = reading.await.expect("the gateway keeps the connection open");
     answer
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// `GET /`, whole, and at once taken back.
+fn taken_back(stream: u32) -> Vec<u8> {
+    let (end_of_stream_and_headers, cancel) = (5, 8_u32);
+    let get = frame(HEADERS, end_of_stream_and_headers, stream, b"\x82\x86\x84\x01\x01a");
+    [get, frame(RST_STREAM, 0, stream, &cancel.to_be_bytes())].concat()
+}
+
+/// The frames that were read whole: kind, payload.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut frames = Vec::new();
+    while let Some((head, rest)) = bytes.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let Some((payload, rest)) = rest.split_at_checked(length) else { break };
+        frames.push((head[3], payload));
+        bytes = rest;
+    }
+    frames
 }
 
 #[tokio::test]
@@ -123,6 +160,63 @@ async fn a_body_that_does_not_come_is_408_after_30_seconds() {
     assert!(answer.contains("\"code\":\"request-timeout\""), "{answer}");
     let took = begun.elapsed();
     assert!((Duration::from_millis(29_900)..Duration::from_secs(32)).contains(&took), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_is_408_after_30_seconds_all_the_same() {
+    let gateway = start(&[]).await;
+    let begun = Instant::now();
+    let head = "POST /v1/tokens HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
+    let (mut answer, mut body) = TcpStream::connect(gateway.address).await.unwrap().into_split();
+    body.write_all(head.as_bytes()).await.unwrap();
+    let trickle = tokio::spawn(async move {
+        while body.write_all(b" ").await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut read = Vec::new();
+    // a reset is a way to close, too
+    let _ = timeout(Duration::from_mins(1), answer.read_to_end(&mut read)).await.expect("it is kept open");
+    let took = begun.elapsed();
+    trickle.abort();
+    let answer = String::from_utf8(read).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!((Duration::from_millis(29_900)..Duration::from_secs(32)).contains(&took), "{took:?}");
+}
+
+#[tokio::test]
+async fn who_takes_back_what_he_asks_for_again_and_again_is_cut_off_and_others_are_served() {
+    let gateway = start(&[]).await;
+    let storm: Vec<u8> = (0..100).flat_map(|number| taken_back(2 * number + 1)).collect();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+        stream.write_all(&[HTTP_2, &storm].concat()).await.unwrap();
+        let others = gateway.request("GET", "/.well-known/jwks.json").send();
+        let (answer, others) = tokio::join!(until_closed(&mut stream), others);
+        let said = frames(&answer);
+        let goodbye = said.iter().find(|(kind, _)| *kind == GOAWAY).unwrap_or_else(|| panic!("{said:?}"));
+        assert_eq!(goodbye.1[4..8], TOO_MUCH.to_be_bytes(), "{said:?}");
+        assert_eq!(others.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_taken_back_counts_for_the_limit_of_its_client() {
+    let gateway = start(&["--rate-limit-address=100"]).await;
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    stream.write_all(HTTP_2).await.unwrap();
+    // one after another, so that none of them is taken for a storm
+    for number in 0..50 {
+        let ping = frame(PING, 0, 0, &[0; 8]);
+        stream.write_all(&[taken_back(2 * number + 1), ping].concat()).await.unwrap();
+        let mut heard = Vec::new();
+        while !frames(&heard).iter().any(|(kind, _)| *kind == PING) {
+            let read = timeout(SOON, stream.read_buf(&mut heard)).await.expect("a ping is answered");
+            assert!(read.unwrap() > 0, "cut off after {number}");
+        }
+    }
+    let response = gateway.request("GET", "/nowhere").send().await.unwrap();
+    assert!(response.headers()["ratelimit"].to_str().unwrap().contains(";r=49;"), "{response:?}");
 }
 
 #[tokio::test]

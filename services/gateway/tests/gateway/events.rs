@@ -1,64 +1,36 @@
 //! Streams of events, as far as they do not depend on what order tells: the journeys have that.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use axum::{body::Body, http::header::CONTENT_TYPE};
-use contracts::order::v1::WatchOrderRequest;
-use http_body_util::BodyExt;
-use prost::Message;
+use contracts::order::v1::{WatchOrderRequest, WatchOrderResponse};
 use testkit::SOON;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::watch,
     time::{Instant, timeout},
 };
 
 use crate::{
     client::{EVENTS, Running, Who, problem_in, refused, start, with},
-    stand_in::stand_in,
+    stand_in::Streams,
 };
 
-/// The bytes before a message of gRPC: whether it is packed, and its length.
-const GRPC_PREFIX: usize = 5;
-
-/// A place that opens every stream and says nothing on it.
-struct Silent {
-    url: String,
-    /// After which version each stream was asked for.
-    asked_after: Arc<Mutex<Vec<i64>>>,
-    /// Changed: every stream that is open breaks off. Each of them has a receiver.
-    break_off: watch::Sender<()>,
+/// Order, which opens every stream and says nothing on it.
+async fn silent_order() -> Streams<WatchOrderRequest> {
+    Streams::start(&[] as &[WatchOrderResponse]).await
 }
 
-impl Silent {
-    async fn start() -> Self {
-        let (asked_after, break_off) = (Arc::<Mutex<Vec<i64>>>::default(), watch::Sender::new(()));
-        let (asked, breaking_off) = (asked_after.clone(), break_off.clone());
-        let open = async move |body: Body| {
-            let message = body.collect().await.unwrap().to_bytes().split_off(GRPC_PREFIX);
-            asked.lock().unwrap().push(WatchOrderRequest::decode(message).unwrap().after_version);
-            let mut broken_off = breaking_off.subscribe();
-            let silence = async move {
-                broken_off.changed().await.unwrap();
-                Err::<Vec<u8>, _>(io::Error::other("broken off"))
-            };
-            ([(CONTENT_TYPE, "application/grpc")], Body::from_stream(futures::stream::once(silence)))
-        };
-        Self { url: stand_in(open).await, asked_after, break_off }
-    }
-
-    fn open(&self) -> usize {
-        self.break_off.receiver_count()
-    }
-
+impl Streams<WatchOrderRequest> {
     async fn gateway(&self, settings: &[&str]) -> Running {
         let order = format!("--order-url={}", self.url);
         start(&[&[order.as_str()], settings].concat()).await
+    }
+
+    /// After which version each stream was asked for, sorted.
+    fn asked_after(&self) -> Vec<i64> {
+        let mut versions: Vec<i64> = self.asked.lock().unwrap().iter().map(|request| request.after_version).collect();
+        versions.sort_unstable();
+        versions
     }
 }
 
@@ -70,7 +42,7 @@ async fn watch_order(gateway: &Running) -> reqwest::Response {
 
 #[tokio::test]
 async fn a_stream_says_that_it_is_one_and_that_nobody_may_keep_it() {
-    let order = Silent::start().await;
+    let order = silent_order().await;
     let gateway = order.gateway(&[]).await;
     for accepted in ["text/event-stream", "text/*", "*/*"] {
         let request = gateway.right_from("GET", EVENTS, Who::Operator, None).header("accept", accepted);
@@ -85,17 +57,16 @@ async fn a_stream_says_that_it_is_one_and_that_nobody_may_keep_it() {
 
 #[tokio::test]
 async fn it_goes_on_after_the_last_event_that_the_client_got_also_when_order_breaks_off() {
-    let order = Silent::start().await;
+    let order = silent_order().await;
     let gateway = order.gateway(&[]).await;
     let _from_the_first = watch_order(&gateway).await;
     let resumed = gateway.right_from("GET", EVENTS, Who::Customer, None).header("last-event-id", "7");
     let _resumed = resumed.send().await.unwrap();
-    assert_eq!(*order.asked_after.lock().unwrap(), [0, 7]);
+    assert_eq!(order.asked_after(), [0, 7]);
     order.break_off.send(()).unwrap();
-    let asked_again = async || order.asked_after.lock().unwrap().len() == 4;
+    let asked_again = async || order.asked_after().len() == 4;
     testkit::eventually(SOON, "the gateway asks again", asked_again).await;
-    order.asked_after.lock().unwrap().sort_unstable();
-    assert_eq!(*order.asked_after.lock().unwrap(), [0, 0, 7, 7]);
+    assert_eq!(order.asked_after(), [0, 0, 7, 7]);
 }
 
 #[tokio::test]
@@ -113,7 +84,7 @@ async fn a_last_event_id_that_is_no_version_is_400_after_who_and_what_and_before
 
 #[tokio::test]
 async fn streams_have_places_of_their_own_and_give_them_back_when_the_client_is_gone() {
-    let order = Silent::start().await;
+    let order = silent_order().await;
     let gateway = order.gateway(&["--sse-streams-max=2", "--requests-max=1"]).await;
     let (first, second) = (watch_order(&gateway).await, watch_order(&gateway).await);
     let third = gateway.right_from("GET", EVENTS, Who::Customer, None).send().await.unwrap();
@@ -134,7 +105,7 @@ async fn streams_have_places_of_their_own_and_give_them_back_when_the_client_is_
 
 #[tokio::test]
 async fn the_end_ends_streams_at_once() {
-    let order = Silent::start().await;
+    let order = silent_order().await;
     let mut gateway = order.gateway(&[]).await;
     let mut streams = Vec::new();
     for _ in 0..20 {
@@ -154,7 +125,7 @@ async fn the_end_ends_streams_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_filled_with_a_comment_every_15_seconds_and_ends_when_a_token_would() {
-    let order = Silent::start().await;
+    let order = silent_order().await;
     let gateway = order.gateway(&[]).await;
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();
     let token = gateway.key.token("customer");

@@ -116,3 +116,29 @@ fn a_setting_of_the_issuer_that_is_missing_ends_the_start_with_its_name() {
         assert!(said.contains(name) && said.trim_end().lines().count() == 1, "{said}");
     }
 }
+
+#[tokio::test]
+async fn it_counts_what_it_refused_by_the_limit() {
+    let gateway = start_with(&["--rate-limit-password=1"]).await;
+    let login =
+        async || reqwest::Client::new().post(format!("{}/v1/tokens", gateway.url)).send().await.unwrap().status();
+    assert_eq!([login().await, login().await, login().await].map(|status| status.as_u16()), [400, 429, 429]);
+    let metrics = reqwest::get(format!("{}/metrics", gateway.ops_url)).await.unwrap().text().await.unwrap();
+    for (limit, refused) in [("customer", 0), ("operator", 0), ("address", 0), ("password", 2)] {
+        let line = format!("rate_limit_refusals_total{{limit=\"{limit}\"}} {refused}");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_is_none_ends_the_start_with_64_and_one_line_that_names_the_variable() {
+    for wrong in ["shop.example", "https://shop.example/", "https://shop.example,*", "https://xn--bcher-kva.example/"] {
+        let mut gateway = tokio::process::Command::new(env!("CARGO_BIN_EXE_gateway"));
+        let ending = gateway.arg("serve").env("CORS_ALLOWED_ORIGINS", wrong).kill_on_drop(true).output();
+        let ended = tokio::time::timeout(SOON, ending).await.expect("it does not serve").unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(64), "{wrong}: {said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{wrong}: {said}");
+        assert!(said.contains("(environment variable CORS_ALLOWED_ORIGINS)"), "{wrong}: {said}");
+    }
+}

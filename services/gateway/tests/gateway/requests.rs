@@ -2,7 +2,7 @@
 
 use contracts::problem::ProblemCode;
 
-use crate::client::{CANCEL, DISPATCH, EVENTS, ROUTES, Who, problem_in, refused, start, with};
+use crate::client::{CANCEL, DISPATCH, EVENTS, LIVE, ROUTES, Who, problem_in, refused, start, with};
 
 #[tokio::test]
 async fn what_is_not_there_is_404() {
@@ -40,6 +40,7 @@ async fn another_method_is_405_and_allow_names_the_right_ones() {
         ("/v1/products/mug", "GET,HEAD,PUT"),
         ("/v1/tokens", "POST"),
         ("/v1/accounts/me/address", "PUT"),
+        ("/v1/accounts/me", "GET,HEAD,DELETE"),
         (CANCEL, "POST"),
         (DISPATCH, "POST"),
         (EVENTS, "GET,HEAD"),
@@ -47,10 +48,12 @@ async fn another_method_is_405_and_allow_names_the_right_ones() {
         ("/v1/messages", "GET,HEAD"),
         ("/v1/analytics/sales", "GET,HEAD"),
         ("/v1/analytics/top-products", "GET,HEAD"),
+        (LIVE, "GET,HEAD"),
         ("/.well-known/jwks.json", "GET,HEAD"),
         ("/problems/invalid", "GET,HEAD"),
     ] {
-        for method in ["DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let others = ["DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"].into_iter();
+        for method in others.filter(|method| !allowed.contains(method)) {
             let response = gateway.request(method, path).send().await.unwrap();
             assert_eq!(response.headers()["allow"], allowed, "{method} {path}");
             let (status, code, _) = problem_in(response).await;
@@ -70,8 +73,10 @@ async fn who_takes_nothing_that_a_route_answers_with_is_told_so() {
             "{method} {path}"
         );
     }
-    let stream = gateway.right_from("GET", EVENTS, Who::Customer, None).header("accept", "application/json");
-    assert_eq!(refused(stream).await, with(406, "not-acceptable"));
+    for (path, who) in [(EVENTS, Who::Customer), (LIVE, Who::Operator)] {
+        let stream = gateway.right_from("GET", path, who, None).header("accept", "application/json");
+        assert_eq!(refused(stream).await, with(406, "not-acceptable"), "{path}");
+    }
     let page = gateway.request("GET", "/problems/invalid").header("accept", "application/json");
     assert_eq!(refused(page).await, with(406, "not-acceptable"));
 }

@@ -74,25 +74,36 @@ pub(crate) async fn find_product(
     row.map(Product::try_from).transpose()
 }
 
-/// Creates the product or changes its name and price. What is already so is no change.
-pub(crate) async fn put_product(pool: &PgPool, details: &ProductDetails) -> Result<Product, InventoryError> {
-    let mut tx = pool.begin().await?;
-    if add_product_in_tx(&mut tx, details).await? == Recorded::Before {
-        sqlx::query(
-            "UPDATE product
-             SET name = $2, price_minor = $3, currency = $4, version = version + 1
-             WHERE sku = $1 AND (name, price_minor, currency) IS DISTINCT FROM ($2, $3, $4)",
-        )
+/// What is said of the product with this SKU, which nobody else changes until the transaction ends.
+pub(crate) async fn lock_product_in_tx(
+    conn: &mut PgConnection,
+    sku: &Sku,
+) -> Result<Option<ProductDetails>, InventoryError> {
+    let row: Option<ProductRow> = sqlx::query_as(
+        "SELECT sku, name, price_minor, currency, version, available
+         FROM product JOIN stock USING (sku)
+         WHERE sku = $1
+         FOR NO KEY UPDATE OF product",
+    )
+    .bind(sku.as_str())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Product::try_from).transpose()?.map(|product| product.details))
+}
+
+/// Changes the name and the price of a product, which is its next version.
+pub(crate) async fn change_product_in_tx(
+    conn: &mut PgConnection,
+    details: &ProductDetails,
+) -> Result<(), InventoryError> {
+    sqlx::query("UPDATE product SET name = $2, price_minor = $3, currency = $4, version = version + 1 WHERE sku = $1")
         .bind(details.sku().as_str())
         .bind(details.name())
         .bind(details.price().minor_units())
         .bind(details.price().currency_code())
-        .execute(&mut *tx)
+        .execute(conn)
         .await?;
-    }
-    let product = find_product(&mut *tx, details.sku()).await?;
-    tx.commit().await?;
-    product.ok_or_else(|| InventoryError::UnknownProduct(details.sku().clone()))
+    Ok(())
 }
 
 /// Adds a product of which nothing is in stock, unless its SKU is there.
@@ -165,12 +176,19 @@ pub(crate) async fn forget_old_receipts(pool: &PgPool, rows_max: u16) -> Result<
     Ok(forgotten.rows_affected())
 }
 
-/// Adds pieces that were received to the stock.
-pub(crate) async fn add_stock_in_tx(conn: &mut PgConnection, sku: &Sku, pieces: i64) -> Result<(), InventoryError> {
-    let added = sqlx::query("UPDATE stock SET available = available + $2, received = received + $2 WHERE sku = $1")
-        .bind(sku.as_str())
-        .bind(pieces)
-        .execute(conn)
-        .await?;
-    if added.rows_affected() == 1 { Ok(()) } else { Err(InventoryError::UnknownProduct(sku.clone())) }
+/// Adds pieces that were received to the stock, and gives how many are available then, and how many were ever received.
+pub(crate) async fn add_stock_in_tx(
+    conn: &mut PgConnection,
+    sku: &Sku,
+    pieces: i64,
+) -> Result<(i64, i64), InventoryError> {
+    let added = sqlx::query_as(
+        "UPDATE stock SET available = available + $2, received = received + $2 WHERE sku = $1
+         RETURNING available, received",
+    )
+    .bind(sku.as_str())
+    .bind(pieces)
+    .fetch_optional(conn)
+    .await?;
+    added.ok_or_else(|| InventoryError::UnknownProduct(sku.clone()))
 }

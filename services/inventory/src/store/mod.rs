@@ -7,8 +7,8 @@ mod steps;
 use sqlx::postgres::PgQueryResult;
 
 pub(crate) use catalogue::{
-    add_product_in_tx, add_stock_in_tx, find_product, find_receipt, forget_old_receipts, list_products, put_product,
-    record_receipt_in_tx,
+    add_product_in_tx, add_stock_in_tx, change_product_in_tx, find_product, find_receipt, forget_old_receipts,
+    list_products, lock_product_in_tx, record_receipt_in_tx,
 };
 pub(crate) use reservations::{Stand, bury_in_tx, find_reservation, keep_in_tx, lock_stock_in_tx};
 pub(crate) use steps::{Stepped, settle_held_in_tx, step_in_tx, wait_shortly_in_tx};

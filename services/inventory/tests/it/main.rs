@@ -5,6 +5,7 @@ mod by_letter;
 mod catalogue;
 mod follow;
 mod forget_keys;
+mod noted;
 mod oversell;
 mod permutations;
 mod post;

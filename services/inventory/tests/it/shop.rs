@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use contracts::{
-    ids::OrderId,
+    ids::{AccountId, OrderId},
     inventory::v1::{
         GetProductRequest, Product, PutProductRequest, ReleaseRequest, Reserve, ReserveLine, ReserveRequest,
         RestockRequest, RestockResponse, inventory_service_client::InventoryServiceClient, release_response,
@@ -20,13 +20,15 @@ use tonic::{Status, service::Routes};
 pub struct Shop {
     pub database: TestDatabase,
     pub client: InventoryServiceClient<Channel>,
+    /// Who puts products on sale and receives deliveries.
+    pub operator: AccountId,
     shutdown: Shutdown,
 }
 
 impl Shop {
     /// A shop that sells nothing yet, and hears no letters.
     pub async fn open() -> Self {
-        let database = testkit::database("inventory", &[&inventory::MIGRATOR]).await;
+        let database = testkit::database("inventory", &[&operator_log::MIGRATOR, &inventory::MIGRATOR]).await;
         let shutdown = Shutdown::new();
         let [address] = testkit::free_addresses();
         let routes = inventory::routes(database.app.clone(), BatchConfig::default(), &shutdown);
@@ -38,7 +40,8 @@ impl Shop {
         let serving = shutdown.clone();
         tokio::spawn(async move { rpc::server::serve(address, routes, &serving).await.unwrap() });
         let channel = rpc::channel(&format!("http://{address}")).unwrap();
-        let shop = Self { database, client: InventoryServiceClient::new(channel), shutdown };
+        let client = InventoryServiceClient::new(channel);
+        let shop = Self { database, client, operator: AccountId::new(), shutdown };
         testkit::eventually(SOON, "inventory answers", async || {
             shop.try_product("no-such-product").await.is_err_and(|status| status.code() == tonic::Code::NotFound)
         })
@@ -65,7 +68,12 @@ impl Shop {
 
     pub async fn put(&self, sku: &str, price_minor: i64, currency: &str) -> Result<Product, Status> {
         let price = Money { amount_minor: price_minor, currency: currency.to_owned() };
-        let request = PutProductRequest { sku: sku.to_owned(), name: format!("The {sku}"), price: Some(price) };
+        let request = PutProductRequest {
+            sku: sku.to_owned(),
+            name: format!("The {sku}"),
+            price: Some(price),
+            operator_id: self.operator.to_string(),
+        };
         let response = self.client.clone().put_product(request).await?.into_inner();
         Ok(response.product.expect("an answer has a product"))
     }
@@ -76,6 +84,7 @@ impl Shop {
             idempotency_key: key.to_owned(),
             sku: sku.to_owned(),
             quantity,
+            operator_id: self.operator.to_string(),
         };
         let requests: Vec<_> = deliveries.iter().map(request).collect();
         Ok(self.client.clone().restock(futures::stream::iter(requests)).await?.into_inner())
@@ -142,6 +151,14 @@ impl Shop {
         sqlx::query_as("SELECT available, reserved, sold FROM stock WHERE sku = $1")
             .bind(sku)
             .fetch_one(&self.database.owner)
+            .await
+            .unwrap()
+    }
+
+    /// What operators have done, oldest first: who, what, on which object, and what is told of it.
+    pub async fn operator_log(&self) -> Vec<(String, String, String, serde_json::Value)> {
+        sqlx::query_as("SELECT operator, action, object, detail FROM operator_log ORDER BY id")
+            .fetch_all(&self.database.owner)
             .await
             .unwrap()
     }

@@ -10,7 +10,7 @@ use std::{
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use contracts::{
-    accounts::v1::{JwksRequest, RegisterRequest, accounts_service_client::AccountsServiceClient},
+    accounts::v1::{EraseAccountRequest, JwksRequest, RegisterRequest, accounts_service_client::AccountsServiceClient},
     ids::AccountId,
 };
 use rpc::Channel;
@@ -66,6 +66,12 @@ impl Accounts {
         };
         let answer = self.client.clone().register(request).await.unwrap();
         answer.into_inner().account.unwrap().account_id.parse().unwrap()
+    }
+
+    /// Nobody any more.
+    pub async fn erase(&self, customer: AccountId) {
+        let request = EraseAccountRequest { account_id: customer.to_string() };
+        self.client.clone().erase_account(request).await.unwrap();
     }
 
     /// How many calls of this name it has answered since it was started.

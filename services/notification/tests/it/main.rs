@@ -5,6 +5,7 @@ mod accounts;
 mod crashes;
 mod delivery;
 mod desk;
+mod erasing;
 mod failures;
 mod letters;
 mod listing;

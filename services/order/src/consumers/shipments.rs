@@ -61,7 +61,8 @@ impl HearShipment {
         tell_all(conn, letters, |kept, What { fact, shipment }| {
             // its own version is the natural key: a repeated or older letter changes nothing
             let Some(order) = kept.order.shipment_moved(shipment.clone()) else { return Ok(None) };
-            // a cancel that waits for shipping's answer on the telephone has it here, and what cannot be is refused
+            // a cancel that waits for shipping's answer on the telephone has it here, a parcel that was given up begins one, and
+            // what cannot be is refused
             if let Some(fact) = fact.filter(|&fact| saga::next(kept.order.state, fact) != Step::AlreadyApplied) {
                 return tell(self.clock, kept, &Heard { shipment: Some(shipment), ..fact.into() });
             }

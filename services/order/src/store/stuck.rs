@@ -106,16 +106,17 @@ pub async fn backlog(pool: &PgPool) -> Result<BTreeMap<String, Backlog>, sqlx::E
     Ok(backlog.collect())
 }
 
-/// Makes an order due, as if for the first time. False when nothing is left to do for it. Whoever has it in work now goes on:
-/// two at a time do no harm.
-pub async fn attempt_now(pool: &PgPool, id: OrderId) -> Result<bool, OrderError> {
-    let updated = sqlx::query(
-        "UPDATE orders SET attempt_at = now(), attempts = 0 WHERE order_id = $1 AND attempt_at IS NOT NULL",
+/// Makes an order due, as if for the first time, and gives the name of its state. `None` when nothing is left to do for it. Whoever
+/// has it in work now goes on: two at a time do no harm.
+pub async fn attempt_now_in_tx(conn: &mut PgConnection, id: OrderId) -> Result<Option<String>, OrderError> {
+    let state = sqlx::query_scalar(
+        "UPDATE orders SET attempt_at = now(), attempts = 0 WHERE order_id = $1 AND attempt_at IS NOT NULL
+         RETURNING saga_state",
     )
     .bind(id.as_uuid())
-    .execute(pool)
+    .fetch_optional(conn)
     .await?;
-    Ok(updated.rows_affected() == 1)
+    Ok(state)
 }
 
 /// The order's time to be decided is over now.

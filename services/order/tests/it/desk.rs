@@ -313,6 +313,15 @@ impl Desk {
         jiff_sqlx::Timestamp::to_jiff(now.unwrap())
     }
 
+    /// What operators have done to an order, oldest first: who, what, and what is told of it.
+    pub async fn noted(&self, id: OrderId) -> Vec<(String, String, serde_json::Value)> {
+        sqlx::query_as("SELECT operator, action, detail FROM operator_log WHERE object = $1 ORDER BY id")
+            .bind(format!("order/{id}"))
+            .fetch_all(&self.database.owner)
+            .await
+            .unwrap()
+    }
+
     /// Changes an order behind the service's back: `change` is what an UPDATE sets.
     pub async fn set(&self, id: OrderId, change: &'static str) {
         let update = sqlx::AssertSqlSafe(format!("UPDATE orders SET {change} WHERE order_id = $1"));
@@ -337,7 +346,11 @@ pub fn customer(id: AccountId) -> Viewer {
 }
 
 pub fn operator() -> Viewer {
-    Viewer { who: Some(Who::Operator(Operator { account_id: AccountId::new().to_string() })) }
+    operator_with(AccountId::new())
+}
+
+pub fn operator_with(account: AccountId) -> Viewer {
+    Viewer { who: Some(Who::Operator(Operator { account_id: account.to_string() })) }
 }
 
 /// The problem that a call was refused with.

@@ -10,6 +10,7 @@ mod desk;
 mod letters;
 mod lists;
 mod lost_replies;
+mod noted;
 mod payment_instruction;
 mod post;
 mod proxy;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use contracts::{
-    order::v1::{OrderStatus, ShipmentStatus as Told},
+    order::v1::{OrderReason, OrderStatus, ShipmentStatus as Told},
     shipping::v1::ShipmentStatus,
 };
-use order::saga::State;
+use order::saga::{Fact, State};
 
 use crate::{
     desk::{KEY, outcome},
@@ -79,6 +79,35 @@ async fn a_stopped_parcel_sends_the_money_back_at_once() {
     assert_eq!(outcome(&desk.cancel(order, KEY, MOMENT).await), Ok(OrderStatus::Cancelling));
     let story = ["order.created", "order.completed", "order.cancelling", "order.shipment_updated"];
     desk.assert_story(order, &story).await;
+}
+
+#[tokio::test]
+async fn a_parcel_that_is_given_up_cancels_its_order_without_anybody_asking() {
+    let post = Post::open().await;
+    let desk = &post.desk;
+    let [waited, never_there] = [desk.completed().await, desk.completed().await];
+    post.tell(&shipment(waited, ShipmentStatus::AwaitingAddress, 1)).await;
+    for (order, version) in [(waited, 2), (never_there, 1)] {
+        post.tell(&shipment(order, ShipmentStatus::Cancelled, version)).await;
+        assert_eq!(desk.state(order).await, State::Refunding);
+        // recovery takes it up at once
+        assert!(desk.attempt_at(order).await.unwrap() <= desk.now().await);
+        let told = desk.order(order).await;
+        assert_eq!((told.status(), told.reason()), (OrderStatus::Cancelling, OrderReason::CustomerRequest));
+        assert_eq!(told.shipment.unwrap().status(), Told::Cancelled);
+        // the letter comes again, and somebody cancels what is being cancelled
+        post.tell(&shipment(order, ShipmentStatus::Cancelled, version)).await;
+        assert_eq!(outcome(&desk.cancel(order, KEY, MOMENT).await), Ok(OrderStatus::Cancelling));
+        desk.tell(order, Fact::MoneyReturned).await;
+        post.tell(&shipment(order, ShipmentStatus::Cancelled, version)).await;
+        assert_eq!(outcome(&desk.cancel(order, KEY, MOMENT).await), Ok(OrderStatus::Cancelled));
+    }
+    let whole = ["order.created", "order.completed", "order.cancelling", "order.cancelled"];
+    desk.assert_story(never_there, &whole).await;
+    let with_news =
+        ["order.created", "order.completed", "order.shipment_updated", "order.cancelling", "order.cancelled"];
+    desk.assert_story(waited, &with_news).await;
+    assert!(post.parked(0).await.is_empty());
 }
 
 #[tokio::test]

@@ -25,6 +25,9 @@ impl Search {
         }
         if world.completed_is_told && world.shipment == Shipment::None {
             next.push(World { shipment: Shipment::Preparing, ..world.clone() });
+            // or there is nobody any more to send it to
+            let letters = with(world.letters, &FACTS, &Fact::Stopped);
+            next.push(World { shipment: Shipment::Stopped, letters, ..world.clone() });
         }
         if world.shipment == Shipment::Preparing {
             let letters = with(world.letters, &FACTS, &Fact::Dispatched);

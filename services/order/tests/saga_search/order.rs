@@ -18,14 +18,11 @@ impl Search {
         Some(world)
     }
 
-    /// Order reads a letter: one change of the row as it is. Of shipping's letters only a cancel takes notice.
+    /// Order reads a letter: one change of the row as it is.
     pub fn read(&self, world: &World, fact: Fact) -> World {
         let mut world = world.clone();
-        let is_of_shipping = matches!(fact, Fact::Stopped | Fact::Dispatched);
         world.row.knows_dispatched |= fact == Fact::Dispatched;
-        if !is_of_shipping || self.state(world.row.position) == State::Stopping {
-            self.tell_row(&mut world, fact);
-        }
+        self.tell_row(&mut world, fact);
         world
     }
 

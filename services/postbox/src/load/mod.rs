@@ -30,8 +30,14 @@ use crate::gateway::{Credentials, Gateway};
 use crate::progress::Progress;
 use crate::state::State;
 
-/// So many people order in turns: enough for their rows to be several, few enough to be there at once.
-const CUSTOMERS: usize = 4;
+/// So many people order in turns, at the least: enough for their rows to be several, few enough to be there at once.
+const CUSTOMERS_MIN: u32 = 4;
+
+/// And so many at the most: a log-in, an account and a log-in of each are fewer than the gateway takes from one address in a minute.
+const CUSTOMERS_MAX: u32 = 64;
+
+/// Nobody orders more than this a second, which is half of what the gateway takes from one customer, as long as there are more of them.
+const ORDERS_OF_ONE: u32 = 25;
 
 /// Runs `postbox load`. An order that ends without an acknowledgement is something wrong: exit code 1.
 pub(crate) async fn run(common: &Common, options: &LoadOptions) -> Result<(), Failure> {
@@ -62,7 +68,7 @@ struct Plan {
 impl Plan {
     async fn make(state: &State, options: &LoadOptions) -> Result<Self, Failure> {
         let mut customers = Vec::new();
-        for _ in 0..CUSTOMERS {
+        for _ in 0..people(options.rate) {
             let gateway = Gateway::enter(state, &Credentials::new()).await?;
             customers.push((gateway.account_id().await?, Arc::new(gateway)));
         }
@@ -89,6 +95,11 @@ impl Plan {
             card: self.cards[turn % self.cards.len()].clone(),
         }
     }
+}
+
+/// How many people it takes to send so many orders a second.
+fn people(rate: u32) -> u32 {
+    rate.div_ceil(ORDERS_OF_ONE).clamp(CUSTOMERS_MIN, CUSTOMERS_MAX)
 }
 
 /// A load under way.
@@ -176,5 +187,17 @@ impl<'a> Running<'a> {
 
     fn due(&self, number: u32) -> Instant {
         self.began + Duration::from_secs_f64(f64::from(number) / f64::from(self.options.rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_orders_come_from_more_people() {
+        for (rate, expected) in [(1, 4), (100, 4), (101, 5), (500, 20), (1_600, 64), (5_000, 64)] {
+            assert_eq!(people(rate), expected, "{rate} orders a second");
+        }
     }
 }

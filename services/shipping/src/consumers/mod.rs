@@ -9,7 +9,7 @@ use service_runtime::config::KafkaConfig;
 use sqlx::PgPool;
 
 use crate::Deps;
-pub use accounts::HearOfAddress;
+pub use accounts::HearOfAccount;
 pub use orders::NoteCompleted;
 
 /// One group for both topics, so that they share one Kafka consumer.
@@ -27,5 +27,5 @@ pub async fn run(kafka: KafkaConfig, deps: Deps) {
 
 /// Each topic with its handler, to be run or replayed.
 pub fn handlers(config: ConsumerConfig, pool: PgPool) -> ConsumerService {
-    ConsumerService::new(config, pool).on(topics::ORDERS, NoteCompleted).on(topics::ACCOUNTS, HearOfAddress)
+    ConsumerService::new(config, pool).on(topics::ORDERS, NoteCompleted).on(topics::ACCOUNTS, HearOfAccount)
 }

@@ -14,7 +14,7 @@ pub struct Question {
     pub order: OrderId,
     /// Whose it is.
     pub customer: AccountId,
-    /// Counts the letters that the address changed.
+    /// Counts the letters about the account.
     pub version: i64,
     /// Of the letter that the order is completed.
     pub traceparent: Option<String>,
@@ -72,7 +72,7 @@ pub(crate) async fn insert_in_tx(conn: &mut PgConnection, new: &[NewQuestion<'_>
 }
 
 /// Has all questions of a customer asked again at once, those that are being asked as well: their answer may be older than
-/// the address.
+/// what has happened to the account.
 pub(crate) async fn renew_in_tx(conn: &mut PgConnection, customer: AccountId) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE address_question SET attempt_at = now(), attempts = 0, version = version + 1 WHERE customer_id = $1",

@@ -3,7 +3,10 @@
 use std::{io::Write, net::SocketAddr, process::Command};
 
 use contracts::{
-    accounts::v1::{Address, RegisterRequest, SetAddressRequest, accounts_service_client::AccountsServiceClient},
+    accounts::v1::{
+        Address, EraseAccountRequest, RegisterRequest, SetAddressRequest,
+        accounts_service_client::AccountsServiceClient,
+    },
     ids::AccountId,
 };
 use rpc::Channel;
@@ -100,6 +103,12 @@ impl Accounts {
         let address = Address { line1: format!("{} High Street", AccountId::new()), ..home() };
         let request = SetAddressRequest { account_id: customer.to_string(), address: Some(address) };
         self.client.clone().set_address(request).await.unwrap();
+    }
+
+    /// Nobody any more.
+    pub async fn erase(&self, customer: AccountId) {
+        let request = EraseAccountRequest { account_id: customer.to_string() };
+        self.client.clone().erase_account(request).await.unwrap();
     }
 
     /// As [`Self::move_house`], but without a letter.

@@ -2,7 +2,7 @@
 
 use contracts::{
     event::Event,
-    events::v1::{AccountAddressChanged, AccountRegistered, ShipmentPrepared},
+    events::v1::{AccountAddressChanged, AccountErased, AccountRegistered, ShipmentPrepared},
     ids::{AccountId, OrderId},
     problem::ProblemCode,
     shipping::v1::ShipmentStatus,
@@ -170,6 +170,8 @@ async fn a_letter_of_an_account_that_makes_no_sense_is_set_aside_and_others_go_o
     depot.post(ACCOUNTS, &garbage).await;
     depot.post(ACCOUNTS, &letter(&AccountId::new().to_string(), &changed(&customer.to_string()))).await;
     depot.post(ACCOUNTS, &letter("nobody", &changed("nobody"))).await;
+    let (one, other) = (AccountId::new().to_string(), AccountErased { account_id: customer.to_string() });
+    depot.post(ACCOUNTS, &Event::new(ACCOUNTS, one, 2, Clock::System.now(), &other)).await;
     // these two are in order
     let registered = AccountRegistered { account_id: customer.to_string() };
     depot.post(ACCOUNTS, &Event::new(ACCOUNTS, customer.to_string(), 1, Clock::System.now(), &registered)).await;
@@ -177,8 +179,8 @@ async fn a_letter_of_an_account_that_makes_no_sense_is_set_aside_and_others_go_o
     depot.post(ACCOUNTS, &letter(&stranger, &changed(&stranger))).await;
     depot.accounts.move_house(customer).await;
     depot.reaches(order, ShipmentStatus::Preparing).await;
-    testkit::eventually(SOON, "the three letters are parked", async || {
-        depot.count("SELECT count(*) FROM consumer_parked").await == 3
+    testkit::eventually(SOON, "the four letters are parked", async || {
+        depot.count("SELECT count(*) FROM consumer_parked").await == 4
     })
     .await;
 }

@@ -135,7 +135,12 @@ impl Depot {
     }
 
     pub async fn dispatch(&self, order: OrderId) -> Result<Shipment, Status> {
-        let request = DispatchRequest { order_id: order.to_string() };
+        self.dispatch_by(order, "").await
+    }
+
+    /// As an operator with this account.
+    pub async fn dispatch_by(&self, order: OrderId, operator_id: &str) -> Result<Shipment, Status> {
+        let request = DispatchRequest { order_id: order.to_string(), operator_id: operator_id.to_owned() };
         Ok(self.client.clone().dispatch(request).await?.into_inner().shipment.expect("an answer has one"))
     }
 

@@ -15,6 +15,7 @@ pub async fn ownership(shop: &Shop) -> Vec<Breakage> {
         ["POST /v1/orders/", "/dispatch: a stranger is answered 409"],
         ["GET /v1/analytics/sales", "a stranger is answered 200"],
         ["GET /v1/analytics/top-products", "a stranger is answered 200"],
+        ["GET /v1/analytics/live", "a stranger is answered 200"],
         ["GET /v1/orders: ", "a stranger is shown order"],
     ];
     vec![finds.iter().fold(open, |open, words| open.fires(13, words))]

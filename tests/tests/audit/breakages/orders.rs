@@ -33,7 +33,7 @@ pub async fn keys(shop: &Shop, orders: &mut Orders) -> Vec<Breakage> {
 }
 
 /// Every order reaches a terminal state.
-pub async fn late(shop: &Shop) -> Vec<Breakage> {
+pub async fn late(shop: &Shop, orders: &mut Orders) -> Vec<Breakage> {
     let order = OrderId::new().to_string();
     let columns =
         "order_id, customer_id, idempotency_key, fingerprint, trace_id, saga_state, version, placed_by, lines,
@@ -43,7 +43,13 @@ pub async fn late(shop: &Shop) -> Vec<Breakage> {
          '2020-01-01', '2020-01-01'"
     );
     let left_behind = Breakage::with(shop, "orders", "orders", columns, &values, &of(&order)).await;
-    vec![left_behind.fires(7, &[&order, "is AWAITING_STOCK and 36"])]
+    let unsent = orders.completed();
+    let given_up = [("status", "'CANCELLED'"), ("due_at", "NULL")];
+    let kept = Breakage::changed(shop, "shipping", "shipment", &of(&unsent), &given_up).await;
+    vec![
+        left_behind.fires(7, &[&order, "is AWAITING_STOCK and 36"]),
+        kept.fires(7, &[&unsent, "is COMPLETED, and its parcel is CANCELLED"]),
+    ]
 }
 
 /// An acknowledged order survives; with the journal that says what was acknowledged.

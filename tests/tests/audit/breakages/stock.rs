@@ -1,6 +1,9 @@
 //! 5, 6: pieces and reservations.
 
 use contracts::ids::OrderId;
+use journeys::customer::{Customer, new_key};
+use reqwest::Method;
+use serde_json::json;
 
 use crate::{breakage::Breakage, orders::Orders, shop::Shop};
 
@@ -16,6 +19,11 @@ pub async fn products(shop: &Shop) -> Vec<Breakage> {
     };
     let reserved = change("mug", &[("available", "available - 1"), ("reserved", "reserved + 1")]).await;
     let more = change("sticker", &[("received", "received + 5")]).await;
+    // a delivery that nobody has noted: what is there adds up
+    let operator = Customer::operator(&shop.platform).await;
+    let restock = "/v1/products/last-one/restock";
+    operator.send(Method::POST, restock, Some(&new_key()), Some(json!({"quantity": 3}))).await.expect(200);
+    let unnoted = change("last-one", &[("available", "available + 2"), ("received", "received + 2")]).await;
     let oversold = change("sold-out", &[("available", "-1"), ("received", "-1")]).await;
     vec![
         adds_up,
@@ -23,6 +31,7 @@ pub async fn products(shop: &Shop) -> Vec<Breakage> {
         received,
         reserved.fires(5, &["product mug", "reserved 1", "reservations hold 0"]),
         more.fires(5, &["product sticker", "received 1000005"]),
+        unnoted.fires(5, &["product last-one", "received 6", "by the operator log 4 were received"]),
         oversold.fires(5, &["product sold-out", "available -1", "received -1"]),
     ]
 }

@@ -9,6 +9,7 @@ use contracts::{
     shipping::v1::DispatchRequest,
 };
 use inventory::Delivery;
+use operator_log::Operator;
 use order::{recovery, store::Lane};
 use payment::{by_letter, work, work::Queue};
 use service_runtime::{Horizon, LookBack};
@@ -156,7 +157,7 @@ impl Play<'_> {
     }
 
     fn dispatch(&mut self, order: Uuid) -> usize {
-        let request = DispatchRequest { order_id: OrderId::from(order).to_string() };
+        let request = DispatchRequest { order_id: OrderId::from(order).to_string(), operator_id: String::new() };
         let mut desk = self.shipping.clone();
         let dispatching = async move { Outcome::Dispatched(desk.dispatch(request).await.map(Response::into_inner)) };
         self.run(Errand::Other, tokio::spawn(dispatching))
@@ -174,7 +175,8 @@ impl Play<'_> {
     fn restock(&mut self, key: String, sku: &str, pieces: i64) -> usize {
         let delivery = Delivery::new(key.clone(), sku.parse().expect("a SKU"), pieces).expect("a few pieces");
         let pool = self.platform.inventory();
-        let restocking = async move { Outcome::Restocked(inventory::restock(&pool, &delivery).await) };
+        let restocking =
+            async move { Outcome::Restocked(inventory::restock(&pool, &delivery, Operator::Unnamed).await) };
         let errand = Errand::Restock { key, delivery: (sku.to_owned(), pieces) };
         self.run(errand, self.platform.runtime(Service::Inventory).spawn(restocking))
     }

@@ -1,6 +1,7 @@
 //! An effect makes what is missing.
 
 use contracts::{event::Event, topics::ORDERS};
+use serde_json::json;
 
 use super::subjects::{Keep, nothing_is_left, prepare, replay};
 use crate::world::{Member, World, letter};
@@ -23,6 +24,9 @@ async fn what_is_missing_is_made_once_and_letters_that_the_group_has_not_read_ar
     assert_eq!((world.effects().await, world.number(twice).await), (300, 0));
     assert_eq!(world.position().await, 300, "the group is where it was");
     nothing_is_left(&world).await;
+    let (who, what, group) = ("command line".to_owned(), "replay".to_owned(), "group/test.keep".to_owned());
+    let detail = json!({"kind": "effect", "from": "beginning", "to": null, "letters": 300});
+    assert_eq!(world.noted().await, [(who, what, group, detail)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,6 +73,7 @@ async fn a_refused_letter_is_told_by_its_place_and_all_others_are_done() {
     assert!(refused.contains("1 letters were refused, and 1 later ones of their keys left out"), "{refused}");
     assert!(refused.contains(&format!("{}, partition 0, offset 1: no good", ORDERS.name())), "{refused}");
     assert_eq!(world.effects().await, 2);
+    assert_eq!(world.noted().await.len(), 1, "it has made something");
     assert!(world.parked().await.is_empty());
     nothing_is_left(&world).await;
 }

@@ -7,6 +7,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
 };
+use serde_json::json;
 use service_runtime::Error;
 use testkit::eventually;
 use tokio_util::sync::CancellationToken;
@@ -125,6 +126,7 @@ async fn a_handler_that_writes_what_it_does_not_name_ends_the_replay_and_changes
         let refused = replay_with(&world, "test.careless", "beginning", careless).await.unwrap_err().to_string();
         assert!(refused.contains(&format!("the handler writes {table}")), "{refused}");
         assert_eq!(world.number("SELECT (SELECT count(*) FROM aside) + (SELECT count(*) FROM outbox)").await, 0);
+        assert_eq!(world.noted().await, [], "what came to nothing is not noted");
         nothing_is_left(&world).await;
     }
 }
@@ -177,9 +179,13 @@ async fn a_second_replay_of_the_group_is_refused_and_what_a_dead_one_left_is_dro
     sqlx::raw_sql(left).execute(&mut *other).await.unwrap();
     other.close().await.unwrap();
 
+    assert_eq!(world.noted().await, []);
     replay(&world, "test.count", "beginning").await.unwrap();
     is_the_truth(&world, 10).await;
     nothing_is_left(&world).await;
+    let (who, what, group) = ("command line".to_owned(), "replay".to_owned(), "group/test.count".to_owned());
+    let detail = json!({"kind": "projection", "from": "beginning", "to": null, "letters": 10});
+    assert_eq!(world.noted().await, [(who, what, group, detail)]);
     member.stop().await;
 }
 

@@ -50,6 +50,7 @@ impl Probe {
             (Method::POST, format!("{order}/dispatch"), StatusCode::FORBIDDEN),
             (Method::GET, "/v1/analytics/sales".to_owned(), StatusCode::FORBIDDEN),
             (Method::GET, "/v1/analytics/top-products".to_owned(), StatusCode::FORBIDDEN),
+            (Method::GET, "/v1/analytics/live".to_owned(), StatusCode::FORBIDDEN),
         ];
         for (method, path, expected) in routes {
             finding.checked += 1;
