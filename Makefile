@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help build up down demo test test-faults fuzz schemathesis chaos servers bench counts check interface interface-check k8s-check observe-check grpc-check compose-test advisories
+.PHONY: help build up down demo test test-faults fuzz schemathesis chaos servers bench counts check interface interface-check k8s-check observe-check pages-check compose-test advisories
 
 # make up DETACH=1 PORT_BASE=20000 PROFILE=bench BROKERS=3 DATA=/tmp/somewhere; RELEASE=1 builds longer and runs faster.
 # The rest share one build: what `make demo` built, `make test` does not build again.
@@ -76,7 +76,7 @@ check: ## format, lints, licences, unused dependencies, protos
 	scripts/tool buf lint
 	scripts/tool cargo-machete
 	scripts/tool cargo-deny --locked check bans licenses sources
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features journeys/tools --locked -- -D warnings
 
 # a test fails when it was forgotten
 interface: build ## docs/openapi.json: what the gateway says of its interface
@@ -97,9 +97,10 @@ observe-check: ## what Prometheus scrapes and alerts on, by its own tool; when a
 	scripts/tool promtool check config deploy/observe/prometheus.yml
 	scripts/tool promtool test rules deploy/observe/rules-test.yml
 
-# apart from test: it needs Go; on the build of `make test`
-grpc-check: ## docs/grpc.md as its reader types it, with grpcurl; needs Go
-	GRPCURL=$$(scripts/tool --where grpcurl) target/debug/with-servers cargo test --locked --workspace --test grpc_page -- --ignored
+# apart from test: it needs Go and Node; on the build of `make test`
+pages-check: ## docs/grpc.md with grpcurl and docs/postbox.http with httpyac, as their readers use them; needs Go and Node
+	GRPCURL=$$(scripts/tool --where grpcurl) HTTPYAC=$$(scripts/tool --where httpyac) \
+	target/debug/with-servers cargo test --locked --workspace --features journeys/tools --test with_tools
 
 # the engine is the one that is there, or that POSTBOX_ENGINE names; without one it says so and tries nothing
 compose-test: ## the images and docker-compose.yml, live: built, started, ordered from, killed, audited; needs Docker

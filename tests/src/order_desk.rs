@@ -18,7 +18,7 @@ pub async fn place_by_letter(platform: &Platform, customer: &Customer, id: Order
     let mut desk = OrderServiceClient::connect(platform.url("order").to_owned()).await.expect("order answers");
     let order = PlaceOrder {
         order_id: id.to_string(),
-        customer_id: customer.account_id().await,
+        customer_id: customer.account_id(),
         idempotency_key: new_key(),
         lines: vec![OrderLine { sku: "mug".to_owned(), quantity: 1 }],
         card_token: card.to_owned(),

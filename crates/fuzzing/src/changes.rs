@@ -10,8 +10,33 @@ const CHANGES_MAX: usize = 4;
 
 /// What has been somebody's mistake before.
 const ODD: [&[u8]; 28] = [
-    b"", b"\0", b"\n", b"\r\n", b" ", b"\t", b"\"", b"\\", b",", b";", b"=", b"/", b"%00", b"\xff", b"\xc3\x28", b"\xef\xbb\xbf",
-    b"-1", b"+1", b"00", b"1e309", b"0.0", b"9223372036854775807", b"9223372036854775808", b"null", b"[", b"{}", b"\\ud800",
+    b"",
+    b"\0",
+    b"\n",
+    b"\r\n",
+    b" ",
+    b"\t",
+    b"\"",
+    b"\\",
+    b",",
+    b";",
+    b"=",
+    b"/",
+    b"%00",
+    b"\xff",
+    b"\xc3\x28",
+    b"\xef\xbb\xbf",
+    b"-1",
+    b"+1",
+    b"00",
+    b"1e309",
+    b"0.0",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"null",
+    b"[",
+    b"{}",
+    b"\\ud800",
     "\u{202e}ä\u{1f600}".as_bytes(),
 ];
 
@@ -29,7 +54,9 @@ impl Changes {
     pub fn of(mut known: Vec<Vec<u8>>) -> Self {
         let mut words: Vec<Vec<u8>> = ODD.iter().map(|odd| odd.to_vec()).collect();
         for input in &known {
-            words.extend(input.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(<[u8]>::to_vec));
+            words.extend(
+                input.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(<[u8]>::to_vec),
+            );
         }
         if known.is_empty() {
             known.push(Vec::new());

@@ -160,7 +160,11 @@ mod tests {
         }
         assert_eq!(query(None, Some("12")).cursor::<i64>(), Ok(Some(12)));
         for wrong in ["", "x", "+12", "012", " 12"] {
-            assert_eq!(query(None, Some(wrong)).cursor::<i64>().unwrap_err().status, StatusCode::BAD_REQUEST, "{wrong}");
+            assert_eq!(
+                query(None, Some(wrong)).cursor::<i64>().unwrap_err().status,
+                StatusCode::BAD_REQUEST,
+                "{wrong}"
+            );
         }
     }
 
@@ -169,19 +173,23 @@ mod tests {
 
         #[test]
         fn a_page_begins_only_where_a_list_has_said_that_one_does() {
-            fuzzing::target!("cursors", &["limit=20&cursor=12", "cursor=-9223372036854775808", "cursor=%2B1", "limit=101"], |bytes| {
-                let Ok(uri) = Uri::try_from([b"/?".as_slice(), bytes].concat()) else { return };
-                let Ok(Query(query)) = Query::<PageQuery>::try_from_uri(&uri) else { return };
-                assert!(query.limit().is_ok_and(|limit| (1..=PAGE_MAX).contains(&limit)) || query.limit().is_err());
-                match query.cursor::<i64>() {
-                    Ok(None) => assert_eq!(query.cursor, None),
-                    Ok(Some(id)) => assert_eq!(Page::of(vec![id], 1, |id| *id).next_cursor, query.cursor),
-                    Err(refusal) => {
-                        assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
-                        assert!(query.cursor.is_some());
+            fuzzing::target!(
+                "cursors",
+                &["limit=20&cursor=12", "cursor=-9223372036854775808", "cursor=%2B1", "limit=101"],
+                |bytes| {
+                    let Ok(uri) = Uri::try_from([b"/?".as_slice(), bytes].concat()) else { return };
+                    let Ok(Query(query)) = Query::<PageQuery>::try_from_uri(&uri) else { return };
+                    assert!(query.limit().is_ok_and(|limit| (1..=PAGE_MAX).contains(&limit)) || query.limit().is_err());
+                    match query.cursor::<i64>() {
+                        Ok(None) => assert_eq!(query.cursor, None),
+                        Ok(Some(id)) => assert_eq!(Page::of(vec![id], 1, |id| *id).next_cursor, query.cursor),
+                        Err(refusal) => {
+                            assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+                            assert!(query.cursor.is_some());
+                        }
                     }
                 }
-            });
+            );
         }
     }
 }

@@ -141,11 +141,8 @@ pub async fn login(
         async move { accounts.login(request).await }
     });
     let answer = answer.await?;
-    let token = TokenJson {
-        access_token: answer.access_token,
-        token_type: "Bearer",
-        expires_in: answer.expires_in_seconds,
-    };
+    let token =
+        TokenJson { access_token: answer.access_token, token_type: "Bearer", expires_in: answer.expires_in_seconds };
     Ok(([(CACHE_CONTROL, "no-store")], Json(token)).into_response())
 }
 

@@ -94,8 +94,12 @@ impl FromFields for TopProductsQuery {
 
 /// What is said of [`sales`].
 pub fn sales_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
-    let operation = openapi::named(operation, "getSales", "followers", "What was sold, minute by minute or hour by hour");
-    openapi::answers::<200, ListJson<SalesJson>>(operation, "A window for each currency in which something happened. By default the last hour.")
+    let operation =
+        openapi::named(operation, "getSales", "followers", "What was sold, minute by minute or hour by hour");
+    openapi::answers::<200, ListJson<SalesJson>>(
+        operation,
+        "A window for each currency in which something happened. By default the last hour.",
+    )
 }
 
 /// `GET /v1/analytics/sales?window=1m|1h&from&to`

@@ -31,6 +31,10 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// How long a body may take to arrive.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// How much of a body that is refused is read, and for how long.
+const DISCARDED_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+const DISCARDED_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// A body that was read, and when it had arrived.
 #[derive(Debug, Clone)]
 struct Arrived {
@@ -65,9 +69,11 @@ async fn hand_over(request: Request, next: Next, if_none: Option<Tree>) -> Respo
 
 async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Tree, Problem> {
     if headers.contains_key(header::CONTENT_TYPE) && !is_json(headers) || is_encoded(headers) {
+        discard(body).await;
         return Err(not_json());
     }
     if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        discard(body).await;
         return Err(too_large());
     }
     let reading = timeout(BODY_TIME_MAX, Limited::new(body, BODY_BYTES_MAX).collect());
@@ -85,6 +91,15 @@ async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Tree, Probl
         return Err(not_json());
     }
     Tree::parse(&bytes).map_err(|error| Problem::new(ProblemCode::Malformed, format!("the body is no JSON: {error}")))
+}
+
+/// Reads what is not wanted, up to a point. Most clients write all before they read: were the connection closed over what they have
+/// written, the reset would take our answer with it.
+async fn discard(body: axum::body::Body) {
+    let mut body = Limited::new(body, DISCARDED_BYTES_MAX);
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    // who is slower may lose the answer
+    let _ = timeout(DISCARDED_TIME_MAX, reading).await;
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -207,7 +207,8 @@ mod fuzz {
 
     #[test]
     fn a_token_is_the_whole_rest_of_the_one_header_that_has_it() {
-        let examples = ["Bearer abc.def.ghi", "bearer  a b", "Basic abc", "Bearer a\nBearer a", "Bearer", " Bearer \tx"];
+        let examples =
+            ["Bearer abc.def.ghi", "bearer  a b", "Basic abc", "Bearer a\nBearer a", "Bearer", " Bearer \tx"];
         fuzzing::target!("bearer", &examples, |bytes| {
             let mut headers = HeaderMap::new();
             for line in bytes.split(|&byte| byte == b'\n') {
@@ -217,7 +218,10 @@ mod fuzz {
             let Some(token) = bearer_token(&headers) else { return };
             let value = headers[AUTHORIZATION].to_str().expect("it was read");
             assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
-            assert_eq!(value.to_ascii_lowercase().strip_prefix("bearer ").map(str::trim_start), Some(token.to_ascii_lowercase().as_str()));
+            assert_eq!(
+                value.to_ascii_lowercase().strip_prefix("bearer ").map(str::trim_start),
+                Some(token.to_ascii_lowercase().as_str())
+            );
             assert!(value.ends_with(token));
         });
     }

@@ -21,10 +21,10 @@ use crate::{
     caller::Viewer,
     fields::Nothing,
     idempotency_key::{IdempotencyKey, replayed},
+    openapi,
     order_answer::{Deadline, answer_with, no_answer, same_key},
     order_json::OrderJson,
     path::Named,
-    openapi,
     problem::Problem,
 };
 
@@ -35,7 +35,8 @@ const MAY_BE_CANCELLED: &str = "the order was cancelled";
 pub fn cancel_order_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     let operation = openapi::named(operation, "cancelOrder", "orders", "Cancel an order");
     let operation = openapi::answers::<200, OrderJson>(operation, "It is cancelled, and was refunded if it was paid.");
-    let mut operation = openapi::answers::<202, OrderJson>(operation, "It is being cancelled; the refund is under way.");
+    let mut operation =
+        openapi::answers::<202, OrderJson>(operation, "It is being cancelled; the refund is under way.");
     let codes = [ProblemCode::AlreadyDispatched, ProblemCode::NotCancellable];
     openapi::may_end_in(operation.inner_mut(), &codes);
     operation

@@ -129,7 +129,13 @@ mod tests {
 
         #[test]
         fn an_answer_is_packed_for_nobody_who_has_not_said_that_he_takes_it() {
-            let examples = ["gzip, deflate, br", "*;q=0.1, identity;q=0", "x-gzip;Q=0.5\nidentity", "gzip;q=nan", "gzip;level=1;q=1"];
+            let examples = [
+                "gzip, deflate, br",
+                "*;q=0.1, identity;q=0",
+                "x-gzip;Q=0.5\nidentity",
+                "gzip;q=nan",
+                "gzip;level=1;q=1",
+            ];
             fuzzing::target!("accept_encoding", &examples, |bytes| {
                 let takes = |lines: &[&[u8]]| {
                     let mut headers = HeaderMap::new();

@@ -191,20 +191,24 @@ mod tests {
 
         #[test]
         fn a_number_is_digits_that_fit_and_nothing_else() {
-            fuzzing::target!("last_event_ids", &["7", "0", "9223372036854775807", "9223372036854775808", "+1", "1\n1"], |bytes| {
-                let Ok(text) = str::from_utf8(bytes) else { return };
-                let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                let digits = text.trim_start_matches('0');
-                let most = i64::MAX.to_string();
-                let fits = digits.len() < most.len() || (digits.len() == most.len() && digits <= most.as_str());
-                match number(text) {
-                    Some(read) => {
-                        assert!(is_number && fits && read >= 0);
-                        assert_eq!(read.to_string(), if digits.is_empty() { "0" } else { digits });
+            fuzzing::target!(
+                "last_event_ids",
+                &["7", "0", "9223372036854775807", "9223372036854775808", "+1", "1\n1"],
+                |bytes| {
+                    let Ok(text) = str::from_utf8(bytes) else { return };
+                    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                    let digits = text.trim_start_matches('0');
+                    let most = i64::MAX.to_string();
+                    let fits = digits.len() < most.len() || (digits.len() == most.len() && digits <= most.as_str());
+                    match number(text) {
+                        Some(read) => {
+                            assert!(is_number && fits && read >= 0);
+                            assert_eq!(read.to_string(), if digits.is_empty() { "0" } else { digits });
+                        }
+                        None => assert!(!is_number || !fits),
                     }
-                    None => assert!(!is_number || !fits),
                 }
-            });
+            );
         }
     }
 }

@@ -8,7 +8,7 @@
 //! [`described`] takes the same way with nothing sent, and notes what is asked for: what the interface is said to take
 //! cannot differ from what it takes.
 
-use std::{cell::RefCell, fmt, ops::RangeInclusive, str::FromStr};
+use std::{cell::RefCell, fmt, ops::RangeInclusive};
 
 use schemars::JsonSchema;
 use serde::{

@@ -1,6 +1,8 @@
 //! Requests whose end can be read in two ways: with both Content-Length and Transfer-Encoding, a proxy and a server may
 //! take two different parts of the stream for the next request (RFC 9112, section 6.1). hyper obeys the one, drops the
 //! other and closes; we refuse, and have to look at the bytes ourselves, since hyper does not tell.
+//!
+//! And requests that are refused before their end was read: their connections close, which is told.
 
 use std::{
     io::{self, IoSlice},
@@ -14,11 +16,12 @@ use std::{
 
 use axum::{
     extract::Request,
-    http::{HeaderValue, header::CONNECTION},
+    http::{HeaderValue, Version, header::CONNECTION},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use contracts::problem::ProblemCode;
+use hyper::body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::problem::Problem;
@@ -38,6 +41,21 @@ pub async fn refuse_ambiguous(request: Request, next: Next) -> Response {
     let detail = "a request has a Content-Length or a Transfer-Encoding, not both";
     let mut response = Problem::new(ProblemCode::Malformed, detail).into_response();
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// What of a body hyper still reads when the answer is written already; of a longer one it reads no more, and closes.
+const READ_ON_BYTES: u64 = 8 * 1024;
+
+/// Says with a refusal that its connection closes, where hyper may close it because it has not read the body: a client that is not
+/// told sends its next request there and gets no answer.
+pub async fn tell_of_the_close(request: Request, next: Next) -> Response {
+    let is_short = request.body().size_hint().exact().is_some_and(|bytes| bytes <= READ_ON_BYTES);
+    let may_close = !is_short && request.version() != Version::HTTP_2;
+    let mut response = next.run(request).await;
+    if may_close && !response.status().is_success() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -91,7 +91,8 @@ mod fuzz {
     fn a_key_is_what_it_is_described_as_and_is_taken_as_it_is_and_names_nothing_else() {
         let described = jsonschema::options().build(&schema()).expect("a right schema");
         let caller = AccountId::from(Uuid::nil());
-        let examples = ["my-first-order", "1234567", "a key of four words", "12345678\n12345678", "schl\u{fc}ssel", " 1234567"];
+        let examples =
+            ["my-first-order", "1234567", "a key of four words", "12345678\n12345678", "schl\u{fc}ssel", " 1234567"];
         fuzzing::target!("idempotency_keys", &examples, |bytes| {
             let mut headers = HeaderMap::new();
             for line in bytes.split(|&byte| byte == b'\n') {

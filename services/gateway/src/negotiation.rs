@@ -79,8 +79,15 @@ mod tests {
         {
             assert!(accepts_json(right), "{right}");
         }
-        for wrong in ["text/html", "application/json;q=0", "application/json;Q=0", "*/*, application/json;q=0.0", "", "json", "application/xml"]
-        {
+        for wrong in [
+            "text/html",
+            "application/json;q=0",
+            "application/json;Q=0",
+            "*/*, application/json;q=0.0",
+            "",
+            "json",
+            "application/xml",
+        ] {
             assert!(!accepts_json(wrong), "{wrong}");
         }
         assert!(accepts(&HeaderMap::new(), "application/json"));
@@ -91,8 +98,12 @@ mod tests {
 
         #[test]
         fn case_and_white_space_mean_nothing_and_what_names_the_type_itself_decides() {
-            let examples =
-                ["*/*", "application/*;q=0.5, text/html", "application/json;charset=utf-8;Q=0.0,*/*", "a/b;q=nan\n;,;q=0,"];
+            let examples = [
+                "*/*",
+                "application/*;q=0.5, text/html",
+                "application/json;charset=utf-8;Q=0.0,*/*",
+                "a/b;q=nan\n;,;q=0,",
+            ];
             fuzzing::target!("accept", &examples, |bytes| {
                 let accepts_json = |lines: &[&[u8]]| {
                     let mut headers = HeaderMap::new();
@@ -104,11 +115,14 @@ mod tests {
                 let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
                 let Some(accepted) = accepts_json(&lines) else { return };
                 assert_eq!(accepts_json(&[bytes.to_ascii_uppercase().as_slice()]), accepts_json(&[bytes]));
-                let spaced: Vec<u8> = bytes.iter().flat_map(|byte| match byte {
-                    b',' => b" , ".to_vec(),
-                    b';' => b"\t; ".to_vec(),
-                    other => vec![*other],
-                }).collect();
+                let spaced: Vec<u8> = bytes
+                    .iter()
+                    .flat_map(|byte| match byte {
+                        b',' => b" , ".to_vec(),
+                        b';' => b"\t; ".to_vec(),
+                        other => vec![*other],
+                    })
+                    .collect();
                 assert_eq!(accepts_json(&[spaced.as_slice()]), accepts_json(&[bytes]));
                 let and = |line: &'static [u8]| accepts_json(&[lines.as_slice(), &[line]].concat());
                 assert_eq!(and(b"image/png, text/html;q=0"), Some(accepted));

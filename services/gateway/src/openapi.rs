@@ -5,7 +5,6 @@
 //! its types cannot tell: what it is for, and what it answers.
 
 use aide::{
-    axum::routing::ApiMethodRouter,
     generate::in_context,
     openapi::{OpenApi, Operation, Parameter, ReferenceOr, RequestBody, Response, Responses, StatusCode},
     swagger::Swagger,
@@ -13,8 +12,8 @@ use aide::{
 };
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, header},
-    response::{Html, IntoResponse, Response as HttpResponse},
+    http::{HeaderName, header},
+    response::{IntoResponse, Response as HttpResponse},
 };
 use contracts::problem::ProblemCode;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -24,7 +23,6 @@ use serde_json::{Value, json};
 use crate::{
     fields::{FromFields, Shape},
     issuer::Role,
-    problem::Problem,
 };
 
 /// Where the schemas stand that several operations share.
@@ -68,14 +66,13 @@ pub fn begin() {
 
 /// What is said of the interface as a whole, and of each operation by the rules that hold for all.
 pub fn complete(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
-    let mut api = api
-        .title("Postbox")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(ABOUT)
-        .security_scheme(TOKEN, from_json(json!({
+    let mut api = api.title("Postbox").version(env!("CARGO_PKG_VERSION")).description(ABOUT).security_scheme(
+        TOKEN,
+        from_json(json!({
             "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
             "description": "From `POST /v1/tokens`; valid for 15 minutes.",
-        })));
+        })),
+    );
     let problem = in_context(|context| context.schema.subschema_for::<crate::problem::Document<'static>>());
     debug_assert_eq!(problem.get("$ref"), Some(&json!(problem_schema())));
     let whole = api.inner_mut();
@@ -92,7 +89,11 @@ pub fn complete(api: TransformOpenApi<'_>) -> TransformOpenApi<'_> {
     for item in items.filter_map(ReferenceOr::as_item_mut) {
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().flatten() {
             may_end_in(operation, &ALWAYS);
-            operation.responses.get_or_insert_default().responses.sort_by(|a, _, b, _| a.to_string().cmp(&b.to_string()));
+            operation
+                .responses
+                .get_or_insert_default()
+                .responses
+                .sort_by(|a, _, b, _| a.to_string().cmp(&b.to_string()));
         }
     }
     api

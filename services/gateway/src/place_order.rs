@@ -54,7 +54,9 @@ impl FromFields for OrderFields {
     fn from_fields(fields: &mut Fields<'_>) -> Result<Self, Noted> {
         let lines = fields.required("lines", |value| lines(&value));
         let card_token = fields.required("payment", |value| {
-            value.object(|fields| fields.required("card_token", |value| value.spelled(1..=CARD_TOKEN_LENGTH_MAX, &CARD_TOKEN)))
+            value.object(|fields| {
+                fields.required("card_token", |value| value.spelled(1..=CARD_TOKEN_LENGTH_MAX, &CARD_TOKEN))
+            })
         });
         Ok(Self { lines: lines?, card_token: card_token? })
     }

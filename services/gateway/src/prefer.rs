@@ -36,8 +36,15 @@ impl FromRequestParts<Arc<Gateway>> for RespondAsync {
 
 impl OperationInput for RespondAsync {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        let about = "`respond-async`: an answer at once rather than a final one (RFC 7240). Anything else is passed over.";
-        openapi::takes_header(operation, &PREFER, false, about, &json!({"type": "string", "examples": [RESPOND_ASYNC]}));
+        let about =
+            "`respond-async`: an answer at once rather than a final one (RFC 7240). Anything else is passed over.";
+        openapi::takes_header(
+            operation,
+            &PREFER,
+            false,
+            about,
+            &json!({"type": "string", "examples": [RESPOND_ASYNC]}),
+        );
     }
 }
 
@@ -192,7 +199,9 @@ mod tests {
                     let read = preferences(line).expect("it is read");
                     let written: Vec<String> = read
                         .iter()
-                        .map(|(name, value)| value.map_or_else(|| (*name).to_owned(), |value| format!("{name}={value}")))
+                        .map(|(name, value)| {
+                            value.map_or_else(|| (*name).to_owned(), |value| format!("{name}={value}"))
+                        })
                         .collect();
                     let written = written.join(", ");
                     assert_eq!(preferences(&written).as_ref(), Some(&read), "{written:?}");

@@ -23,8 +23,7 @@ use tracing::error;
 use crate::{
     Gateway, accounts, analytics, body, cancel_order, content_coding, cross_origin, framing, messages, negotiation,
     observe, openapi, order_events, orders, overload, place_order, problem::Problem, problem_pages, products,
-    rate_limits, sales_events,
-    shipments, timeline,
+    rate_limits, sales_events, shipments, timeline,
 };
 
 const ACCOUNTS: &str = "/v1/accounts";
@@ -60,7 +59,7 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
         Some(cors) => routes.layer(from_fn_with_state(cors, cross_origin::share)),
         None => routes,
     };
-    routes.layer(from_fn(observe::observe)).with_state(gateway)
+    routes.layer(from_fn(framing::tell_of_the_close)).layer(from_fn(observe::observe)).with_state(gateway)
 }
 
 /// The routes that programs use, and what is said of them.
@@ -84,7 +83,8 @@ pub fn described(gateway: &Arc<Gateway>) -> (Router<Arc<Gateway>>, OpenApi) {
         .api_route("/v1/products", bare(get_with(products::list, products::list_docs)))
         .api_route(
             "/v1/products/{sku}",
-            bare(get_with(products::get, products::get_docs)).merge(with_body(put_with(products::put, products::put_docs))),
+            bare(get_with(products::get, products::get_docs))
+                .merge(with_body(put_with(products::put, products::put_docs))),
         )
         .api_route("/v1/products/{sku}/restock", with_body(post_with(products::restock, products::restock_docs)))
         .api_route(
@@ -104,10 +104,7 @@ pub fn described(gateway: &Arc<Gateway>) -> (Router<Arc<Gateway>>, OpenApi) {
         .api_route("/v1/orders/{id}/timeline", bare(get_with(timeline::timeline, timeline::timeline_docs)))
         .api_route("/v1/messages", bare(get_with(messages::list, messages::list_docs)))
         .api_route("/v1/analytics/sales", bare(get_with(analytics::sales, analytics::sales_docs)))
-        .api_route(
-            "/v1/analytics/top-products",
-            bare(get_with(analytics::top_products, analytics::top_products_docs)),
-        )
+        .api_route("/v1/analytics/top-products", bare(get_with(analytics::top_products, analytics::top_products_docs)))
         .route_layer(from_fn(negotiation::offers_json))
         .route_layer(content_coding::layer())
         .route_layer(from_fn(content_coding::negotiate));

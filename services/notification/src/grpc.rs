@@ -53,7 +53,8 @@ impl NotificationService for Notification {
         let has_more = listed.len() > limit;
         listed.truncate(limit);
         let last = listed.last().filter(|_| has_more);
-        let next_cursor = last.map(|last| cursor(Place { created_at: last.created_at, id: last.id })).unwrap_or_default();
+        let next_cursor =
+            last.map(|last| cursor(Place { created_at: last.created_at, id: last.id })).unwrap_or_default();
         Ok(Response::new(ListMessagesResponse { items: listed.into_iter().map(Into::into).collect(), next_cursor }))
     }
 }

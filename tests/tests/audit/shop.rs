@@ -35,7 +35,7 @@ impl Shop {
         let mut platform = Platform::start_with(testkit::kafka(), &[("shipping", "DISPATCH_AFTER", "86400")]).await;
         let customer = Customer::register(&platform).await;
         let mut journal = tempfile::NamedTempFile::new().expect("a temporary file can be made");
-        let customer_id = customer.account_id().await;
+        let customer_id = customer.account_id();
         let mut note = |key: &str, answer: Answer, status: u16| {
             let id = answer.expect(status).order_id();
             let line = json!({"key": key, "customer": customer_id, "order_id": id, "status": status});

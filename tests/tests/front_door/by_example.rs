@@ -92,11 +92,13 @@ fn is_shown(page: &str, method: &str, path: &str) -> bool {
 /// Whether it is what stands there.
 fn is_as(expected: &Expected, said: &str) -> bool {
     if expected.is_json {
-        let expected: Value = serde_json::from_str(&expected.text).unwrap_or_else(|error| panic!("{error}: {}", expected.text));
+        let expected: Value =
+            serde_json::from_str(&expected.text).unwrap_or_else(|error| panic!("{error}: {}", expected.text));
         return serde_json::from_str(said).is_ok_and(|said: Value| is_alike(&expected, &said));
     }
     let (expected, said): (Vec<&str>, Vec<&str>) = (expected.text.lines().collect(), said.trim_end().lines().collect());
-    expected.len() == said.len() && expected.iter().zip(said).all(|(expected, said)| *expected == ANYTHING || *expected == said)
+    expected.len() == said.len()
+        && expected.iter().zip(said).all(|(expected, said)| *expected == ANYTHING || *expected == said)
 }
 
 fn is_alike(expected: &Value, said: &Value) -> bool {

@@ -74,7 +74,9 @@ fn mistakes(case: &Case, status: u16, content_type: &str, problem: &Value) -> Op
         return Some(format!("no whole problem: {problem}"));
     }
     let text = problem.to_string();
-    if let Some(leak) = ["SELECT", "INSERT", "sqlx", "panicked", "src/", ".rs:", "tonic"].iter().find(|leak| text.contains(**leak)) {
+    if let Some(leak) =
+        ["SELECT", "INSERT", "sqlx", "panicked", "src/", ".rs:", "tonic"].iter().find(|leak| text.contains(**leak))
+    {
         return Some(format!("it tells {leak}: {text}"));
     }
     let pointer = case.pointer.as_ref()?;

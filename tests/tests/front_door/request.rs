@@ -108,7 +108,8 @@ impl Request {
     /// Sends it, and leaves the answer to be read.
     pub async fn open(&self, customer: &Customer, operator: &Customer) -> Response {
         let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
-        let mut request = customer.http().request(self.method.clone(), format!("{}{}{query}", customer.url(), self.path));
+        let mut request =
+            customer.http().request(self.method.clone(), format!("{}{}{query}", customer.url(), self.path));
         request = match &self.who {
             Who::Nobody => request,
             Who::Customer => request.bearer_auth(customer.token()),
@@ -121,6 +122,6 @@ impl Request {
         if let Some(body) = &self.body {
             request = request.body(body.clone());
         }
-        request.send().await.unwrap_or_else(|error| panic!("{self:?}: {error}"))
+        request.send().await.unwrap_or_else(|error| panic!("{self:?}: {error:?}"))
     }
 }

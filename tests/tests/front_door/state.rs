@@ -7,8 +7,7 @@ use sqlx::AssertSqlSafe;
 use testkit::eventually_some;
 
 /// Each database that has tables of customers, stock or money in it.
-const DATABASES: [&str; 7] =
-    ["accounts", "orders", "inventory", "payments", "shipping", "notifications", "analytics"];
+const DATABASES: [&str; 7] = ["accounts", "orders", "inventory", "payments", "shipping", "notifications", "analytics"];
 
 /// Longer than followers need for an order.
 const QUIET: Duration = Duration::from_secs(60);

@@ -283,7 +283,9 @@ fn with(whole: &Value, pointer: &str, value: Option<Value>) -> Value {
             Some(value) => _ = fields.insert(name.to_owned(), value),
             None => _ = fields.remove(name),
         },
-        Value::Array(items) => items[name.parse::<usize>().expect("an index")] = value.expect("items are not taken out"),
+        Value::Array(items) => {
+            items[name.parse::<usize>().expect("an index")] = value.expect("items are not taken out")
+        }
         other => panic!("{pointer} is in {other}"),
     }
     whole
@@ -349,5 +351,7 @@ fn wrong_values(schema: &Value) -> Vec<(String, Value)> {
 
 /// As a part of a query.
 fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }

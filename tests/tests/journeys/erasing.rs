@@ -53,7 +53,7 @@ async fn nothing_tells_who_an_erased_customer_was_and_his_orders_are_counted_as_
     let platform = Platform::start_with(testkit::kafka(), &[("shipping", "DISPATCH_AFTER", "86400")]).await;
     let operator = Customer::operator(&platform).await;
     let customer = Customer::register_as(&platform, person()).await;
-    let account = customer.account_id().await;
+    let account = customer.account_id();
 
     let prepared = customer.order_a_mug().await.expect(201).order_id();
     customer.send(Method::PUT, "/v1/accounts/me/address", None, Some(next_home())).await.expect(200);
@@ -120,7 +120,7 @@ async fn nothing_tells_who_an_erased_customer_was_and_his_orders_are_counted_as_
 
     // and the email is anybody's
     let next = Customer::register_as(&platform, person()).await;
-    assert_ne!(next.account_id().await, account);
+    assert_ne!(next.account_id(), account);
     assert!(listed(&next, "").await.is_empty());
     assert!(next.get("/v1/messages").await.expect(200).json()["items"].as_array().is_some_and(Vec::is_empty));
 }

@@ -67,7 +67,7 @@ async fn an_order_of_high_value_is_told_by_either_door_and_a_small_one_is_not() 
         });
         let told: HighValueOrderCompleted = told.await.decode().expect("it is of this type");
         assert_eq!(told.total.expect("a total").amount_minor, amount_minor);
-        assert_eq!((told.order_id, told.customer_id), (id, customer.account_id().await));
+        assert_eq!((told.order_id, told.customer_id), (id, customer.account_id()));
     }
     assert_eq!(letters::on(&platform.kafka, HIGH_VALUE_ORDERS).await.len(), 2, "the mug alone is not told");
 }

@@ -50,7 +50,7 @@ async fn every_action_of_an_operator_is_told_in_order_and_nothing_else() {
     let platform = Platform::start().await;
     let cli = CommandLine::of(&platform);
     let (customer, operator) = (Customer::register(&platform).await, Customer::operator(&platform).await);
-    let who = operator.account_id().await;
+    let who = operator.account_id();
 
     let lamp = "/v1/products/lamp";
     operator.send(Method::PUT, lamp, None, Some(product("Lamp", 4_000))).await.expect(200);
@@ -215,7 +215,7 @@ async fn a_dispatch_is_noted_if_and_only_if_it_was_committed_when_the_process_di
     let mut platform = Platform::start_with(testkit::kafka(), &[("shipping", "DISPATCH_AFTER", "86400")]).await;
     let cli = CommandLine::of(&platform);
     let (customer, operator) = (Customer::register(&platform).await, Customer::operator(&platform).await);
-    let who = operator.account_id().await;
+    let who = operator.account_id();
     for (point, is_done) in [("shipping.dispatched.before-commit", false), ("shipping.dispatched.after-commit", true)] {
         let order = customer.order_a_mug().await.expect(201).order_id();
         is_being_prepared(&customer, &order).await;

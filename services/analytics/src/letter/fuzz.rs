@@ -119,9 +119,12 @@ fn examples() -> Vec<Vec<u8>> {
             ReservationRefused { order_id: ORDER.to_owned(), ..ReservationRefused::default() }.encode_to_vec()
         }
         PaymentCaptured::TYPE => {
-            PaymentCaptured { order_id: ORDER.to_owned(), reserved: reserved.clone(), ..PaymentCaptured::default() }.encode_to_vec()
+            PaymentCaptured { order_id: ORDER.to_owned(), reserved: reserved.clone(), ..PaymentCaptured::default() }
+                .encode_to_vec()
         }
-        PaymentDeclined::TYPE => PaymentDeclined { order_id: ORDER.to_owned(), ..PaymentDeclined::default() }.encode_to_vec(),
+        PaymentDeclined::TYPE => {
+            PaymentDeclined { order_id: ORDER.to_owned(), ..PaymentDeclined::default() }.encode_to_vec()
+        }
         one if one.starts_with("shipment.") => ShipmentCreated { shipment: shipment.clone() }.encode_to_vec(),
         // every letter of an order has it in the same field
         _ => OrderCompleted { order: order.clone() }.encode_to_vec(),

@@ -83,7 +83,9 @@ fn a_query_is_taken_if_it_is_as_described_and_each_mistake_is_told_with_its_plac
         for judge in &judges {
             // a parameter is what its text is, or the number that its text says
             let numbers: Vec<&str> = judge.whole_numbers.iter().map(String::as_str).collect();
-            let json = Json::Object(pairs.iter().map(|(name, text)| (name.clone(), parameter(&numbers, name, text))).collect());
+            let json = Json::Object(
+                pairs.iter().map(|(name, text)| (name.clone(), parameter(&numbers, name, text))).collect(),
+            );
             judge.judge(&tree, &json, |place| json.pointer(place));
         }
     });
@@ -147,7 +149,8 @@ impl Judge {
 
 /// Whether it is spelled like a currency that there is not.
 fn is_no_currency(said: Option<&Json>) -> bool {
-    said.and_then(Json::as_str).is_some_and(|code| crate::spelling::CURRENCY.is_of(code) && Currency::from_code(code).is_none())
+    said.and_then(Json::as_str)
+        .is_some_and(|code| crate::spelling::CURRENCY.is_of(code) && Currency::from_code(code).is_none())
 }
 
 /// Whether it is a time, but none that can be asked for.

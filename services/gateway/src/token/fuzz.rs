@@ -16,8 +16,7 @@ use crate::keys::Source;
 /// The name of accounts' key.
 const NAME: &str = "first";
 
-const CLAIMS: &str =
-    r#"{"iss":"postbox-accounts","aud":"postbox","sub":"01936b1e-7c5a-7cc2-a3f1-0242ac120002","roles":["customer"],"nbf":1,"exp":99999999999}"#;
+const CLAIMS: &str = r#"{"iss":"postbox-accounts","aud":"postbox","sub":"01936b1e-7c5a-7cc2-a3f1-0242ac120002","roles":["customer"],"nbf":1,"exp":99999999999}"#;
 
 /// How a token is made of what is sent to the target: its first byte chooses, the first line after it is the header, the rest the claims.
 const WAYS: [fn(&Maker, &[u8], &[u8]) -> String; 6] = [
@@ -26,10 +25,12 @@ const WAYS: [fn(&Maker, &[u8], &[u8]) -> String; 6] = [
     |maker, header, claims| maker.signed(header, claims, |bytes| maker.stranger.sign(bytes).as_ref().to_vec()),
     |maker, header, claims| maker.signed(header, claims, |_| Vec::new()),
     // what a verifier is tricked into that takes the public key for a shared secret
-    |maker, header, claims| maker.signed(header, claims, |bytes| {
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, maker.accounts.public_key().as_ref());
-        hmac::sign(&secret, bytes).as_ref().to_vec()
-    }),
+    |maker, header, claims| {
+        maker.signed(header, claims, |bytes| {
+            let secret = hmac::Key::new(hmac::HMAC_SHA256, maker.accounts.public_key().as_ref());
+            hmac::sign(&secret, bytes).as_ref().to_vec()
+        })
+    },
     |maker, header, claims| {
         let token = maker.signed(header, claims, |bytes| maker.accounts.sign(bytes).as_ref().to_vec());
         // another spelling of the same bytes
@@ -56,7 +57,8 @@ impl Maker {
         let [header, claims, signature] = parts.as_slice() else { return false };
         let bytes = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
         let json = |part: &str| serde_json::from_slice::<Value>(&bytes(part)?).ok();
-        let (Some(header_json), Some(claims_json), Some(signature)) = (json(header), json(claims), bytes(signature)) else {
+        let (Some(header_json), Some(claims_json), Some(signature)) = (json(header), json(claims), bytes(signature))
+        else {
             return false;
         };
         let key = UnparsedPublicKey::new(&ED25519, self.accounts.public_key().as_ref());
@@ -95,7 +97,9 @@ fn no_token_is_taken_that_accounts_has_not_signed_for_us() {
         keys.replace(json!({"keys": [jwk]}).to_string()).expect("a JWK set");
         Tokens::new(Arc::new(Issuer::Accounts), keys)
     };
-    let whole = (1_u8..).zip(WAYS).map(|(way, _)| format!("{}{{\"alg\":\"EdDSA\",\"kid\":\"{NAME}\"}}\n{CLAIMS}", char::from(way)));
+    let whole = (1_u8..)
+        .zip(WAYS)
+        .map(|(way, _)| format!("{}{{\"alg\":\"EdDSA\",\"kid\":\"{NAME}\"}}\n{CLAIMS}", char::from(way)));
     let mut examples: Vec<String> = whole.collect();
     for (from, to) in [
         ("\"EdDSA\"", "\"HS256\""),

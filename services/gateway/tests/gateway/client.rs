@@ -43,7 +43,7 @@ pub enum Who {
 }
 
 /// Every route that asks another service: method, path, who, body.
-pub const ROUTES: [(&str, &str, Who, Option<&str>); 18] = [
+pub const ROUTES: [(&str, &str, Who, Option<&str>); 19] = [
     ("POST", "/v1/accounts", Who::Anyone, Some(PERSON)),
     ("POST", "/v1/tokens", Who::Anyone, Some(LOGIN)),
     ("GET", "/v1/accounts/me", Who::Customer, None),

@@ -205,14 +205,15 @@ async fn a_request_that_is_taken_back_counts_for_the_limit_of_its_client() {
     let gateway = start(&["--rate-limit-address=100"]).await;
     let mut stream = TcpStream::connect(gateway.address).await.unwrap();
     stream.write_all(HTTP_2).await.unwrap();
+    let mut heard = Vec::new();
     // one after another, so that none of them is taken for a storm
     for number in 0..50 {
         let ping = frame(PING, 0, 0, &[0; 8]);
         stream.write_all(&[taken_back(2 * number + 1), ping].concat()).await.unwrap();
-        let mut heard = Vec::new();
-        while !frames(&heard).iter().any(|(kind, _)| *kind == PING) {
-            let read = timeout(SOON, stream.read_buf(&mut heard)).await.expect("a ping is answered");
-            assert!(read.unwrap() > 0, "cut off after {number}");
+        while frames(&heard).iter().filter(|(kind, _)| *kind == PING).count() <= number as usize {
+            let read = timeout(SOON, stream.read_buf(&mut heard)).await;
+            let read = read.unwrap_or_else(|_| panic!("ping {number} is not answered: {:?}", frames(&heard)));
+            assert!(read.unwrap() > 0, "cut off after {number}: {:?}", frames(&heard));
         }
     }
     let response = gateway.request("GET", "/nowhere").send().await.unwrap();

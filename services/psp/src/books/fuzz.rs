@@ -4,7 +4,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::{
-    card::CardToken,
     charges::{ChargeAnswer, RefundAnswer},
     entry::{Change, Refund, Terms},
     reference::Reference,
@@ -146,7 +145,8 @@ fn add_up(charges: &Charges, entries: &[Entry]) {
     for (reference, charge) in captures {
         let terms = charge.terms.as_ref().expect("what was captured has terms");
         assert!(charge.refunded_minor() <= terms.amount.minor(), "{reference:?} gave back more than it captured");
-        let is_capture = |entry: &&Entry| entry.merchant_reference == *reference && matches!(entry.change, Change::Captured(_));
+        let is_capture =
+            |entry: &&Entry| entry.merchant_reference == *reference && matches!(entry.change, Change::Captured(_));
         assert_eq!(entries.iter().filter(is_capture).count(), 1, "{reference:?}");
     }
     for entry in entries {

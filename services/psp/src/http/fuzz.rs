@@ -38,7 +38,8 @@ fn a_body_is_taken_as_it_is_written_or_refused_as_a_problem() {
         runtime.block_on(async {
             match Body::<ChargeRequest>::from_request(request(), &()).await {
                 Ok(Body(ChargeRequest { merchant_reference, amount, card_token })) => {
-                    let told = json!({"merchant_reference": merchant_reference, "amount": amount, "card_token": card_token});
+                    let told =
+                        json!({"merchant_reference": merchant_reference, "amount": amount, "card_token": card_token});
                     is_as_written(&told, bytes);
                 }
                 Err(problem) => is_the_callers_fault(problem),

@@ -55,7 +55,7 @@ pub async fn late(shop: &Shop, orders: &mut Orders) -> Vec<Breakage> {
 /// An acknowledged order survives; with the journal that says what was acknowledged.
 pub async fn acknowledgements(shop: &Shop, orders: &mut Orders) -> (NamedTempFile, Vec<Breakage>) {
     let (lost, rekeyed, refused) = (OrderId::new().to_string(), orders.completed(), orders.refused());
-    let customer = shop.customer.account_id().await;
+    let customer = shop.customer.account_id();
     let key = format!("SELECT idempotency_key FROM orders WHERE {}", of(&refused));
     let key = shop.ask::<String>("orders", &key).await;
     let line = |order: &str, key: &str| {

@@ -78,9 +78,8 @@ fn a_step_is_its_commands_and_what_is_right_below() {
 }
 
 #[tokio::test]
-#[ignore = "needs grpcurl: make grpc-check"]
 async fn what_the_page_tells_to_type_prints_what_it_says() {
-    let grpcurl = env::var("GRPCURL").expect("GRPCURL names the program: make grpc-check");
+    let grpcurl = env::var("GRPCURL").expect("GRPCURL names the program: make pages-check");
     let platform = Platform::start().await;
     let steps = steps(&page());
     let printed = tempfile::tempdir().expect("a temporary folder can be made");

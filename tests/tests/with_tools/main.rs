@@ -1,0 +1,4 @@
+//! What is typed with programs that Rust does not bring along, and so is tried by `make pages-check` and not by `make test`.
+
+mod collection;
+mod grpc_page;
