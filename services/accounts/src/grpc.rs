@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use contracts::{
     accounts::v1::{
-        EnsureAccountRequest, EnsureAccountResponse, EraseAccountRequest, EraseAccountResponse, GetAccountRequest, GetAccountResponse, GetAddressesRequest,
-        GetAddressesResponse, GetContactsRequest, GetContactsResponse, JwksRequest, JwksResponse, LoginRequest,
-        LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
-        accounts_service_server::AccountsService,
+        EnsureAccountRequest, EnsureAccountResponse, EraseAccountRequest, EraseAccountResponse, GetAccountRequest,
+        GetAccountResponse, GetAddressesRequest, GetAddressesResponse, GetContactsRequest, GetContactsResponse,
+        JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest,
+        SetAddressResponse, accounts_service_server::AccountsService,
     },
     ids::AccountId,
 };

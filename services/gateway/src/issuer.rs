@@ -264,14 +264,14 @@ mod tests {
         }
     }
 
-    fn claims_with(config: &IssuerConfig, changes: Value) -> Result<Claims, Unfit> {
+    fn claims_with(config: &IssuerConfig, changes: &Value) -> Result<Claims, Unfit> {
         let mut told = json!({"iss": config.token_issuer, "sub": "ada", "exp": 1});
         told.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         Issuer::new(config).unwrap().claims(told.as_object().unwrap())
     }
 
     fn account_of(subject: &str) -> String {
-        claims_with(&config(), json!({"sub": subject})).unwrap().account.to_string()
+        claims_with(&config(), &json!({"sub": subject})).unwrap().account.to_string()
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         // uuidgen --sha1 --namespace $(uuidgen --sha1 --namespace @url --name https://issuer.example) --name ada
         assert_eq!(account_of("ada"), "89c3e6ac-83a7-58e7-a8b0-8e7675c815b1");
         let other = IssuerConfig { token_issuer: "https://other.example".to_owned(), ..config() };
-        assert_ne!(claims_with(&other, json!({})).unwrap().account.to_string(), account_of("ada"));
+        assert_ne!(claims_with(&other, &json!({})).unwrap().account.to_string(), account_of("ada"));
     }
 
     #[test]
@@ -292,9 +292,9 @@ mod tests {
             assert_ne!(account_of(&subject), subject.to_lowercase());
         }
         for subject in ["", &"x".repeat(256)] {
-            assert!(claims_with(&config(), json!({"sub": subject})).is_err(), "{subject}");
+            assert!(claims_with(&config(), &json!({"sub": subject})).is_err(), "{subject}");
         }
-        assert!(claims_with(&config(), json!({"sub": "ä".repeat(255)})).is_ok());
+        assert!(claims_with(&config(), &json!({"sub": "ä".repeat(255)})).is_ok());
     }
 
     #[test]
@@ -317,7 +317,7 @@ mod tests {
             ("https://shop.example/roles", with_url, Ok(vec![Customer])),
         ] {
             let config = IssuerConfig { token_roles_claim: claim.to_owned(), ..config() };
-            let found = claims_with(&config, told.clone()).map(|claims| claims.roles).map_err(|_| ());
+            let found = claims_with(&config, &told).map(|claims| claims.roles).map_err(|_| ());
             assert_eq!(found, roles, "{claim} in {told}");
         }
     }
@@ -330,13 +330,13 @@ mod tests {
             (json!({"roles": ["admin"]}), Role::Customer),
             (json!({"roles": ["operator"]}), Role::Operator),
         ] {
-            assert_eq!(claims_with(&config, told).unwrap().roles, [role]);
+            assert_eq!(claims_with(&config, &told).unwrap().roles, [role]);
         }
     }
 
     #[test]
     fn a_person_is_called_by_the_best_name_that_there_is() {
-        let person = |told| claims_with(&config(), told).unwrap().person.unwrap();
+        let person = |told: Value| claims_with(&config(), &told).unwrap().person.unwrap();
         let ada = person(json!({"email": "ada@example.com", "name": "Ada", "preferred_username": "al"}));
         assert_eq!((ada.email.as_deref(), ada.name.as_str()), (Some("ada@example.com"), "Ada"));
         assert_eq!(person(json!({"email": "ada@example.com", "preferred_username": "al"})).name, "al");

@@ -2,9 +2,10 @@
 //! journeys of the whole platform show.)
 
 use contracts::accounts::v1::{
-    Address, Destination, EnsureAccountRequest, EnsureAccountResponse, EraseAccountRequest, EraseAccountResponse, GetAccountRequest, GetAccountResponse,
-    GetAddressesRequest, GetAddressesResponse, GetContactsRequest, GetContactsResponse, JwksRequest, JwksResponse,
-    LoginRequest, LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
+    Address, Destination, EnsureAccountRequest, EnsureAccountResponse, EraseAccountRequest, EraseAccountResponse,
+    GetAccountRequest, GetAccountResponse, GetAddressesRequest, GetAddressesResponse, GetContactsRequest,
+    GetContactsResponse, JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
+    SetAddressRequest, SetAddressResponse,
     accounts_service_server::{AccountsService, AccountsServiceServer},
 };
 use tonic::{Request, Response, Status, service::Routes};

@@ -18,21 +18,24 @@ const NAME: &str = "first";
 
 const CLAIMS: &str = r#"{"iss":"postbox-accounts","aud":"postbox","sub":"01936b1e-7c5a-7cc2-a3f1-0242ac120002","roles":["customer"],"nbf":1,"exp":99999999999}"#;
 
+/// Makes a token of its header and claims.
+type Way = fn(&Maker, &[u8], &[u8]) -> String;
+
 /// How a token is made of what is sent to the target: its first byte chooses, the first line after it is the header, the rest the claims.
-const WAYS: [fn(&Maker, &[u8], &[u8]) -> String; 6] = [
+const WAYS: [Way; 6] = [
     |_, header, claims| String::from_utf8_lossy(&[header, b".", claims].concat()).into_owned(),
-    |maker, header, claims| maker.signed(header, claims, |bytes| maker.accounts.sign(bytes).as_ref().to_vec()),
-    |maker, header, claims| maker.signed(header, claims, |bytes| maker.stranger.sign(bytes).as_ref().to_vec()),
-    |maker, header, claims| maker.signed(header, claims, |_| Vec::new()),
+    |maker, header, claims| signed(header, claims, |bytes| maker.accounts.sign(bytes).as_ref().to_vec()),
+    |maker, header, claims| signed(header, claims, |bytes| maker.stranger.sign(bytes).as_ref().to_vec()),
+    |_, header, claims| signed(header, claims, |_| Vec::new()),
     // what a verifier is tricked into that takes the public key for a shared secret
     |maker, header, claims| {
-        maker.signed(header, claims, |bytes| {
+        signed(header, claims, |bytes| {
             let secret = hmac::Key::new(hmac::HMAC_SHA256, maker.accounts.public_key().as_ref());
             hmac::sign(&secret, bytes).as_ref().to_vec()
         })
     },
     |maker, header, claims| {
-        let token = maker.signed(header, claims, |bytes| maker.accounts.sign(bytes).as_ref().to_vec());
+        let token = signed(header, claims, |bytes| maker.accounts.sign(bytes).as_ref().to_vec());
         // another spelling of the same bytes
         format!("{token}=")
     },
@@ -45,12 +48,6 @@ struct Maker {
 }
 
 impl Maker {
-    fn signed(&self, header: &[u8], claims: &[u8], sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
-        let content = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let signature = sign(content.as_bytes());
-        format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature))
-    }
-
     /// Whether accounts has signed the token, and it is one that counts here.
     fn is_right(&self, token: &str) -> bool {
         let parts: Vec<&str> = token.split('.').collect();
@@ -79,6 +76,12 @@ impl Maker {
             && claims_json["sub"].as_str().is_some_and(|sub| sub.parse::<AccountId>().is_ok())
             && claims_json["roles"].as_array().is_some_and(|roles| roles.iter().all(Value::is_string))
     }
+}
+
+fn signed(header: &[u8], claims: &[u8], sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+    let content = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = sign(content.as_bytes());
+    format!("{content}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 #[test]
