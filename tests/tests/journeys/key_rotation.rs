@@ -18,6 +18,9 @@ use tokio::task::JoinHandle;
 
 const KEY_FILE: &str = "ACCOUNTS_SIGNING_KEY_FILE";
 
+/// `{"alg":"EdDSA","kid":"nobody's"}` and nothing else that is right.
+const FORGED: &str = "eyJhbGciOiJFZERTQSIsImtpZCI6Im5vYm9keSdzIn0.e30.AAAA";
+
 /// Somebody who looks at their orders, and orders now and then, without a pause. Every answer is a good one.
 struct Shopper {
     answers: Arc<AtomicUsize>,
@@ -60,8 +63,7 @@ impl Shopper {
 
 /// Sends tokens with keys that nobody has, again and again: they make the gateway ask accounts, as often as anything can.
 fn forger(platform: &Platform) -> JoinHandle<()> {
-    // {"alg":"EdDSA","kid":"nobody's"} and nothing else that is right
-    let forged = Customer::with_token(platform, "eyJhbGciOiJFZERTQSIsImtpZCI6Im5vYm9keSdzIn0.e30.AAAA".to_owned());
+    let forged = Customer::nobody(platform).with_token(FORGED);
     tokio::spawn(async move {
         loop {
             forged.get("/v1/orders").await.expect(401);
@@ -135,10 +137,7 @@ async fn tokens_go_on_while_accounts_is_away() {
     known.get("/v1/orders").await.expect(200);
     platform.kill("accounts").await;
     // an unknown key makes the gateway ask in vain
-    Customer::with_token(&platform, "eyJhbGciOiJFZERTQSIsImtpZCI6Im5vYm9keSdzIn0.e30.AAAA".to_owned())
-        .get("/v1/orders")
-        .await
-        .expect(401);
+    Customer::nobody(&platform).with_token(FORGED).get("/v1/orders").await.expect(401);
     for customer in [&known, &new] {
         customer.order_a_mug().await.expect(201);
     }

@@ -14,7 +14,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use postbox::secret::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
-use testkit::{SOON, eventually, eventually_some};
+use testkit::{SOON, eventually, eventually_some, places_with};
 use tokio::net::TcpListener;
 
 const ISSUER: &str = "https://issuer.example";
@@ -57,8 +57,13 @@ impl Issuer {
         });
         let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::EdDSA) };
         let token = jsonwebtoken::encode(&header, &claims, &self.key).expect("it signs");
-        Customer::with_token(platform, token)
+        Customer::nobody(platform).with_token(&token)
     }
+}
+
+/// Whom accounts knows somebody as.
+async fn account(somebody: &Customer) -> Value {
+    somebody.get("/v1/accounts/me").await.expect(200).json()
 }
 
 #[tokio::test]
@@ -71,7 +76,7 @@ async fn who_never_registered_orders_and_is_written_to() {
     let orders = futures::future::join_all(orders).await;
     let orders: Vec<String> = orders.into_iter().map(|order| order.expect(201).order_id()).collect();
 
-    let me = ada.get("/v1/accounts/me").await.expect(200).json();
+    let me = account(&ada).await;
     assert_eq!((me["email"].as_str(), me["name"].as_str()), (Some("ada@example.com"), Some("Ada")));
     eventually(SOON * 2, "a message about each order is sent", async || {
         let messages = ada.get("/v1/messages").await.expect(200).json();
@@ -95,6 +100,48 @@ async fn who_never_registered_orders_and_is_written_to() {
 }
 
 #[tokio::test]
+async fn who_was_erased_does_not_come_back_by_a_new_token() {
+    let issuer = Issuer::start().await;
+    let platform = issuer.platform().await;
+    let kept = async || -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM account WHERE role = 'customer'");
+        count.fetch_one(platform.database("accounts")).await.expect("it is read")
+    };
+    let before = kept().await;
+    // who never was told to accounts: there is nothing to forget, and nobody is made for that
+    let grace = issuer.somebody(&platform, "grace", "grace@example.com", "customer");
+    grace.erase().await;
+    assert_eq!(kept().await, before);
+
+    let ada = issuer.somebody(&platform, "ada", "quillfeather@lighthouse.example", "customer");
+    let order = ada.order_a_mug().await.expect(201).order_id();
+    ada.shipment_is(&order, "AWAITING_ADDRESS").await;
+    let id = account(&ada).await["account_id"].as_str().expect("an id").to_owned();
+    ada.erase().await;
+    let later = issuer.somebody(&platform, "ada", "adelheid@lighthouse.example", "customer");
+    for token in [&ada, &later] {
+        let refused = token.get("/v1/accounts/me").await.expect(401).json();
+        assert_eq!(refused["detail"], "the account of this token is gone");
+        token.send(Method::PUT, "/v1/accounts/me/address", None, Some(address())).await.expect(401);
+        token.order_a_mug().await.expect(401);
+        token.erase().await;
+    }
+    // what was ordered before can be seen, and ends as for everybody who is erased
+    let order = later.order_with_status(&order, "CANCELLED").await;
+    assert_eq!(order["payment"]["status"], "REFUNDED");
+
+    let left = places_with(platform.database("accounts"), &["quillfeather", "adelheid", "lighthouse"]).await;
+    assert!(left.is_empty(), "{left:?}");
+    let letters = letters::of(&platform.kafka, topics::ACCOUNTS, &id).await;
+    let letters: Vec<&str> = letters.iter().map(|letter| letter.event_type.as_str()).collect();
+    assert_eq!(letters, ["account.registered", "account.erased"]);
+
+    // nobody else is meant, and nothing was held against who had no account
+    grace.order_a_mug().await.expect(201);
+    assert_eq!(kept().await, before + 2, "a tombstone, and one more");
+}
+
+#[tokio::test]
 async fn an_account_is_the_subjects_and_follows_what_the_issuer_says() {
     let issuer = Issuer::start().await;
     let platform = issuer.platform().await;
@@ -104,14 +151,16 @@ async fn an_account_is_the_subjects_and_follows_what_the_issuer_says() {
     // the same email, and that of an account with a password, lead to nobody else's account
     for email in ["ada@example.com", "operator@example.com"] {
         let other = issuer.somebody(&platform, "eve", email, "customer");
-        assert_ne!(other.account_id().await, ada.account_id().await);
-        assert_eq!(other.get("/v1/accounts/me").await.expect(200).json()["email"], email);
+        let (me, hers) = (account(&other).await, account(&ada).await);
+        assert_ne!(me["account_id"], hers["account_id"]);
+        assert_eq!(me["email"], email);
         other.get(&format!("/v1/orders/{order}")).await.expect(404);
     }
 
     let moved = issuer.somebody(&platform, "ada", "ada@example.org", "customer");
-    assert_eq!(moved.get("/v1/accounts/me").await.expect(200).json()["email"], "ada@example.org");
-    assert_eq!(moved.account_id().await, ada.account_id().await);
+    let before = account(&ada).await;
+    let after = account(&moved).await;
+    assert_eq!((&after["account_id"], &after["email"]), (&before["account_id"], &json!("ada@example.org")));
     moved.get(&format!("/v1/orders/{order}")).await.expect(200);
 
     let operator = issuer.somebody(&platform, "grace", "grace@example.com", "operator");
