@@ -48,6 +48,7 @@ async fn every_kind_of_key_signs_tokens_that_are_taken() {
         ("expired, within the leeway", p256.token().claim("exp", now() - 4)),
         ("an nbf that has come", p256.token().claim("nbf", now() - 60)),
         ("a certificate beside its key's name", p256.token().header("x5t", "c29tZXRoaW5n")),
+        ("just short of 8 KiB", p256.token().claim("groups", "x".repeat(5700))),
         ("claims that nobody knows", p256.token().claim("groups", json!({"a": [1, null]}))),
     ] {
         assert_eq!(taken_for(&gateway, &token.signed()).await, "a customer", "{what}");
