@@ -1,5 +1,7 @@
 //! A customer of the platform, over HTTP.
 
+use std::time::Duration;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use eventsource_stream::{Event, EventStreamError, Eventsource};
 use futures::{StreamExt, stream::BoxStream};
@@ -8,6 +10,9 @@ use serde_json::{Value, json};
 use testkit::{SOON, eventually, eventually_some};
 
 use crate::platform::Platform;
+
+/// How long a connection is kept for the next request: shorter than the gateway keeps it, which would close it under a request.
+const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// Somebody with an account and a token.
 #[derive(Debug, Clone)]
@@ -84,7 +89,9 @@ impl Customer {
 
     /// Somebody without a token.
     pub fn nobody(platform: &Platform) -> Self {
-        Self { http: Client::new(), url: platform.url("gateway").to_owned(), token: String::new() }
+        let http = Client::builder().no_proxy().pool_idle_timeout(IDLE_MAX).build();
+        let http = http.expect("a client without TLS can always be built");
+        Self { http, url: platform.url("gateway").to_owned(), token: String::new() }
     }
 
     async fn login(platform: &Platform, email: &str, password: &str) -> Self {

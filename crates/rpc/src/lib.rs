@@ -35,6 +35,6 @@ pub use channel::{Channel, channel};
 pub use client::{ask, ask_once, ask_one};
 pub use lists::Lists;
 pub use not_sent::was_not_sent;
-pub use server::{MESSAGE_BYTES_MAX, Outcomes, Traced, outcomes, traced_outcomes, uncut};
+pub use server::{MESSAGE_BYTES_MAX, Outcomes, Served, Traced, outcomes, traced_outcomes, uncut};
 pub use status::{problem_of, status};
 pub use tls::Tls;

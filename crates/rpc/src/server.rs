@@ -1,6 +1,6 @@
 //! Answering calls: limits, health, reflection, the caller's trace, and work that a caller who hangs up cannot cut.
 
-use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
 
 use contracts::problem::ProblemCode;
 use service_runtime::{Error, Shutdown, telemetry};
@@ -13,12 +13,20 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{
     Response, Status,
+    body::Body,
+    codegen::{
+        Service,
+        http::{self, Request},
+    },
+    server::NamedService,
     service::Routes,
     transport::{
         Server,
         server::{Connected, TcpIncoming},
     },
 };
+use tonic_health::pb::health_server;
+use tonic_reflection::pb::v1::server_reflection_server;
 use tracing::{Instrument, Span, error, field::Empty, info, info_span};
 
 use crate::{Tls, observe::Observe, status};
@@ -43,15 +51,55 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long after the end was requested callers may keep their connections.
 const HANG_UP_AFTER: Duration = Duration::from_secs(8);
 
-/// Serves `routes` in the clear. Services take [`Tls::serve`].
-pub async fn serve(listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown) -> Result<(), Error> {
-    Tls::off().serve(listen_addr, routes, shutdown).await
+/// What is served: one service at most, and its name.
+#[derive(Debug, Clone, Default)]
+pub struct Served {
+    routes: Routes,
+    name: Option<&'static str>,
+}
+
+impl Served {
+    /// The service that tonic generates from its trait.
+    pub fn new<S>(service: S) -> Self
+    where
+        S: Service<Request<Body>, Response = http::Response<Body>, Error = Infallible, Future: Send>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self { routes: Routes::new(service), name: Some(S::NAME) }
+    }
+
+    /// Health and reflection, which are always there, alone.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+}
+
+impl From<Served> for Routes {
+    fn from(served: Served) -> Self {
+        served.routes
+    }
+}
+
+/// What passes calls on, and has no name of its own.
+impl From<Routes> for Served {
+    fn from(routes: Routes) -> Self {
+        Self { routes, name: None }
+    }
+}
+
+/// Serves in the clear. Services take [`Tls::serve`].
+pub async fn serve(listen_addr: SocketAddr, served: Served, shutdown: &Shutdown) -> Result<(), Error> {
+    Tls::off().serve(listen_addr, served, shutdown).await
 }
 
 impl Tls {
-    /// Serves `routes` with health (`grpc.health.v1`) and reflection until the end is requested and calls under way are
+    /// Serves with health (`grpc.health.v1`) and reflection until the end is requested and calls under way are
     /// answered. With certificates nobody is heard who has not shown his.
-    pub async fn serve(&self, listen_addr: SocketAddr, routes: Routes, shutdown: &Shutdown) -> Result<(), Error> {
+    pub async fn serve(&self, listen_addr: SocketAddr, served: Served, shutdown: &Shutdown) -> Result<(), Error> {
         let listener = TcpListener::bind(listen_addr)
             .await
             .map_err(|error| Error::Config(format!("LISTEN_ADDR {listen_addr}: {error}")))?;
@@ -63,8 +111,8 @@ impl Tls {
             .with_keepalive(Some(KEEPALIVE))
             .then(after_a_pause_if_it_failed);
         match self.callers(callers) {
-            Ok(callers) => answer(callers, routes, shutdown).await,
-            Err(callers) => answer(callers, routes, shutdown).await,
+            Ok(callers) => answer(callers, served, shutdown).await,
+            Err(callers) => answer(callers, served, shutdown).await,
         }
     }
 }
@@ -77,16 +125,23 @@ async fn after_a_pause_if_it_failed<T>(accepted: io::Result<T>) -> io::Result<T>
     accepted
 }
 
-async fn answer<C>(callers: impl Stream<Item = io::Result<C>>, routes: Routes, shutdown: &Shutdown) -> Result<(), Error>
+async fn answer<C>(callers: impl Stream<Item = io::Result<C>>, served: Served, shutdown: &Shutdown) -> Result<(), Error>
 where
     C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
 {
     // serving at all is being healthy: the empty service name answers SERVING from the start
     let (_reporter, health) = tonic_health::server::health_reporter();
-    let reflection = tonic_reflection::server::Builder::configure()
+    // errors are described as well, so that a tool can show what is in them
+    let mut reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(contracts::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(|error| Error::other("building reflection", error))?;
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(health_server::SERVICE_NAME)
+        .with_service_name(server_reflection_server::SERVICE_NAME);
+    if let Some(name) = served.name {
+        reflection = reflection.with_service_name(name);
+    }
+    let reflection = reflection.build_v1().map_err(|error| Error::other("building reflection", error))?;
     let serving = Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
         // callers give up when their deadline passes: a service that stood still finds many such calls at once, and would
@@ -95,7 +150,7 @@ where
         .http2_keepalive_interval(Some(KEEPALIVE))
         .trace_fn(span_of)
         .layer(Observe::new())
-        .add_routes(routes.add_service(health).add_service(reflection))
+        .add_routes(served.routes.add_service(health).add_service(reflection))
         .serve_with_incoming_shutdown(callers, shutdown.clone().requested_owned());
     let overdue = async {
         shutdown.requested().await;
@@ -108,7 +163,7 @@ where
     }
 }
 
-fn span_of<B>(request: &tonic::codegen::http::Request<B>) -> Span {
+fn span_of<B>(request: &Request<B>) -> Span {
     let path = request.uri().path();
     let method = path.trim_start_matches('/');
     let span = info_span!("call", rpc = path, otel.name = method, otel.kind = "server", trace_id = Empty);

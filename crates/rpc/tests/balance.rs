@@ -28,7 +28,6 @@ use tonic::{
         http::{Request, Response},
     },
     server::NamedService,
-    service::Routes,
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
@@ -121,7 +120,7 @@ impl Pod {
         let permits = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
         let desk = Desk { address, permits: permits.clone() };
         let until = shutdown.clone();
-        runtime.spawn(async move { rpc::server::serve(address, Routes::new(desk), &until).await });
+        runtime.spawn(async move { rpc::server::serve(address, rpc::Served::new(desk), &until).await });
         let pod = Self { address, shutdown, permits, runtime: Some(runtime) };
         testkit::eventually(testkit::SOON, "it listens", async || TcpStream::connect(address).await.is_ok()).await;
         pod

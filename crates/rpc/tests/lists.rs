@@ -16,7 +16,7 @@ use futures::future::join_all;
 use rpc::{Lists, Outcomes};
 use service_runtime::Shutdown;
 use tokio::sync::Semaphore;
-use tonic::{Code, Request, Response, Status, service::Routes};
+use tonic::{Code, Request, Response, Status};
 
 /// What the card of an item makes the desk do.
 const ANSWERED: &str = "answered";
@@ -83,7 +83,7 @@ impl World {
     async fn new() -> Self {
         let [address] = testkit::free_addresses();
         let desk = Desk { lists: Arc::default(), gate: Arc::new(Semaphore::new(0)), shutdown: Shutdown::new() };
-        let (routes, shutdown) = (Routes::new(PaymentServiceServer::new(desk.clone())), desk.shutdown.clone());
+        let (routes, shutdown) = (rpc::Served::new(PaymentServiceServer::new(desk.clone())), desk.shutdown.clone());
         tokio::spawn(async move { rpc::server::serve(address, routes, &shutdown).await });
         let client = PaymentServiceClient::new(rpc::channel(&format!("http://{address}")).expect("it is a URL"));
         let lists = Lists::start("payment.v1.PaymentService/Charge", |outcome: &ChargeResponse| &outcome.order_id, {

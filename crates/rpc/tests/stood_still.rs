@@ -9,7 +9,7 @@ use std::{
 
 use rpc::Channel;
 use service_runtime::Shutdown;
-use tonic::{Code, Response, Status, service::Routes};
+use tonic::{Code, Response, Status};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 
 /// More than HTTP/2 libraries put up with by default (20), fewer than a gateway has under way.
@@ -32,7 +32,7 @@ impl Service {
             runtime.block_on(async {
                 let shutdown = Shutdown::new();
                 let serving =
-                    tokio::spawn(async move { rpc::server::serve(address, Routes::default(), &shutdown).await });
+                    tokio::spawn(async move { rpc::server::serve(address, rpc::Served::nothing(), &shutdown).await });
                 while !serving.is_finished() {
                     if told.try_recv().is_ok() {
                         // the whole runtime stands still with this thread

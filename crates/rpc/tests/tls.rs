@@ -19,7 +19,7 @@ use service_runtime::{Shutdown, config::TlsConfig};
 use tempfile::TempDir;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::{Code, Response, Status, service::Routes};
+use tonic::{Code, Response, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 const BUDGET: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ fn open(folder: &TempDir) -> Tls {
 /// A service that serves health alone.
 async fn serve(tls: Tls) -> SocketAddr {
     let [address] = testkit::free_addresses();
-    tokio::spawn(async move { tls.serve(address, Routes::default(), &Shutdown::new()).await });
+    tokio::spawn(async move { tls.serve(address, rpc::Served::nothing(), &Shutdown::new()).await });
     testkit::eventually(testkit::SOON, "it listens", async || TcpStream::connect(address).await.is_ok()).await;
     address
 }

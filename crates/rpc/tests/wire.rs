@@ -27,7 +27,7 @@ use prost::Message;
 use rpc::{MESSAGE_BYTES_MAX, Outcomes, server::LIST_ITEMS_MAX};
 use service_runtime::Shutdown;
 use tokio::net::TcpStream;
-use tonic::{Code, Request, Response, Status, codegen::http, service::Routes};
+use tonic::{Code, Request, Response, Status, codegen::http};
 
 const GET_PAYMENT: &str = "/payment.v1.PaymentService/GetPayment";
 
@@ -78,7 +78,7 @@ async fn serve() -> (SocketAddr, Arc<AtomicUsize>) {
     let desk = Desk::default();
     let calls = desk.0.clone();
     let server = PaymentServiceServer::new(desk).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    tokio::spawn(async move { rpc::server::serve(address, Routes::new(server), &Shutdown::new()).await });
+    tokio::spawn(async move { rpc::server::serve(address, rpc::Served::new(server), &Shutdown::new()).await });
     testkit::eventually(testkit::SOON, "it listens", async || TcpStream::connect(address).await.is_ok()).await;
     (address, calls)
 }

@@ -23,10 +23,9 @@ use std::sync::Arc;
 
 use contracts::accounts::v1::accounts_service_server::AccountsServiceServer;
 use outbox::{Relay, Waker};
-use rpc::{MESSAGE_BYTES_MAX, Tls};
+use rpc::{MESSAGE_BYTES_MAX, Served, Tls};
 use service_runtime::{Error, Shutdown, clock::Clock, config::OpsConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
-use tonic::service::Routes;
 
 use crate::{config::ServeConfig, grpc::Accounts, password::Hasher, signing_key::SigningKey};
 
@@ -65,5 +64,5 @@ pub async fn run(config: ServeConfig, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
     let server = AccountsServiceServer::new(Accounts::new(Arc::new(deps), shutdown.clone()));
     let server = server.max_decoding_message_size(MESSAGE_BYTES_MAX);
-    tls.serve(config.listen_addr, Routes::new(server), &shutdown).await
+    tls.serve(config.listen_addr, Served::new(server), &shutdown).await
 }

@@ -23,7 +23,7 @@ pub use store::Position;
 
 use consumer::admin::Stream;
 use contracts::{analytics::v1::analytics_service_server::AnalyticsServiceServer, topics};
-use rpc::{MESSAGE_BYTES_MAX, Tls};
+use rpc::{MESSAGE_BYTES_MAX, Served, Tls};
 use service_runtime::{
     Error, Shutdown,
     clock::Clock,
@@ -31,7 +31,6 @@ use service_runtime::{
     ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
-use tonic::service::Routes;
 
 /// All that makes the database of this service, in this sequence.
 pub static MIGRATORS: [&Migrator; 3] = [&consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
@@ -64,7 +63,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 }
 
 /// Starts to read letters and to look for watchers, and gives the calls that analytics answers.
-pub fn start(config: &Config, deps: Deps) -> Routes {
+pub fn start(config: &Config, deps: Deps) -> Served {
     deps.shutdown.spawn_part("consumers", consumers::run(config.kafka.clone(), deps.clone()));
     let settings =
         high_value::Settings { kafka: config.kafka.clone(), threshold: config.high_value_from_minor.clone() };
@@ -72,5 +71,5 @@ pub fn start(config: &Config, deps: Deps) -> Routes {
     let (watches, new_watches) = watch::watches();
     deps.shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
     let server = AnalyticsServiceServer::new(grpc::Analytics::new(deps, watches));
-    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
+    Served::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

@@ -42,10 +42,9 @@ pub use take_back::take_back_in_tx;
 
 use contracts::inventory::v1::inventory_service_server::InventoryServiceServer;
 use outbox::Relay;
-use rpc::{MESSAGE_BYTES_MAX, Tls};
+use rpc::{MESSAGE_BYTES_MAX, Served, Tls};
 use service_runtime::{Error, Shutdown, config::BatchConfig, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
-use tonic::service::Routes;
 
 /// All that makes the database of this service, in this sequence.
 pub static MIGRATORS: [&Migrator; 4] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
@@ -67,7 +66,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 }
 
 /// Starts all parts that go on by themselves, and gives the calls that inventory answers.
-pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
+pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Served, Error> {
     let relay = Relay::of_service(&config.database, &config.kafka)?;
     let consumers = consumers::run(config.kafka.clone(), pool.clone(), relay.waker(), shutdown.clone());
     shutdown.spawn_part("relay", relay.run(shutdown.token()));
@@ -77,7 +76,7 @@ pub fn start(config: &Config, pool: PgPool, shutdown: &Shutdown) -> Result<Route
 }
 
 /// The calls that inventory answers.
-pub fn routes(pool: PgPool, batches: BatchConfig, shutdown: &Shutdown) -> Routes {
+pub fn routes(pool: PgPool, batches: BatchConfig, shutdown: &Shutdown) -> Served {
     let server = InventoryServiceServer::new(grpc::Inventory::new(pool, batches, shutdown.clone()));
-    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
+    Served::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

@@ -25,14 +25,13 @@ use contracts::{
     accounts::v1::accounts_service_client::AccountsServiceClient,
     notification::v1::notification_service_server::NotificationServiceServer,
 };
-use rpc::{Channel, MESSAGE_BYTES_MAX, Tls};
+use rpc::{Channel, MESSAGE_BYTES_MAX, Served, Tls};
 use service_runtime::{
     Error, Shutdown, database,
     ops::{self, Readiness},
 };
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
-use tonic::service::Routes;
 
 use mailer::Mailer;
 
@@ -72,7 +71,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 }
 
 /// Starts all parts that go on by themselves, and gives the calls that notification answers.
-pub fn start(config: &Config, tls: &Tls, mailer: Mailer, pool: PgPool, shutdown: &Shutdown) -> Result<Routes, Error> {
+pub fn start(config: &Config, tls: &Tls, mailer: Mailer, pool: PgPool, shutdown: &Shutdown) -> Result<Served, Error> {
     let deps = Deps {
         pool,
         accounts: AccountsServiceClient::new(tls.channel(&config.accounts_url)?)
@@ -85,5 +84,5 @@ pub fn start(config: &Config, tls: &Tls, mailer: Mailer, pool: PgPool, shutdown:
     shutdown.spawn_part("delivery", delivery::run(deps.clone()));
     shutdown.spawn_part("backlog", backlog::run(deps.clone()));
     let server = NotificationServiceServer::new(grpc::Notification::new(deps));
-    Ok(Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX)))
+    Ok(Served::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX)))
 }

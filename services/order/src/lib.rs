@@ -33,11 +33,10 @@ use std::{sync::Arc, time::Duration};
 
 use contracts::order::v1::order_service_server::OrderServiceServer;
 use outbox::{Relay, Waker};
-use rpc::{MESSAGE_BYTES_MAX, Tls};
+use rpc::{MESSAGE_BYTES_MAX, Served, Tls};
 use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
-use tonic::service::Routes;
 
 use crate::{config::Config, grpc::OrderApi, store::Lane, telephone::Telephone, watch::Watches, writer::Writer};
 
@@ -106,5 +105,5 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
         .merge(stuck::routes(deps.clone()));
     ops::serve(&config.ops, outbox::readiness(pool).and_kafka(&config.kafka), operators, &shutdown).await?;
     let server = OrderServiceServer::new(OrderApi::new(deps)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    tls.serve(config.listen_addr, Routes::new(server), &shutdown).await
+    tls.serve(config.listen_addr, Served::new(server), &shutdown).await
 }

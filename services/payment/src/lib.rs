@@ -33,11 +33,10 @@ use std::sync::Arc;
 
 use contracts::payment::v1::payment_service_server::PaymentServiceServer;
 use outbox::{Relay, Waker};
-use rpc::{MESSAGE_BYTES_MAX, Tls};
+use rpc::{MESSAGE_BYTES_MAX, Served, Tls};
 use service_runtime::{Error, Shutdown, clock::Clock, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
-use tonic::service::Routes;
 
 use crate::{books::Books, config::Config, grpc::PaymentApi, instruction::OrderDesk, psp_client::PspClient};
 
@@ -94,5 +93,5 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     shutdown.spawn_part("repeated charge work", worker::attempt_again(deps.clone()));
     shutdown.spawn_part("backlog", backlog::run(pool, shutdown.clone()));
     let server = PaymentServiceServer::new(PaymentApi::new(deps)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    tls.serve(config.listen_addr, Routes::new(server), &shutdown).await
+    tls.serve(config.listen_addr, Served::new(server), &shutdown).await
 }

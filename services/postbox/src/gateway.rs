@@ -15,6 +15,10 @@ use crate::state::State;
 /// The gateway answers an order within 5 s, whatever happens behind it.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long a client keeps a connection for its next request: shorter than the gateway does, which closes it after 10 s and might do so
+/// under a request.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
 /// A customer at the gateway.
 #[derive(Debug)]
 pub struct Gateway {
@@ -74,7 +78,8 @@ impl Gateway {
     /// Registers the customer when the gateway does not know them, and logs in.
     pub async fn enter(state: &State, customer: &Credentials) -> Result<Self, Failure> {
         // a stream of events may last; what is said at once may not
-        let client = reqwest::Client::builder().no_proxy().connect_timeout(DEADLINE).build();
+        let client =
+            reqwest::Client::builder().no_proxy().connect_timeout(DEADLINE).pool_idle_timeout(IDLE_MAX).build();
         let client = client.expect("a client without TLS can always be built");
         let url = state.service("gateway")?.url.clone();
         let url = url.ok_or_else(|| Failure::usage("services/gateway/service.toml names no port"))?;

@@ -32,11 +32,10 @@ use contracts::{
     shipping::v1::shipping_service_server::ShippingServiceServer,
 };
 use outbox::{Relay, Waker};
-use rpc::{Channel, MESSAGE_BYTES_MAX, Tls};
+use rpc::{Channel, MESSAGE_BYTES_MAX, Served, Tls};
 use service_runtime::{Error, Shutdown, database, ops};
 use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::Notify;
-use tonic::service::Routes;
 
 /// All that makes the database of this service, in this sequence.
 pub static MIGRATORS: [&Migrator; 4] = [&outbox::MIGRATOR, &consumer::MIGRATOR, &operator_log::MIGRATOR, &MIGRATOR];
@@ -88,7 +87,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
 }
 
 /// The calls that shipping answers.
-pub fn routes(deps: Deps) -> Routes {
+pub fn routes(deps: Deps) -> Served {
     let server = ShippingServiceServer::new(grpc::Shipping::new(deps));
-    Routes::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
+    Served::new(server.max_decoding_message_size(MESSAGE_BYTES_MAX))
 }

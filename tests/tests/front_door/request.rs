@@ -61,7 +61,7 @@ impl Request {
             request.set("content-type", "application/json");
         }
         if operation.takes_header("idempotency-key") {
-            request.set("idempotency-key", &new_key());
+            request.set("idempotency-key", new_key());
         }
         request
     }

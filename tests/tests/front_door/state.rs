@@ -10,7 +10,7 @@ use testkit::eventually_some;
 const DATABASES: [&str; 7] = ["accounts", "orders", "inventory", "payments", "shipping", "notifications", "analytics"];
 
 /// Longer than followers need for an order.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 /// Every table: how many rows it has, and a digest of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,7 +26,7 @@ async fn no_operation_tells_a_customer_anything_of_another_or_changes_it() {
         |id: &str| Names::from([("id", id.to_owned()), ("sku", "mug".to_owned()), ("code", "invalid".to_owned())]);
     let told = async || owner.get("/v1/messages").await.expect(200).json()["items"][0]["order_id"] == order;
     eventually(SOON, "the owner has a message", told).await;
-    let owned = [order.clone(), owner.account_id(), MARK.to_owned()];
+    let private = [order.clone(), owner.account_id(), MARK.to_owned()];
     let before = owner.read_order(&order).await;
 
     let mut asked = 0;
@@ -47,7 +47,7 @@ async fn no_operation_tells_a_customer_anything_of_another_or_changes_it() {
             let nowhere = ask(&unknown).await;
             assert_eq!(without(&order, answer.json()), without(&unknown, nowhere.json()), "{}", operation.id);
         } else {
-            let leaks: Vec<&String> = owned.iter().filter(|word| text.contains(word.as_str())).collect();
+            let leaks: Vec<&String> = private.iter().filter(|word| text.contains(word.as_str())).collect();
             assert!(leaks.is_empty(), "{} tells {leaks:?}: {text}", operation.id);
         }
         asked += 1;

@@ -190,7 +190,7 @@ fn query(cases: &mut Cases, operation: &Operation) {
     }
     // a page for people is shown whatever hangs on its link
     if operation.statuses().contains(&"422") {
-        cases.add_at("/no_such_parameter", "unknown", |request| request.query = "no_such_parameter=1".to_owned());
+        cases.add_at("/no_such_parameter", "unknown", |request| "no_such_parameter=1".clone_into(&mut request.query));
     }
 }
 
@@ -284,7 +284,7 @@ fn with(whole: &Value, pointer: &str, value: Option<Value>) -> Value {
             None => _ = fields.remove(name),
         },
         Value::Array(items) => {
-            items[name.parse::<usize>().expect("an index")] = value.expect("items are not taken out")
+            items[name.parse::<usize>().expect("an index")] = value.expect("items are not taken out");
         }
         other => panic!("{pointer} is in {other}"),
     }

@@ -71,10 +71,10 @@ async fn every_arrow_of_the_saga_is_travelled() {
     assert_eq!(customer.read_order(&id).await["shipment"]["status"], "DISPATCHED");
 
     // paid, and then there is nobody any more who could say where it goes
-    let traveller = Customer::register_without_address(&platform).await;
-    let id = traveller.order_a_mug().await.expect(201).order_id();
-    traveller.erase().await;
-    traveller.order_with_status(&id, "CANCELLED").await;
+    let homeless = Customer::register_without_address(&platform).await;
+    let id = homeless.order_a_mug().await.expect(201).order_id();
+    homeless.erase().await;
+    homeless.order_with_status(&id, "CANCELLED").await;
 
     for id in [waits_for_stock.to_string(), waits_for_payment] {
         customer.order_with_status(&id, "REJECTED").await;

@@ -8,15 +8,15 @@ use contracts::accounts::v1::{
     SetAddressRequest, SetAddressResponse,
     accounts_service_server::{AccountsService, AccountsServiceServer},
 };
-use tonic::{Request, Response, Status, service::Routes};
+use tonic::{Request, Response, Status};
 
 /// Knows that everybody has an address.
 #[derive(Debug)]
 pub struct Accounts;
 
 impl Accounts {
-    pub fn routes() -> Routes {
-        Routes::new(AccountsServiceServer::new(Self))
+    pub fn routes() -> rpc::Served {
+        rpc::Served::new(AccountsServiceServer::new(Self))
     }
 }
 

@@ -6,6 +6,7 @@ use std::{net::SocketAddr, path::Path, str::FromStr, sync::Arc, time::Duration};
 use contracts::accounts::v1::accounts_service_client::AccountsServiceClient;
 use outbox::Waker;
 use psp::{books::Books, network::Network};
+use rpc::Served;
 use service_runtime::{Shutdown, clock::Clock, config::BatchConfig};
 use sqlx::{
     PgPool,
@@ -103,10 +104,12 @@ impl Platform {
         let (books, charges) = Books::open(&folder.join("books.jsonl")).unwrap();
         let network = Arc::new(Network::new(books, charges, Clock::System));
         exchange.open("psp", Handle::current(), psp::http::routes(network.clone(), shutdown.clone()));
-        exchange.open("accounts", Handle::current(), Accounts::routes().into_axum_router());
+        exchange.open("accounts", Handle::current(), Routes::from(Accounts::routes()).into_axum_router());
         tokio::spawn({
             let (exchange, shutdown) = (exchange.clone(), shutdown.clone());
-            async move { rpc::server::serve(address, exchange.routes().into(), &shutdown).await.unwrap() }
+            async move {
+                rpc::server::serve(address, Served::from(Routes::from(exchange.routes())), &shutdown).await.unwrap()
+            }
         });
         tokio::spawn({
             let (exchange, shutdown) = (exchange.clone(), shutdown.clone());
@@ -239,7 +242,7 @@ impl Platform {
             let _inside = runtime.enter();
             start(service, pool(&seat.database, &seat.line, &name), &url, &psp_url)
         };
-        exchange.open(service.name(), runtime.handle().clone(), routes.into_axum_router());
+        exchange.open(service.name(), runtime.handle().clone(), Routes::from(routes).into_axum_router());
         seat.process = Some(Process { runtime, name, deps });
     }
 
@@ -265,7 +268,7 @@ impl Platform {
 }
 
 /// A service of its own, as its `run` puts it together, without what goes on by itself.
-fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Routes) {
+fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Served) {
     let shutdown = Shutdown::new();
     let channel = || rpc::channel(url).unwrap();
     match service {
@@ -284,7 +287,7 @@ fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Rou
             };
             let api = order::grpc::OrderApi::new(deps.clone());
             let server = contracts::order::v1::order_service_server::OrderServiceServer::new(api);
-            (Deps::Order(Box::new(deps)), Routes::new(server))
+            (Deps::Order(Box::new(deps)), Served::new(server))
         }
         Service::Inventory => {
             let routes = inventory::routes(pool.clone(), BatchConfig::default(), &shutdown);
@@ -302,7 +305,7 @@ fn start(service: Service, pool: PgPool, url: &str, psp_url: &str) -> (Deps, Rou
             };
             let api = payment::grpc::PaymentApi::new(deps.clone());
             let server = contracts::payment::v1::payment_service_server::PaymentServiceServer::new(api);
-            (Deps::Payment(deps), Routes::new(server))
+            (Deps::Payment(deps), Served::new(server))
         }
         Service::Shipping => {
             let deps = shipping::Deps {

@@ -48,6 +48,8 @@ fn masked(printed: &str) -> String {
             "an id".to_owned()
         } else if text.parse::<Timestamp>().is_ok() {
             "a time".to_owned()
+        } else if text.strip_prefix("PB").is_some_and(|number| number.len() == 16) {
+            "a tracking number".to_owned()
         } else {
             text.to_owned()
         }

@@ -110,6 +110,29 @@ async fn a_head_over_16_kib_is_431() {
 }
 
 #[tokio::test]
+async fn a_refusal_over_a_body_that_is_not_read_is_heard_and_tells_that_its_connection_closes() {
+    let gateway = start(&[]).await;
+    let post = |headers: &str, length: usize| {
+        let head = format!("POST /v1/tokens HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {length}\r\n\r\n");
+        [head.into_bytes(), vec![b' '; length]].concat()
+    };
+    for (request, status) in [
+        (post("Content-Type: application/json\r\n", 256 * 1024 + 1), 413),
+        (post("Content-Type: application/json\r\n", 1024 * 1024), 413),
+        (post("Content-Type: text/plain\r\n", 100 * 1024), 415),
+    ] {
+        let answer = exchange(gateway.address, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    // what was read whole leaves the connection to the next request
+    let short = post("Content-Type: text/plain\r\n", 10);
+    let answer = exchange(gateway.address, &[short.clone(), short].concat()).await;
+    assert_eq!(answer.matches("HTTP/1.1 415 ").count(), 2, "{answer}");
+    assert!(!answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
 async fn http_2_is_spoken_on_the_same_port() {
     let gateway = start(&[]).await;
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();

@@ -14,7 +14,7 @@ use contracts::{
 use rpc::Channel;
 use service_runtime::{Shutdown, config::BatchConfig};
 use testkit::{SOON, TestDatabase};
-use tonic::{Status, service::Routes};
+use tonic::Status;
 
 /// Serves until it is dropped.
 pub struct Shop {
@@ -36,7 +36,7 @@ impl Shop {
     }
 
     /// Opens when the calls are answered.
-    pub async fn serve(database: TestDatabase, address: SocketAddr, routes: Routes, shutdown: Shutdown) -> Self {
+    pub async fn serve(database: TestDatabase, address: SocketAddr, routes: rpc::Served, shutdown: Shutdown) -> Self {
         let serving = shutdown.clone();
         tokio::spawn(async move { rpc::server::serve(address, routes, &serving).await.unwrap() });
         let channel = rpc::channel(&format!("http://{address}")).unwrap();

@@ -35,7 +35,7 @@ use sqlx::{
 };
 use testkit::{SOON, TestDatabase, eventually};
 use tokio::sync::Notify;
-use tonic::{Code, Status, Streaming, service::Routes};
+use tonic::{Code, Status, Streaming};
 
 use crate::letters;
 
@@ -103,7 +103,7 @@ impl Desk {
         };
         shutdown.spawn_part("watches", watch::run(deps.clone(), new_watches));
         let [address] = testkit::free_addresses();
-        let routes = Routes::new(OrderServiceServer::new(OrderApi::new(deps.clone())));
+        let routes = rpc::Served::new(OrderServiceServer::new(OrderApi::new(deps.clone())));
         tokio::spawn(async move { rpc::server::serve(address, routes, &shutdown).await.unwrap() });
         let client = OrderServiceClient::new(rpc::channel(&format!("http://{address}")).unwrap());
         let desk = Self { database, deps, customer: AccountId::new(), client };

@@ -21,7 +21,7 @@ use contracts::{
 use rpc::Outcomes;
 use service_runtime::Shutdown;
 use tokio::task::JoinHandle;
-use tonic::{Request, Response, Status, service::Routes};
+use tonic::{Request, Response, Status};
 
 /// Knows some orders and what is wanted of them, and counts how often it was asked.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +46,7 @@ impl OrderDesk {
     /// Answers from now on.
     pub fn open(&mut self) {
         let (address, shutdown) = (self.address, Shutdown::new());
-        let routes = Routes::new(OrderServiceServer::new(self.files.clone()));
+        let routes = rpc::Served::new(OrderServiceServer::new(self.files.clone()));
         let end = shutdown.clone();
         let serving = tokio::spawn(async move { rpc::server::serve(address, routes, &end).await.unwrap() });
         self.open = Some((shutdown, serving));

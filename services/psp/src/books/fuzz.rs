@@ -84,7 +84,7 @@ fn whatever_is_asked_captures_once_gives_back_no_more_and_stands_in_the_books() 
             let Ok(reference) = Reference::try_from(name.to_owned()) else { continue };
             let body = words.next().unwrap_or_default();
             // a clock that goes back now and then
-            now = now + SignedDuration::from_millis(if line.len().is_multiple_of(3) { -10 } else { 7 });
+            now += SignedDuration::from_millis(if line.len().is_multiple_of(3) { -10 } else { 7 });
             let change = match verb {
                 "charge" => {
                     let Ok(terms) = serde_json::from_str::<Terms>(body) else { continue };
