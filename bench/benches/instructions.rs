@@ -23,7 +23,8 @@ use contracts::{
 use futures::future::join_all;
 use gateway::{
     fields::{self, Tree},
-    keys::Keys,
+    issuer::Issuer,
+    keys::{Keys, Source},
     place_order::OrderFields,
     token::Tokens,
 };
@@ -134,7 +135,7 @@ fn verified() -> (Runtime, Tokens, String) {
     let jwk = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "one", "x": public});
     // nobody is there, and nobody is asked
     let nowhere = Tls::off().channel_found_by("http://accounts:50051", std::future::pending).expect("a URL");
-    let keys = Arc::new(Keys::new(AccountsServiceClient::new(nowhere)));
+    let keys = Arc::new(Keys::new(Source::Accounts(AccountsServiceClient::new(nowhere))));
     keys.replace(json!({"keys": [jwk]}).to_string()).expect("a JWK set");
     let now = jsonwebtoken::get_current_timestamp();
     let claims = json!({
@@ -144,7 +145,7 @@ fn verified() -> (Runtime, Tokens, String) {
     let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::EdDSA) };
     let der = pair.to_pkcs8v1().expect("a key");
     let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(der.as_ref())).expect("a token");
-    let tokens = Tokens::new(keys);
+    let tokens = Tokens::new(Arc::new(Issuer::Accounts), keys);
     runtime.block_on(tokens.verify(&token)).expect("it is valid");
     drop(entered);
     (runtime, tokens, token)

@@ -54,6 +54,8 @@ problem_codes! {
     WrongCredentials = "wrong-credentials", 401, Unauthenticated, "Email or password is wrong";
     /// The token's roles do not allow it.
     Forbidden = "forbidden", 403, PermissionDenied, "Not allowed";
+    /// Another issuer of tokens signs people in: here nobody registers or gets a token.
+    SignInElsewhere = "sign-in-elsewhere", 403, PermissionDenied, "People sign in elsewhere";
     /// There is no such thing, or it is someone else's.
     NotFound = "not-found", 404, NotFound, "Not found";
     /// The path is right, the method is not.

@@ -117,7 +117,7 @@ impl Customer {
         &self.http
     }
 
-    /// The same client with another token.
+    /// The same client with another token, whoever issued it.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
@@ -214,7 +214,7 @@ impl Customer {
         LiveSales(open(request).await)
     }
 
-    /// The account's id, as the token tells it: an operator cannot ask for it.
+    /// The account's id, as a token of accounts tells it: an operator cannot ask for it.
     pub fn account_id(&self) -> String {
         let claims = self.token.split('.').nth(1).expect("a token has three parts");
         let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).expect("it is base64");

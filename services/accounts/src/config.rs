@@ -53,7 +53,8 @@ pub struct ServeConfig {
     #[command(flatten)]
     pub kafka: KafkaConfig,
 
-    /// The Ed25519 key that tokens are signed with: PKCS#8, PEM.
+    /// The Ed25519 key that tokens are signed with: PKCS#8, PEM. Keys behind it in the file, private or public, are told to those who
+    /// verify tokens and sign none.
     #[arg(long, env = "ACCOUNTS_SIGNING_KEY_FILE")]
     pub accounts_signing_key_file: PathBuf,
 }

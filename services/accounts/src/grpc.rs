@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use contracts::{
     accounts::v1::{
-        EraseAccountRequest, EraseAccountResponse, GetAccountRequest, GetAccountResponse, GetAddressesRequest,
-        GetAddressesResponse, GetContactsRequest, GetContactsResponse, JwksRequest, JwksResponse, LoginRequest,
-        LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
-        accounts_service_server::AccountsService,
+        EnsureAccountRequest, EnsureAccountResponse, EraseAccountRequest, EraseAccountResponse, GetAccountRequest,
+        GetAccountResponse, GetAddressesRequest, GetAddressesResponse, GetContactsRequest, GetContactsResponse,
+        JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest,
+        SetAddressResponse, accounts_service_server::AccountsService,
     },
     ids::AccountId,
 };
@@ -16,8 +16,9 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     Deps,
-    account::{Address, Role},
+    account::{Account, Address, Role},
     contact::{Found, get_account, get_accounts, set_address},
+    ensure::ensure_account,
     erase::erase_account,
     error::AccountsError,
     login::login,
@@ -79,6 +80,16 @@ impl AccountsService for Accounts {
         Ok(Response::new(SetAddressResponse { account: Some(account.await?.into()) }))
     }
 
+    async fn ensure_account(
+        &self,
+        request: Request<EnsureAccountRequest>,
+    ) -> Result<Response<EnsureAccountResponse>, Status> {
+        let account = Account::try_from(request.into_inner())?;
+        let deps = self.deps.clone();
+        rpc::uncut(&self.shutdown, async move { Ok(ensure_account(&deps, &account).await?) }).await?;
+        Ok(Response::new(EnsureAccountResponse {}))
+    }
+
     async fn erase_account(
         &self,
         request: Request<EraseAccountRequest>,
@@ -127,6 +138,7 @@ fn texts(ids: Vec<AccountId>) -> Vec<String> {
     ids.into_iter().map(|id| id.to_string()).collect()
 }
 
-fn account_id(text: &str) -> Result<AccountId, AccountsError> {
+/// The id of an account, as a caller writes it.
+pub(crate) fn account_id(text: &str) -> Result<AccountId, AccountsError> {
     text.parse().map_err(|_| AccountsError::Invalid { field: "account_id", rule: "must be a UUID".to_owned() })
 }

@@ -1,11 +1,12 @@
 //! Accounts owns people: who they are, how they prove it, where their parcels go. No other service keeps personal data.
 //!
-//! Start at [`grpc`]; then one file per use case: [`register`], [`login`], [`contact`], [`erase`]. Those that change an account
-//! write a letter, in the transaction of their change.
+//! Start at [`grpc`]; then one file per use case: [`register`], [`login`], [`contact`], [`ensure`], [`erase`]. Those that change an
+//! account write a letter, in the transaction of their change.
 
 pub mod account;
 pub mod config;
 pub mod contact;
+pub mod ensure;
 pub mod erase;
 pub mod error;
 pub mod grpc;

@@ -48,6 +48,38 @@ pub async fn insert_account_in_tx(
     Ok(())
 }
 
+/// Keeps the account of somebody who logs in elsewhere, unless there is one with its id. Whether it is new.
+pub async fn insert_account_without_password_in_tx(
+    tx: &mut PgConnection,
+    account: &Account,
+) -> Result<bool, AccountsError> {
+    let inserted = sqlx::query(
+        "INSERT INTO account (account_id, email, name, role) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (account_id) DO NOTHING",
+    )
+    .bind(account.id.as_uuid())
+    .bind(account.email.as_str())
+    .bind(account.name.as_str())
+    .bind(Role::Customer.word())
+    .execute(tx)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// Keeps the email and the name of a locked account that has no password; one with a password stays as it is.
+pub async fn put_contact_in_tx(tx: &mut PgConnection, account: &Account) -> Result<(), AccountsError> {
+    sqlx::query(
+        "UPDATE account SET email = $2, name = $3
+         WHERE account_id = $1 AND erased_at IS NULL AND password_hash IS NULL AND (email, name) <> ($2, $3)",
+    )
+    .bind(account.id.as_uuid())
+    .bind(account.email.as_str())
+    .bind(account.name.as_str())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// The account with this id, also when it is erased. Nobody else changes it, or its address, until the transaction ends.
 pub async fn lock_account_in_tx(tx: &mut PgConnection, id: AccountId) -> Result<Option<Locked>, AccountsError> {
     let row: Option<(String, bool)> =
@@ -129,10 +161,14 @@ pub async fn find_accounts(
 /// What the login with this email is checked against.
 pub async fn find_credentials(pool: &PgPool, email: &Email) -> Result<Option<Credentials>, AccountsError> {
     let row: Option<(Uuid, String, String, jiff_sqlx::Timestamp)> =
-        sqlx::query_as("SELECT account_id, role, password_hash, now() FROM account WHERE lower(email) = lower($1)")
-            .bind(email.as_str())
-            .fetch_optional(pool)
-            .await?;
+        // an account without a password is nobody's who logs in here
+        sqlx::query_as(
+            "SELECT account_id, role, password_hash, now() FROM account
+             WHERE lower(email) = lower($1) AND password_hash IS NOT NULL",
+        )
+        .bind(email.as_str())
+        .fetch_optional(pool)
+        .await?;
     let credentials = |(id, role, password_hash, checked_at): (Uuid, String, String, jiff_sqlx::Timestamp)| {
         let role = Role::from_word(&role).ok_or(AccountsError::BrokenRow("account"))?;
         Ok(Credentials { id: id.into(), role, password_hash, checked_at: checked_at.to_jiff() })

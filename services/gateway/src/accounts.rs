@@ -25,8 +25,9 @@ use crate::{
     ASK_DEADLINE, Gateway,
     account_json::AccountJson,
     body::{Body, Query},
-    caller::Customer,
+    caller::{Customer, Leaver, WhoSignsInHere},
     fields::{Fields, FromFields, Noted, Nothing},
+    keys::NoKey,
     openapi,
     problem::Problem,
     spelling::{COUNTRY, EMAIL},
@@ -106,7 +107,11 @@ pub fn register_docs(operation: TransformOperation<'_>) -> TransformOperation<'_
 }
 
 /// `POST /v1/accounts`
-pub async fn register(State(gateway): State<Arc<Gateway>>, body: Body<RegisterRequest>) -> Result<Response, Problem> {
+pub async fn register(
+    State(gateway): State<Arc<Gateway>>,
+    _: WhoSignsInHere,
+    body: Body<RegisterRequest>,
+) -> Result<Response, Problem> {
     // once: a repeated call would find the email taken by the first
     let answer = rpc::ask_once(ASK_DEADLINE, body.value, |request| {
         let mut accounts = gateway.accounts.clone();
@@ -125,7 +130,11 @@ pub fn login_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
 }
 
 /// `POST /v1/tokens`
-pub async fn login(State(gateway): State<Arc<Gateway>>, body: Body<LoginRequest>) -> Result<Response, Problem> {
+pub async fn login(
+    State(gateway): State<Arc<Gateway>>,
+    _: WhoSignsInHere,
+    body: Body<LoginRequest>,
+) -> Result<Response, Problem> {
     // once: accounts sheds logins when there are too many, and repeating them makes more
     let answer = rpc::ask_once(ASK_DEADLINE, body.value, |request| {
         let mut accounts = gateway.accounts.clone();
@@ -187,21 +196,27 @@ pub fn erase_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
 /// `DELETE /v1/accounts/me`: for ever, and the same again as often as it is asked for.
 pub async fn erase(
     State(gateway): State<Arc<Gateway>>,
-    Customer(id): Customer,
+    Leaver(claims): Leaver,
     _: Body<Nothing>,
 ) -> Result<StatusCode, Problem> {
-    let request = EraseAccountRequest { account_id: id.to_string() };
+    let request = EraseAccountRequest { account_id: claims.account.to_string() };
     let answer = rpc::ask(ASK_DEADLINE, request, |request| {
         let mut accounts = gateway.accounts.clone();
         async move { accounts.erase_account(request).await }
     });
-    answer.await.map_err(of_account)?;
+    match answer.await {
+        Ok(_) => {}
+        // whoever comes from outside and has not been told to accounts: there is nothing to forget
+        Err(status) if claims.person.is_some() && rpc::problem_of(&status) == ProblemCode::NotFound => {}
+        Err(status) => return Err(of_account(status)),
+    }
+    gateway.newcomers.forget(claims.account);
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// What went wrong with the caller's own account. A token may outlive its account, and then proves nobody any more: a new one
 /// is what helps, as for a token that has expired.
-fn of_account(status: Status) -> Problem {
+pub(crate) fn of_account(status: Status) -> Problem {
     let problem = Problem::from(status);
     match problem.code() {
         ProblemCode::NotFound => Problem::new(ProblemCode::Unauthenticated, "the account of this token is gone"),
@@ -215,11 +230,11 @@ pub fn jwks_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
     openapi::answers::<200, serde_json::Value>(operation, "A JWK set (RFC 7517).")
 }
 
-/// `GET /.well-known/jwks.json`: the gateway's own copy, so that it is there when accounts is not.
+/// `GET /.well-known/jwks.json`: the gateway's own copy, so that it is there when the issuer is not.
 pub async fn jwks(State(gateway): State<Arc<Gateway>>, _: Query<Nothing>) -> Result<Response, Problem> {
     let jwks = gateway
         .keys
         .jwks_json()
-        .ok_or_else(|| Problem::new(ProblemCode::Unavailable, "accounts has not told its keys yet"))?;
+        .ok_or_else(|| Problem::new(ProblemCode::Unavailable, NoKey::NotFetched.to_string()))?;
     Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], jwks).into_response())
 }

@@ -11,22 +11,25 @@ use axum::{
 use contracts::{ids::AccountId, order::v1, problem::ProblemCode};
 
 use crate::{
-    Gateway, openapi,
+    Gateway,
+    issuer::{Claims, Role},
+    openapi,
     problem::Problem,
     rate_limits::CountedLater,
-    token::{Claims, Refused},
+    token::Refused,
 };
-
-const CUSTOMER: &str = "customer";
-const OPERATOR: &str = "operator";
 
 /// Who sends a request, in its extensions, when its token was known before the route was entered.
 #[derive(Debug, Clone)]
 pub struct Known(pub Arc<Claims>);
 
-/// Somebody with the role `customer`.
+/// Somebody with the role `customer`, and an account: whoever comes from an issuer outside is given one, unless it was erased.
 #[derive(Debug, Clone, Copy)]
 pub struct Customer(pub AccountId);
+
+/// Somebody with the role `customer` who wants to be forgotten, with or without an account: nobody is given one for that.
+#[derive(Debug, Clone)]
+pub struct Leaver(pub Arc<Claims>);
 
 /// Somebody with the role `operator`.
 #[derive(Debug, Clone, Copy)]
@@ -55,12 +58,40 @@ impl From<Viewer> for v1::Viewer {
     }
 }
 
+/// Anybody, where accounts signs people in. With an issuer outside, nobody: 403 `sign-in-elsewhere`.
+#[derive(Debug, Clone, Copy)]
+pub struct WhoSignsInHere;
+
+impl FromRequestParts<Arc<Gateway>> for WhoSignsInHere {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        gateway.issuer.outside().map_or(Ok(Self), |issuer| {
+            let detail = format!("accounts and tokens are those of {issuer}: register and sign in there");
+            Err(Problem::new(ProblemCode::SignInElsewhere, detail))
+        })
+    }
+}
+
 impl FromRequestParts<Arc<Gateway>> for Customer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(parts, gateway).await?;
-        if has_role(&claims, CUSTOMER) { Ok(Self(claims.sub)) } else { Err(forbidden("customers")) }
+        if !claims.roles.contains(&Role::Customer) {
+            return Err(forbidden("customers"));
+        }
+        gateway.newcomers.ensure(&claims).await?;
+        Ok(Self(claims.account))
+    }
+}
+
+impl FromRequestParts<Arc<Gateway>> for Leaver {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let claims = authenticate(parts, gateway).await?;
+        if claims.roles.contains(&Role::Customer) { Ok(Self(claims)) } else { Err(forbidden("customers")) }
     }
 }
 
@@ -69,7 +100,7 @@ impl FromRequestParts<Arc<Gateway>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(parts, gateway).await?;
-        if has_role(&claims, OPERATOR) { Ok(Self(claims.sub)) } else { Err(forbidden("operators")) }
+        if claims.roles.contains(&Role::Operator) { Ok(Self(claims.account)) } else { Err(forbidden("operators")) }
     }
 }
 
@@ -78,8 +109,7 @@ impl FromRequestParts<Arc<Gateway>> for Account {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(parts, gateway).await?;
-        let has_either = has_role(&claims, CUSTOMER) || has_role(&claims, OPERATOR);
-        if has_either { Ok(Self(claims.sub)) } else { Err(forbidden("customers and operators")) }
+        if claims.roles.is_empty() { Err(forbidden("customers and operators")) } else { Ok(Self(claims.account)) }
     }
 }
 
@@ -88,43 +118,50 @@ impl FromRequestParts<Arc<Gateway>> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
         let claims = authenticate(parts, gateway).await?;
-        if has_role(&claims, OPERATOR) {
-            Ok(Self::Operator(claims.sub))
-        } else if has_role(&claims, CUSTOMER) {
-            Ok(Self::Customer(claims.sub))
+        if claims.roles.contains(&Role::Operator) {
+            Ok(Self::Operator(claims.account))
+        } else if claims.roles.contains(&Role::Customer) {
+            Ok(Self::Customer(claims.account))
         } else {
             Err(forbidden("customers and operators"))
         }
     }
 }
 
+impl OperationInput for WhoSignsInHere {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::may_end_in(operation, &[ProblemCode::SignInElsewhere]);
+    }
+}
+
 impl OperationInput for Customer {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        openapi::needs_role(operation, &[CUSTOMER]);
+        openapi::needs_role(operation, &[Role::Customer]);
+    }
+}
+
+impl OperationInput for Leaver {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        openapi::needs_role(operation, &[Role::Customer]);
     }
 }
 
 impl OperationInput for Operator {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        openapi::needs_role(operation, &[OPERATOR]);
+        openapi::needs_role(operation, &[Role::Operator]);
     }
 }
 
 impl OperationInput for Account {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        openapi::needs_role(operation, &[CUSTOMER, OPERATOR]);
+        openapi::needs_role(operation, &[Role::Customer, Role::Operator]);
     }
 }
 
 impl OperationInput for Viewer {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        openapi::needs_role(operation, &[CUSTOMER, OPERATOR]);
+        openapi::needs_role(operation, &[Role::Customer, Role::Operator]);
     }
-}
-
-/// Whether the token gives this role.
-pub fn has_role(claims: &Claims, role: &str) -> bool {
-    claims.roles.iter().any(|one| one == role)
 }
 
 fn forbidden(who: &str) -> Problem {
@@ -144,7 +181,7 @@ async fn authenticate(parts: &mut Parts, gateway: &Gateway) -> Result<Arc<Claims
         .ok_or_else(|| Problem::new(ProblemCode::Unauthenticated, "send a token: Authorization: Bearer …"))?;
     let claims = gateway.tokens.verify(token).await.map_err(|refused| {
         let code = match refused {
-            Refused::Expired | Refused::Invalid => ProblemCode::Unauthenticated,
+            Refused::Expired | Refused::TooLong | Refused::Invalid => ProblemCode::Unauthenticated,
             Refused::NoKeys => ProblemCode::Unavailable,
         };
         Problem::new(code, refused.to_string())

@@ -65,6 +65,10 @@ pub struct Config {
     #[arg(long, env = "SSE_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub sse_streams_max: u32,
 
+    /// Who issues tokens.
+    #[command(flatten)]
+    pub issuer: IssuerConfig,
+
     /// How many requests are taken from whom.
     #[command(flatten)]
     pub rate_limits: RateLimitConfig,
@@ -81,6 +85,34 @@ pub struct Config {
     /// How services speak with each other.
     #[command(flatten)]
     pub tls: TlsConfig,
+}
+
+/// Who issues the tokens that are taken: accounts, unless the first three are set.
+#[derive(Debug, Clone, Args)]
+pub struct IssuerConfig {
+    /// `iss` of the tokens of an OpenID Connect issuer, which are taken in place of those of accounts.
+    #[arg(long, env = "TOKEN_ISSUER", default_value = "")]
+    pub token_issuer: String,
+
+    /// What `aud` of its tokens must be or hold.
+    #[arg(long, env = "TOKEN_AUDIENCE", default_value = "")]
+    pub token_audience: String,
+
+    /// Where its keys are, as a JWK set: https, or http inside of a network that can be trusted.
+    #[arg(long, env = "JWKS_URL", default_value = "")]
+    pub jwks_url: String,
+
+    /// Certificates of the CA that vouches for that server, in PEM; empty: those that browsers know.
+    #[arg(long, env = "JWKS_CA_FILE", default_value = "")]
+    pub jwks_ca_file: String,
+
+    /// The claim of its tokens that lists roles, by its name or by a path like `realm_access.roles`.
+    #[arg(long, env = "TOKEN_ROLES_CLAIM", default_value = "roles")]
+    pub token_roles_claim: String,
+
+    /// The role of whoever has neither `customer` nor `operator` among theirs: `customer`, or empty for none.
+    #[arg(long, env = "TOKEN_DEFAULT_ROLE", default_value = "")]
+    pub token_default_role: String,
 }
 
 /// Requests a minute, which may come all at once; what is over is refused with 429. 0: no limit. A request counts for one of

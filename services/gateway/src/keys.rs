@@ -1,5 +1,5 @@
-//! The public keys that tokens are verified with. accounts owns them; the gateway keeps its own copy, so that it goes on
-//! when accounts is away.
+//! The public keys that tokens are verified with. Whoever issues the tokens owns them; the gateway keeps its own copy, so that it
+//! goes on when the issuer is away.
 
 use std::{
     collections::HashMap,
@@ -11,17 +11,17 @@ use std::{
 };
 
 use contracts::accounts::v1::{JwksRequest, accounts_service_client::AccountsServiceClient};
-use jsonwebtoken::{
-    DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, JwkSet},
-};
 use rpc::Channel;
+use serde::Deserialize;
+use serde_json::Value;
 use service_runtime::Shutdown;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
+
+use crate::{jwks_url::JwksUrl, key::Key};
 
 /// How long accounts may take to tell its keys. A request may be waiting.
 const FETCH_DEADLINE: Duration = Duration::from_secs(1);
@@ -38,69 +38,95 @@ const UNKNOWN_KEY_EVERY: Duration = Duration::from_secs(10);
 /// Why there is no key to verify with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoKey {
-    /// accounts has no key of this name.
-    #[error("accounts has no such key")]
+    /// The issuer has no key of this name that may be used.
+    #[error("the issuer of tokens has no such key")]
     Unknown,
-    /// accounts has not told its keys yet.
-    #[error("accounts has not told its keys yet")]
+    /// The issuer has not told its keys yet.
+    #[error("the issuer of tokens has not told its keys yet")]
     NotFetched,
 }
 
-/// What accounts tells is no JWK set.
+/// What the issuer tells is no JWK set.
 #[derive(Debug, thiserror::Error)]
 #[error("no JWK set: {0}")]
 pub struct NotAKeySet(#[from] serde_json::Error);
+
+/// Who tells the keys.
+#[derive(Debug)]
+pub enum Source {
+    /// accounts, by telephone.
+    Accounts(AccountsServiceClient<Channel>),
+    /// An issuer outside, by HTTP.
+    Outside(Box<JwksUrl>),
+}
 
 /// Keys that came together.
 #[derive(Debug)]
 pub struct KeySet {
     jwks_json: String,
-    by_name: HashMap<String, DecodingKey>,
+    by_name: HashMap<String, Key>,
 }
 
 /// The gateway's copy of the keys.
 #[derive(Debug)]
 pub struct Keys {
-    accounts: AccountsServiceClient<Channel>,
+    source: Source,
     copy: RwLock<Option<Arc<KeySet>>>,
     present: Arc<AtomicBool>,
     /// When an unknown key last made the gateway ask.
     asked_for_unknown: Mutex<Option<Instant>>,
 }
 
+/// A JWK set (RFC 7517), its members not looked at yet: one that is unknown is in nobody's way.
+#[derive(Deserialize)]
+struct JwkSet {
+    keys: Vec<Value>,
+}
+
 impl Keys {
     /// No keys yet.
-    pub fn new(accounts: AccountsServiceClient<Channel>) -> Self {
-        Self { accounts, copy: RwLock::new(None), present: Arc::default(), asked_for_unknown: Mutex::new(None) }
+    pub fn new(source: Source) -> Self {
+        Self { source, copy: RwLock::new(None), present: Arc::default(), asked_for_unknown: Mutex::new(None) }
     }
 
-    /// A flag that is raised when the keys have come, and stays so.
+    /// A flag that is raised when keys have come, and stays so.
     pub fn present(&self) -> Arc<AtomicBool> {
         self.present.clone()
     }
 
-    /// Takes `jwks_json` (RFC 7517) in place of the keys before. Keys that are not Ed25519 are passed over.
+    /// Takes `jwks_json` (RFC 7517) in place of the keys before. Keys that are not for tokens are passed over, and of accounts all but
+    /// Ed25519.
     pub fn replace(&self, jwks_json: String) -> Result<(), NotAKeySet> {
         let set: JwkSet = serde_json::from_str(&jwks_json)?;
-        let named = set.keys.into_iter().filter_map(|jwk| {
-            let AlgorithmParameters::OctetKeyPair(pair) = &jwk.algorithm else { return None };
-            let is_ed25519 = pair.curve == EllipticCurve::Ed25519;
-            let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| is_ed25519)?;
-            Some((jwk.common.key_id?, key))
-        });
-        let copy = KeySet { by_name: named.collect(), jwks_json };
-        *self.copy.write().expect("no writer panics") = Some(Arc::new(copy));
-        self.present.store(true, Ordering::Relaxed);
+        let of_accounts = matches!(self.source, Source::Accounts(_));
+        let (told, mut by_name) = (set.keys.len(), HashMap::new());
+        for jwk in set.keys {
+            match Key::read(jwk) {
+                Ok((name, key)) if key.is_ed25519() || !of_accounts => {
+                    by_name.insert(name, key);
+                }
+                Ok((name, _)) => debug!(name, "a key of accounts is not Ed25519"),
+                Err(why) => debug!(%why, "a key is passed over"),
+            }
+        }
+        let news = self.jwks_json().is_none_or(|before| before != jwks_json);
+        if news {
+            info!(told, taken = by_name.len(), "the issuer of tokens told its keys");
+        }
+        if !by_name.is_empty() {
+            self.present.store(true, Ordering::Relaxed);
+        }
+        *self.copy.write().expect("no writer panics") = Some(Arc::new(KeySet { jwks_json, by_name }));
         Ok(())
     }
 
-    /// The JWK set as accounts told it, once it did.
+    /// The JWK set as the issuer told it, once it did.
     pub fn jwks_json(&self) -> Option<String> {
         self.copy().map(|copy| copy.jwks_json.clone())
     }
 
-    /// The key of this name. One that is not known may be new, so accounts is asked, now and then.
-    pub async fn find(&self, name: &str) -> Result<DecodingKey, NoKey> {
+    /// The key of this name. One that is not known may be new, so the issuer is asked, now and then.
+    pub async fn find(&self, name: &str) -> Result<Key, NoKey> {
         if let Some(key) = self.known(name) {
             return Ok(key);
         }
@@ -124,7 +150,7 @@ impl Keys {
         self.copy.read().expect("no writer panics").clone()
     }
 
-    fn known(&self, name: &str) -> Option<DecodingKey> {
+    fn known(&self, name: &str) -> Option<Key> {
         self.copy()?.by_name.get(name).cloned()
     }
 
@@ -139,19 +165,19 @@ impl Keys {
 
     /// Whether the keys came.
     async fn fetch(&self) -> bool {
-        let answer = rpc::ask(FETCH_DEADLINE, JwksRequest {}, |request| {
-            let mut accounts = self.accounts.clone();
-            async move { accounts.jwks(request).await }
-        });
-        let before = self.jwks_json();
-        let fetched = match answer.await {
-            Ok(answer) => self.replace(answer.jwks_json).map_err(|error| error.to_string()),
-            Err(status) => Err(status.to_string()),
+        let told = match &self.source {
+            Source::Accounts(accounts) => {
+                let answer = rpc::ask(FETCH_DEADLINE, JwksRequest {}, |request| {
+                    let mut accounts = accounts.clone();
+                    async move { accounts.jwks(request).await }
+                });
+                answer.await.map(|answer| answer.jwks_json).map_err(|status| status.to_string())
+            }
+            Source::Outside(url) => url.fetch().await.map_err(|error| error.to_string()),
         };
-        match &fetched {
-            Ok(()) if self.jwks_json() == before => {}
-            Ok(()) => info!("accounts told its keys"),
-            Err(error) => warn!(error, "accounts does not tell its keys, going on with those before"),
+        let fetched = told.and_then(|jwks_json| self.replace(jwks_json).map_err(|error| error.to_string()));
+        if let Err(error) = &fetched {
+            warn!(error, "the issuer of tokens does not tell its keys, going on with those before");
         }
         fetched.is_ok()
     }

@@ -9,6 +9,9 @@ pub mod client_address;
 pub mod config;
 pub mod cross_origin;
 pub mod fields;
+pub mod issuer;
+pub mod jwks_url;
+pub mod key;
 pub mod keys;
 pub mod openapi;
 pub mod place_order;
@@ -31,6 +34,7 @@ mod message_json;
 mod messages;
 mod money_json;
 mod negotiation;
+mod newcomers;
 mod observe;
 mod order_answer;
 mod order_events;
@@ -74,8 +78,18 @@ use service_runtime::{
     ops::{self, Readiness, Router},
 };
 use tokio::{net::TcpListener, sync::Semaphore};
+use tracing::{info, warn};
 
-use crate::{config::Config, cross_origin::AllowedOrigins, keys::Keys, rate_limits::RateLimits, token::Tokens};
+use crate::{
+    config::Config,
+    cross_origin::AllowedOrigins,
+    issuer::Issuer,
+    jwks_url::JwksUrl,
+    keys::{Keys, Source},
+    newcomers::Newcomers,
+    rate_limits::RateLimits,
+    token::Tokens,
+};
 
 /// How long a call to another service may take, unless its route says otherwise.
 pub(crate) const ASK_DEADLINE: Duration = Duration::from_secs(2);
@@ -95,8 +109,12 @@ pub struct Gateway {
     pub(crate) analytics: AnalyticsServiceClient<Channel>,
     /// On a connection of its own, like [`Self::watched_orders`].
     pub(crate) watched_sales: AnalyticsServiceClient<Channel>,
+    /// Who issues tokens.
+    pub(crate) issuer: Arc<Issuer>,
     /// Who calls.
     pub(crate) tokens: Tokens,
+    /// Who of them has an account.
+    pub(crate) newcomers: Newcomers,
     /// The keys that tokens are verified with.
     pub keys: Arc<Keys>,
     /// How much each of them may send.
@@ -118,7 +136,8 @@ impl Gateway {
             AccountsServiceClient::new(tls.channel(&config.accounts_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let orders =
             OrderServiceClient::new(tls.channel(&config.order_url)?).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let keys = Arc::new(Keys::new(accounts.clone()));
+        let issuer = Arc::new(Issuer::new(&config.issuer)?);
+        let keys = Arc::new(Keys::new(source(&issuer, config, &accounts)?));
         Ok(Self {
             placed_orders: Lists::start("order.v1.OrderService/PlaceOrders", |outcome| &outcome.requested_order_id, {
                 let orders = orders.clone();
@@ -127,8 +146,10 @@ impl Gateway {
                     async move { orders.place_orders(request.map(|items| PlaceOrdersRequest { items })).await }
                 }
             }),
-            tokens: Tokens::new(keys.clone()),
+            tokens: Tokens::new(issuer.clone(), keys.clone()),
+            issuer,
             keys,
+            newcomers: Newcomers::new(accounts.clone()),
             accounts,
             orders,
             watched_orders: OrderServiceClient::new(tls.channel(&config.order_url)?)
@@ -152,13 +173,27 @@ impl Gateway {
     }
 }
 
+/// Who tells the keys of the issuer.
+fn source(issuer: &Issuer, config: &Config, accounts: &AccountsServiceClient<Channel>) -> Result<Source, Error> {
+    let Some(outside) = issuer.outside() else { return Ok(Source::Accounts(accounts.clone())) };
+    let url = JwksUrl::new(&config.issuer.jwks_url, &config.issuer.jwks_ca_file)?;
+    info!(issuer = outside, "tokens of another issuer are taken, and those of accounts are not");
+    if url.is_in_the_clear() {
+        warn!("JWKS_URL is not https: whoever can change what comes from there can sign tokens");
+    }
+    Ok(Source::Outside(Box::new(url)))
+}
+
 /// Serves until the end is requested and requests under way are answered.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     observe::describe();
     let gateway = Arc::new(Gateway::new(&config, &shutdown)?);
-    // without keys it can authenticate nobody; once it has some it goes on with them, whatever becomes of accounts
-    let readiness =
-        Readiness::Flag { ready: gateway.keys.present(), waiting_for: "the keys of accounts (ACCOUNTS_URL)" };
+    // without keys it can authenticate nobody; once it has some it goes on with them, whatever becomes of the issuer
+    let waiting_for = match *gateway.issuer {
+        Issuer::Accounts => "the keys of accounts (ACCOUNTS_URL)",
+        Issuer::Outside(_) => "the keys of the issuer of tokens (JWKS_URL)",
+    };
+    let readiness = Readiness::Flag { ready: gateway.keys.present(), waiting_for };
     ops::serve(&OpsConfig { ops_addr: config.ops_addr }, readiness, Router::new(), &shutdown).await?;
     shutdown.spawn_part("keys", gateway.keys.clone().keep_fresh(shutdown.clone()));
     shutdown.spawn_part("rate limits", gateway.rate_limits.clone().forget_the_idle(shutdown.clone()));

@@ -20,7 +20,10 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings, json_schem
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::fields::{FromFields, Shape};
+use crate::{
+    fields::{FromFields, Shape},
+    issuer::Role,
+};
 
 /// Where the schemas stand that several operations share.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -113,9 +116,9 @@ pub fn may_end_in(operation: &mut Operation, codes: &[ProblemCode]) {
 }
 
 /// Notes that the operation asks for a token with one of these roles.
-pub fn needs_role(operation: &mut Operation, roles: &[&str]) {
+pub fn needs_role(operation: &mut Operation, roles: &[Role]) {
     // the roles of a bearer token may be told here since OpenAPI 3.1
-    operation.security = roles.iter().map(|role| from_json(json!({TOKEN: [role]}))).collect();
+    operation.security = roles.iter().map(|role| from_json(json!({TOKEN: [role.word()]}))).collect();
     may_end_in(operation, &[ProblemCode::Unauthenticated, ProblemCode::Forbidden]);
 }
 

@@ -57,10 +57,13 @@ const fn advice(code: ProblemCode) -> &'static str {
             "<code>errors</code> lists each wrong field with a JSON pointer. Correct them and send again."
         }
         ProblemCode::Unauthenticated => {
-            "Get a token with <code>POST /v1/tokens</code> and send it as <code>Authorization: Bearer</code>. Tokens live 15 minutes."
+            "Get a token with <code>POST /v1/tokens</code>, or from the issuer that is set instead, and send it as <code>Authorization: Bearer</code>. Tokens of <code>POST /v1/tokens</code> live 15 minutes."
         }
         ProblemCode::WrongCredentials => "Check email and password. Which of the two is wrong is not told.",
         ProblemCode::Forbidden => "Your token is valid, but its role may not do this.",
+        ProblemCode::SignInElsewhere => {
+            "This platform takes the tokens of another issuer. <code>detail</code> names it: register and sign in there."
+        }
         ProblemCode::NotFound => "There is no such thing, or it belongs to someone else.",
         ProblemCode::MethodNotAllowed => "The header <code>Allow</code> lists the methods of this path.",
         ProblemCode::NotAcceptable => {

@@ -22,13 +22,13 @@ use tokio::time::sleep;
 
 use crate::{
     Gateway,
-    caller::{self, Known, has_role},
+    caller::{self, Known},
     client_address::{Origin, Peer, TrustedProxies},
     config::{Config, RateLimitConfig},
+    issuer::{Claims, Role},
     limit::{Limit, Standing},
     problem::Problem,
     routes,
-    token::Claims,
 };
 
 const CUSTOMER: &str = "customer";
@@ -88,8 +88,8 @@ impl RateLimits {
     }
 
     fn count_account(&self, claims: &Claims) -> Option<Standing> {
-        let limit = if has_role(claims, "operator") { &self.operators } else { &self.customers };
-        Some(limit.as_ref()?.count(&claims.sub))
+        let limit = if claims.roles.contains(&Role::Operator) { &self.operators } else { &self.customers };
+        Some(limit.as_ref()?.count(&claims.account))
     }
 
     fn count_address(&self, limit: Option<&Limit<Origin>>, request: &Request) -> Option<Standing> {

@@ -2,9 +2,10 @@
 //! journeys of the whole platform show.)
 
 use contracts::accounts::v1::{
-    Address, Destination, EraseAccountRequest, EraseAccountResponse, GetAccountRequest, GetAccountResponse,
-    GetAddressesRequest, GetAddressesResponse, GetContactsRequest, GetContactsResponse, JwksRequest, JwksResponse,
-    LoginRequest, LoginResponse, RegisterRequest, RegisterResponse, SetAddressRequest, SetAddressResponse,
+    Address, Destination, EnsureAccountRequest, EnsureAccountResponse, EraseAccountRequest, EraseAccountResponse,
+    GetAccountRequest, GetAccountResponse, GetAddressesRequest, GetAddressesResponse, GetContactsRequest,
+    GetContactsResponse, JwksRequest, JwksResponse, LoginRequest, LoginResponse, RegisterRequest, RegisterResponse,
+    SetAddressRequest, SetAddressResponse,
     accounts_service_server::{AccountsService, AccountsServiceServer},
 };
 use tonic::{Request, Response, Status};
@@ -48,6 +49,13 @@ impl AccountsService for Accounts {
     }
 
     async fn set_address(&self, _: Request<SetAddressRequest>) -> Result<Response<SetAddressResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn ensure_account(
+        &self,
+        _: Request<EnsureAccountRequest>,
+    ) -> Result<Response<EnsureAccountResponse>, Status> {
         Err(not_asked())
     }
 

@@ -46,6 +46,10 @@ async fn ada(accounts: &Process) -> String {
     id
 }
 
+async fn grace(accounts: &Process) -> String {
+    accounts.register("grace@example.com").await.unwrap().account_id
+}
+
 impl Process {
     /// What the planner remembers of the tables is made anew.
     async fn analyze(&self) {
@@ -191,6 +195,59 @@ async fn an_address_that_is_set_while_the_account_is_erased_does_not_stay_behind
 }
 
 #[tokio::test]
+async fn who_was_erased_does_not_come_back_by_what_another_issuer_tells() {
+    let accounts = start().await;
+    let outsider = AccountId::new().to_string();
+    accounts.ensure(&outsider, EMAIL, NAME).await.unwrap();
+    accounts.set_address(&outsider, home(HOMES[0])).await.unwrap();
+    let moved_in = ada(&accounts).await;
+    for id in [&outsider, &moved_in] {
+        accounts.erase(id).await.unwrap();
+        for (email, name) in [(EMAIL, NAME), ("someone@example.com", "Someone")] {
+            assert_eq!(refused_as(accounts.ensure(id, email, name).await), ProblemCode::NotFound);
+        }
+        assert_eq!(refused_as(accounts.account(id).await), ProblemCode::NotFound);
+        let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox WHERE key = $1")
+            .bind(id)
+            .fetch_one(&accounts.database.owner)
+            .await
+            .unwrap();
+        assert_eq!(letters, 3, "registered, moved, erased");
+    }
+    accounts.analyze().await;
+    let left = places_with(&accounts.database.owner, &WORDS).await;
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_another_issuer_tells_while_the_account_is_erased_does_not_stay_behind() {
+    let accounts = start().await;
+    let id = AccountId::new().to_string();
+    accounts.ensure(&id, "ada@example.com", "Ada").await.unwrap();
+    // both wait for the account, the erasure first
+    let mut lock = accounts.database.owner.begin().await.unwrap();
+    sqlx::query("SELECT FROM account WHERE account_id = $1::uuid FOR NO KEY UPDATE")
+        .bind(&id)
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let letting_go = async {
+        accounts.waiting_for_locks(1).await;
+        let ensuring = accounts.ensure(&id, EMAIL, NAME);
+        let letting_go = async {
+            accounts.waiting_for_locks(2).await;
+            lock.commit().await.unwrap();
+        };
+        tokio::join!(ensuring, letting_go).0
+    };
+    let (erased, ensured) = tokio::join!(accounts.erase(&id), letting_go);
+    erased.unwrap();
+    assert_eq!(refused_as(ensured), ProblemCode::NotFound);
+    let left = places_with(&accounts.database.owner, &WORDS).await;
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
 async fn nobody_and_no_operator_is_erased() {
     let accounts = start().await;
     assert_eq!(refused_as(accounts.erase(&AccountId::new().to_string()).await), ProblemCode::NotFound);
@@ -205,8 +262,22 @@ async fn nobody_and_no_operator_is_erased() {
 #[tokio::test]
 async fn a_row_is_a_whole_person_or_nothing_is_left_of_one() {
     let accounts = start().await;
-    let id = ada(&accounts).await;
-    for half in ["email = NULL", "name = NULL", "password_hash = NULL", "erased_at = now()"] {
+    let (id, outsider, erased) = (ada(&accounts).await, AccountId::new().to_string(), grace(&accounts).await);
+    accounts.ensure(&outsider, EMAIL, NAME).await.unwrap();
+    accounts.erase(&erased).await.unwrap();
+    // who signs in elsewhere has no password, and is whole
+    for (id, half) in [
+        (&id, "email = NULL"),
+        (&id, "name = NULL"),
+        (&id, "erased_at = now()"),
+        (&outsider, "email = NULL"),
+        (&outsider, "name = NULL"),
+        (&outsider, "erased_at = now()"),
+        (&erased, "email = 'ada@example.com'"),
+        (&erased, "name = 'Ada'"),
+        (&erased, "password_hash = 'a hash'"),
+        (&erased, "erased_at = NULL"),
+    ] {
         let update = sqlx::AssertSqlSafe(format!("UPDATE account SET {half} WHERE account_id = '{id}'"));
         let refused = sqlx::query(update).execute(&accounts.database.app).await.unwrap_err();
         let constraint = refused.as_database_error().and_then(|told| told.constraint());

@@ -115,6 +115,21 @@ async fn changes_at_the_same_time_have_versions_without_gaps() {
 }
 
 #[tokio::test]
+async fn an_account_of_somebody_from_elsewhere_is_told_once_however_many_say_so() {
+    let accounts = start().await;
+    let id = contracts::ids::AccountId::new().to_string();
+    let many = (0..16).map(|_| accounts.ensure(&id, "ada@example.com", "Ada"));
+    assert!(futures::future::join_all(many).await.into_iter().all(|ensured| ensured.is_ok()));
+    accounts.ensure(&id, "ada@example.org", "Ada").await.unwrap();
+    accounts.set_address(&id, address("1 High Street")).await.unwrap();
+    let letters = letters(&accounts.kafka, 2).await;
+    assert_eq!(story(&letters, &id), [("account.registered", 1), ("account.address_changed", 2)]);
+    // and with no email in it
+    let registered = AccountRegistered { account_id: id.clone() };
+    assert_eq!(letters[0].payload, Event::new(ACCOUNTS, id, 1, letters[0].time, &registered).payload);
+}
+
+#[tokio::test]
 async fn an_account_that_is_seeded_has_its_letter_too() {
     let accounts = start().await;
     assert!(run(&["seed", "demo"], &accounts.database.app_url, "").status.success());

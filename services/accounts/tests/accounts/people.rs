@@ -209,6 +209,67 @@ async fn operators_are_made_from_the_command_line_only_and_seeding_again_changes
 }
 
 #[tokio::test]
+async fn who_is_vouched_for_elsewhere_has_an_account_that_follows_what_is_told() {
+    let accounts = start().await;
+    let id = AccountId::new().to_string();
+    for (email, name) in [("ada@example.com", "Ada"), ("ada@example.com", "Ada"), ("ada@example.org", "Ada Lovelace")] {
+        accounts.ensure(&id, email, name).await.unwrap();
+        let account = accounts.account(&id).await.unwrap();
+        assert_eq!((account.email.as_str(), account.name.as_str()), (email, name));
+    }
+    assert_eq!(accounts.accounts_kept().await, 1);
+    assert_eq!(
+        accounts.set_address(&id, address("1 High Street")).await.unwrap().address,
+        Some(address("1 High Street"))
+    );
+}
+
+#[tokio::test]
+async fn who_is_vouched_for_elsewhere_cannot_log_in_here_and_takes_nobodys_email() {
+    let accounts = start().await;
+    let (ada, eve) = (AccountId::new().to_string(), AccountId::new().to_string());
+    for id in [&ada, &eve] {
+        accounts.ensure(id, "ada@example.com", "Ada").await.unwrap();
+    }
+    for password in [PASSWORD, ""] {
+        assert_eq!(refused_as(accounts.login("ada@example.com", password).await), ProblemCode::WrongCredentials);
+    }
+    let registered = accounts.register("Ada@example.com").await.unwrap();
+    assert_eq!(accounts.accounts_kept().await, 3);
+    assert_eq!(refused_as(accounts.register("ada@example.com").await), ProblemCode::EmailTaken);
+    let token = accounts.login("ada@example.com", PASSWORD).await.unwrap();
+    assert_eq!(accounts.verified(&token).await["sub"], registered.account_id);
+}
+
+#[tokio::test]
+async fn an_account_with_a_password_is_left_as_its_owner_made_it() {
+    let accounts = start().await;
+    let before = accounts.register("ada@example.com").await.unwrap();
+    accounts.ensure(&before.account_id, "eve@example.com", "Eve").await.unwrap();
+    assert_eq!(accounts.account(&before.account_id).await.unwrap(), before);
+    accounts.login("ada@example.com", PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_makes_no_account_is_refused_with_the_field() {
+    let accounts = start().await;
+    let id = AccountId::new().to_string();
+    let id = id.as_str();
+    for (field, id, email, name) in [
+        ("account_id", "ada", "ada@example.com", "Ada"),
+        ("email", id, "ada", "Ada"),
+        ("email", id, "", "Ada"),
+        ("name", id, "ada@example.com", ""),
+        ("name", id, "ada@example.com", "A\0da"),
+    ] {
+        let status = accounts.ensure(id, email, name).await.unwrap_err();
+        assert_eq!(rpc::problem_of(&status), ProblemCode::Invalid, "{field}");
+        assert!(status.message().starts_with(field), "{field}: {}", status.message());
+    }
+    assert_eq!(accounts.accounts_kept().await, 0);
+}
+
+#[tokio::test]
 async fn an_operator_is_noted_by_the_id_of_the_account_and_a_customer_is_not() {
     let accounts = start().await;
     let url = &accounts.database.app_url;

@@ -9,8 +9,8 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine;
 use contracts::{
     accounts::v1::{
-        Account, Address, EraseAccountRequest, JwksRequest, LoginRequest, RegisterRequest, SetAddressRequest,
-        accounts_service_client::AccountsServiceClient,
+        Account, Address, EnsureAccountRequest, EraseAccountRequest, GetAccountRequest, JwksRequest, LoginRequest,
+        RegisterRequest, SetAddressRequest, accounts_service_client::AccountsServiceClient,
     },
     problem::ProblemCode,
     topics::ACCOUNTS,
@@ -106,6 +106,19 @@ impl Process {
     pub async fn set_address(&self, id: &str, address: Address) -> Result<Account, Status> {
         let request = SetAddressRequest { account_id: id.to_owned(), address: Some(address) };
         Ok(self.client.clone().set_address(request).await?.into_inner().account.unwrap())
+    }
+
+    /// As the gateway says it of somebody whom another issuer vouches for.
+    pub async fn ensure(&self, id: &str, email: &str, name: &str) -> Result<(), Status> {
+        let request =
+            EnsureAccountRequest { account_id: id.to_owned(), email: email.to_owned(), name: name.to_owned() };
+        self.client.clone().ensure_account(request).await?;
+        Ok(())
+    }
+
+    pub async fn account(&self, id: &str) -> Result<Account, Status> {
+        let request = GetAccountRequest { account_id: id.to_owned() };
+        Ok(self.client.clone().get_account(request).await?.into_inner().account.unwrap())
     }
 
     pub async fn erase(&self, id: &str) -> Result<(), Status> {

@@ -5,12 +5,13 @@ use aws_lc_rs::{
     signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use contracts::accounts::v1::accounts_service_client::AccountsServiceClient;
+use contracts::{accounts::v1::accounts_service_client::AccountsServiceClient, ids::AccountId};
 use rpc::Tls;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::runtime::Builder;
 
 use super::*;
+use crate::keys::Source;
 
 /// The name of accounts' key.
 const NAME: &str = "first";
@@ -64,16 +65,12 @@ impl Maker {
             Value::Array(several) => several.contains(&json!("postbox")),
             one => *one == json!("postbox"),
         };
-        let is_from_accounts = match &claims_json["iss"] {
-            Value::Array(several) => several.contains(&json!("postbox-accounts")),
-            one => *one == json!("postbox-accounts"),
-        };
         key.verify(format!("{header}.{claims}").as_bytes(), &signature).is_ok()
             && header_json["alg"] == "EdDSA"
             && header_json["kid"] == NAME
             && header_json.get("crit").is_none_or(Value::is_null)
             && is_for_us
-            && is_from_accounts
+            && claims_json["iss"] == "postbox-accounts"
             && time("exp").is_some_and(|exp| exp > now - 10.0)
             && time("nbf").is_some_and(|nbf| nbf < now + 10.0)
             && claims_json["sub"].as_str().is_some_and(|sub| sub.parse::<AccountId>().is_ok())
@@ -97,11 +94,11 @@ fn no_token_is_taken_that_accounts_has_not_signed_for_us() {
         let _entered = runtime.enter();
         // nobody is there
         let nowhere = Tls::off().channel_found_by("http://accounts:50051", std::future::pending).expect("a URL");
-        let keys = Arc::new(Keys::new(AccountsServiceClient::new(nowhere)));
+        let keys = Arc::new(Keys::new(Source::Accounts(AccountsServiceClient::new(nowhere))));
         let public = URL_SAFE_NO_PAD.encode(maker.accounts.public_key().as_ref());
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": NAME, "x": public});
         keys.replace(json!({"keys": [jwk]}).to_string()).expect("a JWK set");
-        Tokens::new(keys)
+        Tokens::new(Arc::new(Issuer::Accounts), keys)
     };
     let whole = (1_u8..)
         .zip(WAYS)
@@ -136,8 +133,10 @@ fn no_token_is_taken_that_accounts_has_not_signed_for_us() {
             assert!(maker.is_right(&token), "taken, and not right: {token}");
             let said = token.split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
             let said: Value = serde_json::from_slice(&said.expect("it was read")).expect("it was read");
-            assert_eq!(said["sub"].as_str().and_then(|sub| sub.parse().ok()), Some(claims.sub));
-            assert_eq!(said["roles"], json!(claims.roles));
+            assert_eq!(said["sub"].as_str().and_then(|sub| sub.parse().ok()), Some(claims.account));
+            let roles = said["roles"].as_array().expect("they are a list").iter().filter_map(Value::as_str);
+            let ours: Vec<&str> = roles.filter(|role| ["customer", "operator"].contains(role)).collect();
+            assert_eq!(claims.roles.iter().map(|role| role.word()).collect::<Vec<_>>(), ours);
         }
         // asked again, the answer is the same; what is known need not be verified again
         let again = runtime.block_on(tokens.verify(&token));

@@ -4,7 +4,10 @@ use std::process::{Child, Command, Stdio};
 
 use testkit::SOON;
 
-use crate::client::problem_in;
+use crate::{
+    client::problem_in,
+    outside_issuer::{Answer, OutsideIssuer, Signer, settings},
+};
 
 struct Process {
     child: Child,
@@ -73,6 +76,45 @@ async fn it_is_not_ready_before_it_has_keys_and_counts_what_it_answered() {
     let labels = r#"{route="/v1/products",method="GET",status="422"}"#;
     assert!(metrics.contains(&format!("http_requests_total{labels} 1")), "{metrics}");
     assert!(metrics.contains("http_request_seconds"), "{metrics}");
+}
+
+#[tokio::test]
+async fn with_an_issuer_outside_it_is_ready_once_it_has_its_keys_and_stays_so() {
+    let signer = Signer::ed25519("first");
+    let issuer = OutsideIssuer::start(Answer::Keys(Vec::new())).await;
+    let url = format!("--jwks-url={}/jwks.json", issuer.url);
+    let gateway = start_with(&settings(&url)).await;
+    let ready = async || reqwest::get(format!("{}/readyz", gateway.ops_url)).await.unwrap();
+    let unready = ready().await;
+    assert_eq!(unready.status(), 503);
+    assert!(unready.text().await.unwrap().contains("JWKS_URL"));
+    drop(gateway);
+
+    issuer.answer(Answer::Keys(vec![signer.jwk()]));
+    let gateway = start_with(&settings(&url)).await;
+    let ready = async || reqwest::get(format!("{}/readyz", gateway.ops_url)).await.unwrap().status() == 200;
+    testkit::eventually(SOON, "it is ready", ready).await;
+    drop(issuer);
+    assert!(ready().await);
+    let me = reqwest::Client::new().get(format!("{}/v1/analytics/sales", gateway.url));
+    assert_eq!(
+        me.bearer_auth(signer.token().signed()).send().await.unwrap().status(),
+        403,
+        "a customer, and known as one"
+    );
+}
+
+#[test]
+fn a_setting_of_the_issuer_that_is_missing_ends_the_start_with_its_name() {
+    for (settings, name) in [
+        (vec!["--token-issuer=https://issuer.example"], "TOKEN_AUDIENCE"),
+        (vec!["--token-issuer=a", "--token-audience=b", "--jwks-url=c"], "JWKS_URL"),
+    ] {
+        let ended = Command::new(env!("CARGO_BIN_EXE_gateway")).arg("serve").args(settings).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(64), "{said}");
+        assert!(said.lines().rfind(|line| !line.is_empty()).is_some_and(|line| line.contains(name)), "{said}");
+    }
 }
 
 #[tokio::test]
