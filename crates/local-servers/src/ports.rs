@@ -1,6 +1,13 @@
 //! Which ports are free.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::{
+    env,
+    fs::{self, File},
+    io,
+    net::{Ipv4Addr, TcpListener},
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::Error;
 
@@ -18,10 +25,57 @@ pub fn check_free(port: u16, needed_by: &str) -> Result<(), Error> {
     if is_free(port) { Ok(()) } else { Err(Error::PortInUse { port, needed_by: needed_by.to_owned() }) }
 }
 
-/// The first of `count` free ports in a row. They are not reserved, so the search starts at a random place: two callers
-/// at the same time are unlikely to be told the same.
+/// Ports that are locked together, by a file. More than any caller needs at once.
+const BLOCK: u16 = 100;
+
+/// The first of `count` free ports in a row. No other process on this machine that asks here is told the same, nor is this one again, as long as it
+/// runs: who starts a server there may take his time. Only when every block is somebody's the search starts at a random place.
 pub fn free_run(count: u16) -> Result<u16, Error> {
-    free_run_from(rand::random_range(0..starts(count)), count)
+    static OURS: Mutex<Ours> = Mutex::new(Ours::none());
+    let ours = OURS.lock().unwrap_or_else(PoisonError::into_inner).take(count);
+    ours.map_or_else(|| free_run_from(rand::random_range(0..starts(count)), count), Ok)
+}
+
+/// Ports that this process has locked.
+#[derive(Debug)]
+struct Ours {
+    locks: Vec<File>,
+    /// What of the last block nobody was told yet.
+    left: Range<u16>,
+}
+
+impl Ours {
+    const fn none() -> Self {
+        Self { locks: Vec::new(), left: 0..0 }
+    }
+
+    fn take(&mut self, count: u16) -> Option<u16> {
+        if count > BLOCK {
+            return None;
+        }
+        let blocks = (SEARCHED.1 - SEARCHED.0) / BLOCK;
+        let begin = rand::random_range(0..blocks);
+        let mut others = (0..blocks).map(|step| SEARCHED.0 + (begin + step) % blocks * BLOCK);
+        loop {
+            let is_run = |first: u16| first + count <= self.left.end && (first..first + count).all(is_free);
+            if let Some(first) = self.left.clone().find(|&first| is_run(first)) {
+                self.left.start = first + count;
+                return Some(first);
+            }
+            let (first, lock) = others.find_map(|first| Some((first, lock(first).ok()?)))?;
+            self.locks.push(lock);
+            self.left = first..first + BLOCK;
+        }
+    }
+}
+
+/// Locks the block that begins with this port until the file is closed.
+fn lock(first: u16) -> io::Result<File> {
+    let folder = env::temp_dir().join("postbox-ports");
+    fs::create_dir_all(&folder)?;
+    let file = File::options().create(true).append(true).open(folder.join(first.to_string()))?;
+    file.try_lock()?;
+    Ok(file)
 }
 
 /// How many runs of so many ports are searched.
@@ -38,6 +92,8 @@ fn free_run_from(offset: u16, count: u16) -> Result<u16, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -47,6 +103,20 @@ mod tests {
         let error = check_free(port, "the gateway").expect_err("it is in use");
         let expected = format!("port {port} is in use, and the gateway needs it");
         assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+
+    #[test]
+    fn nobody_is_told_a_port_that_another_was_told_while_both_run() {
+        let (mut one, mut other) = (Ours::none(), Ours::none());
+        let mut told = BTreeSet::new();
+        for count in [1, 32, 60, 60, 100, 7] {
+            for asking in [&mut one, &mut other] {
+                let first = asking.take(count).expect("a block is free");
+                for port in first..first + count {
+                    assert!(told.insert(port), "{port} was told twice");
+                }
+            }
+        }
     }
 
     // that nobody takes a port a moment later cannot be promised, and so it is not tested
