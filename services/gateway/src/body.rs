@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, Request, State},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -16,7 +16,10 @@ use axum::{
 use contracts::problem::ProblemCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout},
+};
 
 use crate::{
     Gateway,
@@ -43,20 +46,21 @@ struct Arrived {
 }
 
 /// Reads the body of a request for the handler.
-pub async fn readable(request: Request, next: Next) -> Response {
-    hand_over(request, next, None).await
+pub async fn readable(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    hand_over(&gateway, request, next, None).await
 }
 
 /// As [`readable`], for requests that say all with their path: no body counts as `{}`.
-pub async fn readable_if_any(request: Request, next: Next) -> Response {
-    hand_over(request, next, Some(Tree::Object(Vec::new()))).await
+pub async fn readable_if_any(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    hand_over(&gateway, request, next, Some(Tree::Object(Vec::new()))).await
 }
 
-async fn hand_over(request: Request, next: Next, if_none: Option<Tree>) -> Response {
+async fn hand_over(gateway: &Gateway, request: Request, next: Next, if_none: Option<Tree>) -> Response {
     let (mut parts, body) = request.into_parts();
+    let mut room = Room::none(&gateway.body_room);
     let read = match if_none {
         Some(tree) if body.is_end_stream() => Ok(tree),
-        _ => read(&parts.headers, body).await,
+        _ => read(&parts.headers, body, &mut room).await,
     };
     match read {
         Ok(tree) => {
@@ -67,7 +71,52 @@ async fn hand_over(request: Request, next: Next, if_none: Option<Tree>) -> Respo
     }
 }
 
-async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Tree, Problem> {
+/// What a body takes of all that bodies may take, as much as has come of it: who sends slowly takes little.
+#[derive(Debug)]
+struct Room<'a> {
+    all: &'a Semaphore,
+    taken: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Room<'a> {
+    const fn none(all: &'a Semaphore) -> Self {
+        Self { all, taken: None }
+    }
+
+    /// Takes what is missing for so many bytes; 503 when there is no more.
+    fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
+        let missing = bytes.div_ceil(1024).saturating_sub(self.taken.as_ref().map_or(0, SemaphorePermit::num_permits));
+        let missing = u32::try_from(missing).expect("a body is not that long");
+        let more = self.all.try_acquire_many(missing).map_err(|_| {
+            Problem::new(ProblemCode::Unavailable, "too many bodies are on their way; trying again is safe")
+        })?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// All of a body.
+async fn collect(body: axum::body::Body, room: &mut Room<'_>) -> Result<Vec<u8>, Problem> {
+    let mut body = Limited::new(body, BODY_BYTES_MAX);
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => {
+                let Some(data) = frame.data_ref() else { continue };
+                room.hold(bytes.len() + data.len())?;
+                bytes.extend_from_slice(data);
+            }
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Err(_) => return Err(Problem::new(ProblemCode::Malformed, "the body ended early or is badly framed")),
+        }
+    }
+    Ok(bytes)
+}
+
+async fn read(headers: &HeaderMap, body: axum::body::Body, room: &mut Room<'_>) -> Result<Tree, Problem> {
     if headers.contains_key(header::CONTENT_TYPE) && !is_json(headers) || is_encoded(headers) {
         discard(body).await;
         return Err(not_json());
@@ -76,16 +125,10 @@ async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Tree, Probl
         discard(body).await;
         return Err(too_large());
     }
-    let reading = timeout(BODY_TIME_MAX, Limited::new(body, BODY_BYTES_MAX).collect());
-    let bytes = match reading.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(_)) => return Err(Problem::new(ProblemCode::Malformed, "the body ended early or is badly framed")),
-        Err(_) => {
-            let detail = format!("the body did not arrive within {} s", BODY_TIME_MAX.as_secs());
-            return Err(Problem::new(ProblemCode::RequestTimeout, detail));
-        }
-    };
+    let bytes = timeout(BODY_TIME_MAX, collect(body, room)).await.map_err(|_| {
+        let detail = format!("the body did not arrive within {} s", BODY_TIME_MAX.as_secs());
+        Problem::new(ProblemCode::RequestTimeout, detail)
+    })??;
     // nothing at all is no JSON, whatever it is called
     if !bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
         return Err(not_json());

@@ -19,7 +19,7 @@ use crate::{
     token::Refused,
 };
 
-/// Who sends a request, in its extensions, when its token was known before the route was entered.
+/// Who sends a request, in its extensions, from when it is known: before the route is entered, if the token was known, or when it was verified.
 #[derive(Debug, Clone)]
 pub struct Known(pub Arc<Claims>);
 
@@ -174,8 +174,8 @@ pub fn known(headers: &HeaderMap, gateway: &Gateway) -> Option<Arc<Claims>> {
 }
 
 async fn authenticate(parts: &mut Parts, gateway: &Gateway) -> Result<Arc<Claims>, Problem> {
-    if let Some(Known(claims)) = parts.extensions.remove() {
-        return Ok(claims);
+    if let Some(Known(claims)) = parts.extensions.get() {
+        return Ok(claims.clone());
     }
     let token = bearer_token(&parts.headers)
         .ok_or_else(|| Problem::new(ProblemCode::Unauthenticated, "send a token: Authorization: Bearer …"))?;
@@ -189,6 +189,8 @@ async fn authenticate(parts: &mut Parts, gateway: &Gateway) -> Result<Arc<Claims
     if let Some(later) = parts.extensions.remove::<CountedLater>() {
         later.count(&claims, gateway)?;
     }
+    // for whoever asks next, like a stream that ends with the token
+    parts.extensions.insert(Known(claims.clone()));
     Ok(claims)
 }
 

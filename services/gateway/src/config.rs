@@ -65,6 +65,14 @@ pub struct Config {
     #[arg(long, env = "SSE_STREAMS_MAX", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub sse_streams_max: u32,
 
+    /// Streams of events at once of one account; more are refused with 429.
+    #[arg(long, env = "SSE_STREAMS_OF_ACCOUNT_MAX", default_value = "32", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub sse_streams_of_account_max: u32,
+
+    /// What bodies may take at once, in KiB, from when they come until their requests are answered; more are shed with 503.
+    #[arg(long, env = "BODIES_KIB_MAX", default_value = "16384", value_parser = clap::value_parser!(u32).range(256..=4_194_304))]
+    pub bodies_kib_max: u32,
+
     /// Who issues tokens.
     #[command(flatten)]
     pub issuer: IssuerConfig,

@@ -20,7 +20,7 @@ use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// The methods of our routes. Every one that has GET has HEAD.
-const METHODS: [Method; 4] = [Method::GET, Method::HEAD, Method::POST, Method::PUT];
+const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
 
 /// What a request may bring.
 const REQUEST_HEADERS: [HeaderName; 8] = [

@@ -20,7 +20,9 @@ use tracing::{Instrument, Span};
 
 use crate::{
     ASK_DEADLINE, Gateway,
+    caller::Known,
     follow::{Change, follow},
+    issuer::Claims,
     openapi,
     problem::Problem,
     spelling::Spelled,
@@ -29,7 +31,7 @@ use crate::{
 /// How often a comment is sent when there is nothing else, so that nobody on the way takes the stream for dead.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
-/// How long a stream lives: as long as a token, so that nobody who has lost his rights goes on watching.
+/// How long a stream lives, if the token of who watches is valid for so long: nobody who has lost his rights goes on watching.
 const STREAM_TIME_MAX: Duration = Duration::from_mins(15);
 
 /// Changes that wait until the client takes them; the service is not listened to while there are more.
@@ -61,6 +63,21 @@ impl<P: Spelled> OperationInput for LastEventId<P> {
         openapi::takes_header(operation, &LAST_EVENT_ID, false, about, &P::schema());
     }
 }
+
+/// Who watches. What a handler takes to know who calls stands before it.
+#[derive(Debug, Clone)]
+pub struct Watcher(Arc<Claims>);
+
+impl FromRequestParts<Arc<Gateway>> for Watcher {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Problem> {
+        let Known(claims) = parts.extensions.get().expect("who calls was asked before");
+        Ok(Self(claims.clone()))
+    }
+}
+
+impl OperationInput for Watcher {}
 
 /// The header is none, or there twice.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,6 +113,7 @@ where
 /// came when it breaks off.
 pub async fn answer<C, F>(
     gateway: &Gateway,
+    Watcher(watcher): Watcher,
     seen: C::Position,
     watch_after: impl Fn(C::Position) -> F + Send + 'static,
     event: fn(C) -> Event,
@@ -104,9 +122,8 @@ where
     C: Change,
     F: Future<Output = Result<Streaming<C>, Status>> + Send + 'static,
 {
-    let place = gateway.event_streams.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(ProblemCode::Unavailable, "too many streams are being watched; trying again is safe")
-    })?;
+    let place = gateway.watchers.place(watcher.account)?;
+    let time_max = watcher.time_left().min(STREAM_TIME_MAX);
     let changes = watch_after(seen).await?;
     let (client, handed_on) = mpsc::channel(WAITING_MAX);
     let end_requested = gateway.shutdown.clone();
@@ -116,7 +133,7 @@ where
         tokio::select! {
             () = follow(changes, seen, watch_after, &client) => {}
             () = client.closed() => {}
-            () = sleep(STREAM_TIME_MAX) => {}
+            () = sleep(time_max) => {}
             // the client goes on at another gateway, from the last event that it got
             () = end_requested.requested() => {}
         }

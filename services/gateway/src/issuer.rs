@@ -61,6 +61,12 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// For how long it is valid from now on.
+    pub fn time_left(&self) -> Duration {
+        let until = self.expires_at.saturating_add(LEEWAY_SECONDS);
+        Duration::from_secs(until.saturating_sub(jsonwebtoken::get_current_timestamp()))
+    }
+
     /// Whether it was valid, and is no more.
     pub fn has_expired(&self) -> bool {
         jsonwebtoken::get_current_timestamp() > self.expires_at.saturating_add(LEEWAY_SECONDS)

@@ -56,6 +56,7 @@ mod shipments;
 mod spelling;
 mod timeline;
 mod timeline_json;
+mod watchers;
 
 use std::{
     io::{Write, stdout},
@@ -89,6 +90,7 @@ use crate::{
     newcomers::Newcomers,
     rate_limits::RateLimits,
     token::Tokens,
+    watchers::Watchers,
 };
 
 /// How long a call to another service may take, unless its route says otherwise.
@@ -121,8 +123,10 @@ pub struct Gateway {
     pub(crate) rate_limits: Arc<RateLimits>,
     /// One permit for each request that is worked on.
     pub(crate) requests: Semaphore,
-    /// One permit for each stream of events.
-    pub(crate) event_streams: Arc<Semaphore>,
+    /// A place for each stream of events.
+    pub(crate) watchers: Arc<Watchers>,
+    /// One permit for each KiB of bodies that are not answered yet.
+    pub(crate) body_room: Arc<Semaphore>,
     /// Whose pages may use the API.
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) shutdown: Shutdown,
@@ -166,7 +170,8 @@ impl Gateway {
             watched_sales: AnalyticsServiceClient::new(tls.channel(&config.analytics_url)?)
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             requests: Semaphore::new(config.requests_max as usize),
-            event_streams: Arc::new(Semaphore::new(config.sse_streams_max as usize)),
+            watchers: Arc::new(Watchers::new(config.sse_streams_max, config.sse_streams_of_account_max)),
+            body_room: Arc::new(Semaphore::new(config.bodies_kib_max as usize)),
             allowed_origins: config.cors_allowed_origins.clone(),
             shutdown: shutdown.clone(),
         })

@@ -20,7 +20,7 @@ use crate::{
     Gateway,
     body::Query,
     caller::Viewer,
-    event_stream::{self, LastEventId},
+    event_stream::{self, LastEventId, Watcher},
     fields::Nothing,
     follow::Change,
     openapi,
@@ -89,12 +89,13 @@ pub async fn events(
     State(gateway): State<Arc<Gateway>>,
     viewer: Viewer,
     Named(id): Named<OrderId>,
+    watcher: Watcher,
     LastEventId(seen): LastEventId<Version>,
     _: Query<Nothing>,
 ) -> Result<Response, Problem> {
-    let watched = gateway.clone();
-    let watch_after = move |version| watch(watched.clone(), id, viewer, version);
-    event_stream::answer(&gateway, seen.unwrap_or(Version(0)), watch_after, event).await
+    let asking = gateway.clone();
+    let watch_after = move |version| watch(asking.clone(), id, viewer, version);
+    event_stream::answer(&gateway, watcher, seen.unwrap_or(Version(0)), watch_after, event).await
 }
 
 /// Opens the stream of the changes after a version.

@@ -66,8 +66,8 @@ pub fn routes(gateway: Arc<Gateway>) -> Router {
 pub fn described(gateway: &Arc<Gateway>) -> (Router<Arc<Gateway>>, OpenApi) {
     let bare =
         |route: ApiMethodRouter<Arc<Gateway>>| route.route_layer(from_fn_with_state(gateway.clone(), overload::shed));
-    let with_body = |route| bare(route).route_layer(from_fn(body::readable));
-    let with_body_if_any = |route| bare(route).route_layer(from_fn(body::readable_if_any));
+    let with_body = |route| bare(route).route_layer(from_fn_with_state(gateway.clone(), body::readable));
+    let with_body_if_any = |route| bare(route).route_layer(from_fn_with_state(gateway.clone(), body::readable_if_any));
 
     openapi::begin();
     let api = ApiRouter::new()

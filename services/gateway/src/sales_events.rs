@@ -17,7 +17,7 @@ use crate::{
     Gateway,
     body::Query,
     caller::Operator,
-    event_stream::{self, LastEventId},
+    event_stream::{self, LastEventId, Watcher},
     fields::Nothing,
     follow::Change,
     openapi,
@@ -86,12 +86,13 @@ pub fn live_docs(operation: TransformOperation<'_>) -> TransformOperation<'_> {
 pub async fn live(
     State(gateway): State<Arc<Gateway>>,
     _: Operator,
+    watcher: Watcher,
     LastEventId(seen): LastEventId<Position>,
     _: Query<Nothing>,
 ) -> Result<Response, Problem> {
-    let watched = gateway.clone();
-    let watch_after = move |seen| watch(watched.clone(), seen);
-    event_stream::answer(&gateway, seen, watch_after, event).await
+    let asking = gateway.clone();
+    let watch_after = move |seen| watch(asking.clone(), seen);
+    event_stream::answer(&gateway, watcher, seen, watch_after, event).await
 }
 
 /// Opens the stream of the windows that changed after a position.

@@ -49,7 +49,7 @@ pub struct Tokens {
 #[derive(Debug, Clone)]
 struct Known {
     claims: Arc<Claims>,
-    /// By which keys. When the issuer tells its keys again, which it does every few minutes, all are verified anew.
+    /// By which keys. When the issuer tells others, all are verified anew.
     keys: Arc<KeySet>,
 }
 

@@ -1,5 +1,8 @@
 //! Bodies, and the order in which a request is looked at.
 
+use testkit::SOON;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
 use crate::client::{CANCEL, DISPATCH, ORDER, QUANTITY, ROUTES, Who, problem, refused, start, with};
 
 #[tokio::test]
@@ -125,6 +128,23 @@ async fn a_body_of_256_kib_is_read_and_one_byte_more_is_413_however_it_comes() {
     assert_eq!(refused(longest).await, with(422, "invalid"));
     let too_long = gateway.send_json("POST", "/v1/accounts", of_length(256 * 1024 + 1));
     assert_eq!(refused(too_long).await, with(413, "too-large"));
+}
+
+#[tokio::test]
+async fn bodies_that_are_on_their_way_take_no_more_than_there_is_for_all_and_give_it_back() {
+    let gateway = start(&["--bodies-kib-max=256"]).await;
+    let beginning = format!(
+        "POST /v1/accounts HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 250000\r\n\r\n\"{}",
+        "x".repeat(240_000)
+    );
+    let mut slow = TcpStream::connect(gateway.address).await.unwrap();
+    slow.write_all(beginning.as_bytes()).await.unwrap();
+    let other = || gateway.send_json("POST", "/v1/accounts", format!("\"{}\"", "x".repeat(60_000)));
+    testkit::eventually(SOON, "there is no room", async || refused(other()).await == with(503, "unavailable")).await;
+    // what is short still goes
+    assert_eq!(refused(gateway.send_json("POST", "/v1/accounts", "7")).await, with(422, "invalid"));
+    drop(slow);
+    testkit::eventually(SOON, "there is room again", async || refused(other()).await == with(422, "invalid")).await;
 }
 
 #[tokio::test]

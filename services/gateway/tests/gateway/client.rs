@@ -65,6 +65,9 @@ pub const ROUTES: [(&str, &str, Who, Option<&str>); 19] = [
     ("GET", LIVE, Who::Operator, None),
 ];
 
+/// Somebody who is not [`CUSTOMER`].
+pub const SOMEBODY_ELSE: &str = "01936b1e-7c5a-7cc2-a3f1-0242ac120009";
+
 /// A signing key as accounts has one.
 pub struct Key {
     pub name: &'static str,

@@ -1,8 +1,10 @@
 //! Pages of other origins, as their browsers ask.
 
+use std::collections::BTreeSet;
+
 use reqwest::{RequestBuilder, Response};
 
-use crate::client::{CANCEL, EVENTS, LIVE, ORDER, Running, Who, problem_in, start, with};
+use crate::client::{LIVE, ORDER, ROUTES, Running, Who, problem_in, start, with};
 
 const SHOP: &str = "https://shop.example";
 const ALLOWED: &str = "--cors-allowed-origins=https://shop.example, http://localhost:3000";
@@ -42,17 +44,17 @@ fn readable(origin: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_browser_that_asks_is_answered_without_a_token_and_before_the_request_is_looked_at() {
     let gateway = start(&[ALLOWED]).await;
-    let routes =
-        [("/v1/orders", "POST"), (CANCEL, "POST"), ("/v1/products/mug", "PUT"), (LIVE, "GET"), (EVENTS, "GET")];
+    let methods: BTreeSet<&str> = ROUTES.iter().map(|(method, ..)| *method).chain(["HEAD"]).collect();
+    let methods = Vec::from_iter(methods).join(" ");
     for origin in [SHOP, "http://localhost:3000"] {
-        for (path, method) in routes {
+        for (method, path, ..) in ROUTES {
             let response = preflight(&gateway, path, origin, method).send().await.unwrap();
             assert_eq!(response.status(), 200, "{path}");
             let headers = "authorization content-type idempotency-key if-none-match last-event-id prefer traceparent \
                            x-request-id";
             let expected = [
                 format!("allow-headers: {headers}"),
-                "allow-methods: GET HEAD POST PUT".to_owned(),
+                format!("allow-methods: {methods}"),
                 format!("allow-origin: {origin}"),
                 "max-age: 3600".to_owned(),
             ];

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    client::{EVENTS, Running, Who, problem_in, refused, start, with},
+    client::{EVENTS, Running, SOMEBODY_ELSE, Who, claims, now, problem_in, refused, start, with},
     stand_in::Streams,
 };
 
@@ -101,6 +101,33 @@ async fn streams_have_places_of_their_own_and_give_them_back_when_the_client_is_
     let again = async || gateway.right_from("GET", EVENTS, Who::Customer, None).send().await.unwrap().status() == 200;
     testkit::eventually(SOON, "there is a place again", again).await;
     drop(second);
+}
+
+#[tokio::test]
+async fn nobody_takes_the_places_of_others_for_streams() {
+    let order = silent_order().await;
+    let gateway = order.gateway(&["--sse-streams-of-account-max=2"]).await;
+    let _two = [watch_order(&gateway).await, watch_order(&gateway).await];
+    let third = gateway.right_from("GET", EVENTS, Who::Customer, None).send().await.unwrap();
+    let (status, code, document) = problem_in(third).await;
+    assert_eq!((status, code), with(429, "rate-limited"), "{document}");
+    let other = gateway.key.token_of(SOMEBODY_ELSE, "customer");
+    let others = gateway.request("GET", EVENTS).bearer_auth(other).send().await.unwrap();
+    assert_eq!(others.status(), 200);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_token_of_who_watches() {
+    let order = silent_order().await;
+    let gateway = order.gateway(&[]).await;
+    let mut claims = claims("customer");
+    // within the leeway of 5 s, which is over in 2 s
+    claims["exp"] = (now() - 3).into();
+    let token = gateway.key.sign(&gateway.key.header(), &claims);
+    let stream = gateway.request("GET", EVENTS).bearer_auth(token).send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    let end = timeout(SOON, stream.text()).await.expect("it goes on without a token");
+    assert_eq!(end.unwrap(), "");
 }
 
 #[tokio::test]

@@ -13,12 +13,12 @@ use serde_json::json;
 use tokio::time::advance;
 
 use crate::{
-    client::{CUSTOMER, LOGIN, ORDER, PERSON, ROUTES, Running, Who, claims, problem_in, refused, start, with},
+    client::{
+        CUSTOMER, LOGIN, ORDER, PERSON, ROUTES, Running, SOMEBODY_ELSE, Who, claims, problem_in, refused, start, with,
+    },
     connections::exchange,
     stand_in::stand_in,
 };
-
-const SOMEBODY_ELSE: &str = "01936b1e-7c5a-7cc2-a3f1-0242ac120009";
 
 /// Answered with 422 to whoever has a token, and nobody is asked for it.
 const QUICK: &str = "/v1/accounts/me?debug=1";
