@@ -7,6 +7,7 @@ use nix::{
     unistd::Pid,
 };
 use postbox::state::{Identity, State};
+use serde_json::Value;
 use tempfile::TempDir;
 use testkit::SOON;
 use tokio::process::{Child, Command};
@@ -57,6 +58,13 @@ impl CommandLine {
         let service = state.services.iter_mut().find(|service| service.name == name).expect("there is such a service");
         service.url = Some(url.to_owned());
         state.write(&file).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The items that a command lists.
+    pub async fn items(&self, arguments: &[&str]) -> Vec<Value> {
+        let said = self.start(&[arguments, &["--json"]].concat()).succeeds().await;
+        let list: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+        list["items"].as_array().unwrap_or_else(|| panic!("no list: {said}")).clone()
     }
 
     /// Starts `postbox` with these arguments.

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use journeys::platform::Platform;
+use journeys::{command_line::CommandLine, platform::Platform};
 use sqlx::AssertSqlSafe;
-use testkit::eventually_some;
+use testkit::{eventually, eventually_some};
 
 /// Each database that has tables of customers, stock or money in it.
 const DATABASES: [&str; 7] = ["accounts", "orders", "inventory", "payments", "shipping", "notifications", "analytics"];
@@ -19,6 +19,11 @@ pub struct State(BTreeMap<String, String>);
 impl State {
     /// The state once nothing changes it any more.
     pub async fn settled(platform: &Platform) -> Self {
+        let cli = CommandLine::of(platform);
+        eventually(QUIET, "every letter is handled", async || {
+            cli.items(&["lag"]).await.iter().all(|lag| lag["lag_messages"] == 0)
+        })
+        .await;
         let mut before = Self::now(platform).await;
         eventually_some(QUIET, "nothing changes the platform's state", async || {
             let now = Self::now(platform).await;

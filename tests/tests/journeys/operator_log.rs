@@ -16,11 +16,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::{SOON, eventually, eventually_some};
 
-use crate::operators::{dead, items};
+use crate::operators::dead;
 
 /// The log, newest first, of an operator.
 async fn log(cli: &CommandLine, operator: &str) -> Vec<Value> {
-    items(cli, &["operators", "log", "--operator", operator]).await
+    cli.items(&["operators", "log", "--operator", operator]).await
 }
 
 /// Service, action, object and detail of each entry, oldest first.
@@ -127,7 +127,7 @@ async fn every_action_of_an_operator_is_told_in_order_and_nothing_else() {
 
 /// All that is in the log, and what a question chooses of it; `mine` is what this operator has done, all after the platform began.
 async fn parts_are_told(cli: &CommandLine, who: &str, mine: &[Value]) {
-    let all = items(cli, &["operators", "log"]).await;
+    let all = cli.items(&["operators", "log"]).await;
     let times: Vec<&str> = all.iter().map(|entry| entry["at"].as_str().expect("a time")).collect();
     assert!(times.is_sorted_by(|later, earlier| later >= earlier), "{times:?}");
     let others: Vec<Value> = all.into_iter().filter(|entry| entry["operator"] != who).collect();
@@ -137,8 +137,8 @@ async fn parts_are_told(cli: &CommandLine, who: &str, mine: &[Value]) {
     assert_eq!(seeded, [("accounts", "create-operator", made.as_str()), ("inventory", "seed", "catalogue/demo")]);
     assert_eq!(log(cli, "command line").await, others);
     let since = mine[1]["at"].as_str().expect("a time");
-    assert_eq!(items(cli, &["operators", "log", "--since", since]).await, mine[..2]);
-    assert_eq!(items(cli, &["operators", "log", "--limit", "3"]).await, mine[..3]);
+    assert_eq!(cli.items(&["operators", "log", "--since", since]).await, mine[..2]);
+    assert_eq!(cli.items(&["operators", "log", "--limit", "3"]).await, mine[..3]);
     let table = cli.start(&["operators", "log", "--limit", "3"]).succeeds().await;
     assert!(
         table.contains(mine[0]["object"].as_str().expect("an object"))
@@ -167,7 +167,7 @@ async fn what_is_done_through_the_ops_ports_and_at_the_command_line_is_told_as_t
     );
     letters::put(&platform.kafka, topics::SHIPMENTS, &letter, Some(b"\xff")).await;
     eventually_some(SOON, "it waits for payment", async || {
-        let all = items(&cli, &["sagas", "stuck", "--longer-than", "0s"]).await;
+        let all = cli.items(&["sagas", "stuck", "--longer-than", "0s"]).await;
         all.into_iter().find(|told| told["order_id"] == waiting.as_str() && told["state"] == "AWAITING_PAYMENT")
     })
     .await;
@@ -178,7 +178,7 @@ async fn what_is_done_through_the_ops_ports_and_at_the_command_line_is_told_as_t
     cli.start(&["dlq", "show", id]).succeeds().await;
     cli.start(&["dlq", "discard", id]).succeeds().await;
     cli.start(&["dlq", "discard", id]).fails_with(1).await;
-    let before = items(&cli, &["operators", "log"]).await.len();
+    let before = cli.items(&["operators", "log"]).await.len();
     cli.start(&["replay", "analytics.count", "--from", "beginning"]).succeeds().await;
 
     let ops = log(&cli, "ops").await;
@@ -195,7 +195,7 @@ async fn what_is_done_through_the_ops_ports_and_at_the_command_line_is_told_as_t
     let trace = ops[0]["trace_id"].as_str().expect("a trace");
     let line = lines.lines().find(|line| line.contains("an operator discards a dead letter")).expect("it is logged");
     assert!(line.contains(trace), "{line}");
-    let all = items(&cli, &["operators", "log"]).await;
+    let all = cli.items(&["operators", "log"]).await;
     assert_eq!(all.len(), before + 1);
     let (service, action, object, detail) = told(&all)[before];
     assert_eq!((service, action, object), ("analytics", "replay", "group/analytics.count"));

@@ -23,17 +23,10 @@ use testkit::{SOON, eventually, eventually_some};
 /// Five tries in about 30 s, and room for a busy machine.
 const DEAD: Duration = Duration::from_secs(90);
 
-/// The items that a command lists.
-pub async fn items(cli: &CommandLine, arguments: &[&str]) -> Vec<Value> {
-    let said = cli.start(&[arguments, &["--json"]].concat()).succeeds().await;
-    let list: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
-    list["items"].as_array().unwrap_or_else(|| panic!("no list: {said}")).clone()
-}
-
 /// The dead letter of a group about an order.
 pub async fn dead(cli: &CommandLine, group: &str, order: impl Display) -> Value {
     eventually_some(DEAD, &format!("a letter about {order} is dead for {group}"), async || {
-        let all = items(cli, &["dlq", "list"]).await;
+        let all = cli.items(&["dlq", "list"]).await;
         all.into_iter().find(|letter| letter["group"] == group && letter["key"] == order.to_string())
     })
     .await
@@ -71,7 +64,7 @@ async fn a_dead_letter_is_found_looked_at_and_redriven_or_discarded() {
     let other = customer.order_a_mug().await.expect(201).order_id();
     eventually(SOON, "other keys flow", async || customer.read_order(&other).await["shipment"].is_object()).await;
     eventually(SOON, "shipping's letters wait behind the dead ones", async || {
-        let all = items(&cli, &["dlq", "list"]).await;
+        let all = cli.items(&["dlq", "list"]).await;
         [&early_letter, &garbage_letter].into_iter().all(|dead| {
             all.iter().any(|letter| letter["id"] == dead["id"] && letter["waiting_behind"].as_i64() >= Some(1))
         })
@@ -82,7 +75,7 @@ async fn a_dead_letter_is_found_looked_at_and_redriven_or_discarded() {
     assert!(id.starts_with("order-"), "{id}");
     let table = cli.start(&["dlq", "list"]).succeeds().await;
     assert!(table.contains(id) && table.contains("there is no order"), "{table}");
-    let lags = items(&cli, &["lag"]).await;
+    let lags = cli.items(&["lag"]).await;
     let group = lags.iter().find(|lag| lag["group"] == "order.saga" && lag["topic"] == topics::SHIPMENTS.name());
     let group = group.expect("it has a line");
     assert!(group["dead"] == 2 && group["parked"].as_i64() >= Some(2), "two are dead, others behind them: {group}");
@@ -111,7 +104,7 @@ async fn a_dead_letter_is_found_looked_at_and_redriven_or_discarded() {
     }
     // what other groups do with their letters is theirs to say; they retry with waits of their own, and may give up later
     dead(&cli, "notification.write-messages", &garbage).await;
-    let left = items(&cli, &["dlq", "list"]).await;
+    let left = cli.items(&["dlq", "list"]).await;
     let discarded = |letter: &Value| letter["group"] == "order.saga" && letter["key"] == garbage.as_str();
     assert!(!left.iter().any(discarded), "{left:?}");
 
@@ -131,12 +124,12 @@ async fn lag_shows_who_is_behind_and_0_when_all_is_handled() {
     let customer = Customer::register(&platform).await;
     customer.order_a_mug().await.expect(201);
     let behind = async |group: &str| {
-        let lags = items(&cli, &["lag"]).await;
+        let lags = cli.items(&["lag"]).await;
         let lag = lags.into_iter().find(|lag| lag["group"] == group && lag["topic"] == topics::ORDERS.name());
         lag.map(|lag| (lag["lag_messages"].as_i64().expect("a number"), lag["lag_seconds"].as_f64().expect("a number")))
     };
     eventually(SOON, "all is handled and published", async || {
-        let lags = items(&cli, &["lag"]).await;
+        let lags = cli.items(&["lag"]).await;
         let outboxes = lags.iter().filter(|lag| lag["topic"] == "outbox").count();
         // inventory, notification, shipping, analytics and its stream; order, accounts and shipping publish by telephone
         let readers = lags.iter().filter(|lag| lag["topic"] == topics::ORDERS.name()).count();
@@ -169,7 +162,7 @@ async fn an_order_that_waits_is_told_with_its_reason_and_taken_up_or_given_up() 
     let cli = CommandLine::of(&platform);
     let customer = Customer::register(&platform).await;
     let stuck = async |order: &str| {
-        let all = items(&cli, &["sagas", "stuck", "--longer-than", "1s"]).await;
+        let all = cli.items(&["sagas", "stuck", "--longer-than", "1s"]).await;
         all.into_iter().find(|told| told["order_id"] == order)
     };
 
