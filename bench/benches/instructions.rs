@@ -100,8 +100,15 @@ fn letter_decoded((event, headers): (Event, Vec<(&'static str, String)>)) -> Opt
 
 // a request
 
+/// An order's body, when one was read before: what spellings are checked with is made for the first.
+fn read_before() -> &'static [u8] {
+    let tree = Tree::parse(BODY).expect("it is JSON");
+    fields::read::<OrderFields>(&tree).expect("it is an order");
+    BODY
+}
+
 #[library_benchmark]
-#[bench::of_an_order(BODY)]
+#[bench::of_an_order(setup = read_before)]
 fn body_read(json: &[u8]) -> OrderFields {
     let tree = Tree::parse(black_box(json)).expect("it is JSON");
     fields::read(&tree).expect("it is an order")
